@@ -1,0 +1,1 @@
+"""Where actors run: simulated, or live on Ray."""

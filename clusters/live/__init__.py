@@ -1,0 +1,1 @@
+"""The live world: real Ray actors, real processes, real kills."""

@@ -1,0 +1,1 @@
+"""The simulated world: one process, every choice made by a schedule."""

@@ -1,0 +1,1 @@
+"""What we try, and what we say about it."""

@@ -1,0 +1,311 @@
+"""The experiment file: TOML, typed, every default written out (ux: the experiment file).
+
+`load` reads a file and the `--set` changes into an `Experiment`; `machine_of` and `plans_of` make
+of it what the worlds run.  Whatever is wrong is one sentence: file, place, rule, nearest spelling.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct, field
+
+from experiments.harness.reading import decode, read_toml
+from experiments.harness.script import nearest, read_step
+from protocol.errors import ExperimentError
+from protocol.machine import Device, Machine, Unit, Vm
+from protocol.names import PASID_COUNT, PASID_MIN, Name, guest_of, vm_of
+from protocol.plan import MISBEHAVIOURS, OPERATIONS, Plan, Step
+
+FORMAT: Final = 1
+FILE_BYTES_MAX: Final = 1 << 20
+
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Fault = Literal[
+    "crash", "amnesia", "lose", "pause", "partition", "delay", "duplicate", "drop", "fail",
+    "remove", "reset",
+]  # fmt: skip
+Misbehaviour = Literal[
+    "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",
+    "foreign-pasid",
+]  # fmt: skip
+Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
+
+
+class Closed(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: a key that is not named here is refused."""
+
+
+class UnitTable(Closed, frozen=True):
+    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring."""
+
+    name: Word
+    prq: Annotated[int, Meta(ge=1, le=2048)] = 4
+
+
+class DeviceTable(Closed, frozen=True):
+    """`[[machine.device]]`: a device behind a unit."""
+
+    name: Word
+    unit: Word
+    wq: Literal["shared", "dedicated"] = "shared"
+    wq_size: Annotated[int, Meta(ge=1, le=1024)] = 8
+    ats: bool = True
+    pri: bool = True
+    pasids: Annotated[int, Meta(ge=1, le=PASID_COUNT)] = PASID_COUNT
+
+
+class MachineTable(Closed, frozen=True):
+    """`[machine]`: what hardware there is."""
+
+    unit: tuple[UnitTable, ...] = (UnitTable("dmar0"),)
+    device: tuple[DeviceTable, ...] = (DeviceTable("dsa0", "dmar0"),)
+
+
+class PoolTable(Closed, frozen=True):
+    """`[pool]`: PASIDs 1 to `pasids`; each VM may have `quota` of them (0: pasids / VMs)."""
+
+    pasids: Annotated[int, Meta(ge=PASID_MIN, le=PASID_COUNT - 1)] = 8
+    quota: Count = 0
+
+
+class GuestsTable(Closed, frozen=True):
+    """`[guests]`: `count` VMs, vm1 to vmN, with the same groups and the same random mix."""
+
+    count: Annotated[int, Meta(ge=0, le=256)] = 1
+    groups: tuple[tuple[Word, ...], ...] = ()
+    operations: Count = 0
+    mix: dict[str, Count] = field(default_factory=dict)
+    misbehave: tuple[Misbehaviour, ...] = ()
+
+
+class ProcessTable(Closed, frozen=True):
+    """`[[process]]`: the script of one process, `vm1.guest`."""
+
+    name: str
+    steps: tuple[str, ...]
+
+
+class NetworkTable(Closed, frozen=True):
+    """`[network]`: delivery semantics of the links between software actors."""
+
+    semantics: Semantics = "reliable"
+    delay_steps: tuple[Count, Count] = (0, 0)
+
+
+class NemesisTable(Closed, frozen=True):
+    """`[[nemesis]]`: a fault, at what, how often.
+
+    `target` is an actor's name, or `one`, `minority`, `majority` or `all` of a kind (`one kvm`; a
+    bare kind means one).  `site` is for `fail`; `times` bounds how often (0: as often as it comes).
+    """
+
+    fault: Fault
+    target: str
+    every_steps: tuple[Positive, Positive] = (50, 200)
+    every_seconds: tuple[float, float] = (2.0, 10.0)
+    lasts_steps: tuple[Positive, Positive] = (10, 100)
+    lasts_seconds: tuple[float, float] = (0.2, 1.0)
+    site: str = ""
+    times: Count = 0
+
+
+class FinallyTable(Closed, frozen=True):
+    """`[finally]`: after the faults; then every *eventually* must hold."""
+
+    heal: bool = True
+    quiet_steps: Positive = 100_000
+    quiet_seconds: float = 60.0
+
+
+class ExpectTable(Closed, frozen=True):
+    """`[expect]`: property names; an empty `always` or `eventually` means all of them."""
+
+    always: tuple[str, ...] = ()
+    eventually: tuple[str, ...] = ()
+    sometimes: tuple[str, ...] = ()
+
+
+class ExploreTable(Closed, frozen=True):
+    """`[explore]`: how schedules are searched."""
+
+    strategy: Literal["random"] = "random"
+    schedules: Positive = 1_000
+    max_steps: Positive = 100_000
+
+
+class LiveTable(Closed, frozen=True):
+    """`[live]`: how actors are placed on Ray hosts, how long it goes on, how durable journals are.
+
+    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.
+    """
+
+    placement: Literal["each", "packed"] = "packed"
+    durability: Literal["process", "power"] = "process"
+    rounds: Positive = 1
+
+
+class Experiment(Closed, frozen=True):
+    """One experiment, as resolved."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=200)]
+    source: str = ""
+    stack: Literal["ioasid"] = "ioasid"
+    revision: str = "sound"
+    machine: MachineTable = MachineTable()
+    pool: PoolTable = PoolTable()
+    guests: GuestsTable = GuestsTable()
+    process: tuple[ProcessTable, ...] = ()
+    network: NetworkTable = NetworkTable()
+    nemesis: tuple[NemesisTable, ...] = ()
+    finally_: FinallyTable = field(default=FinallyTable(), name="finally")
+    expect: ExpectTable = ExpectTable()
+    explore: ExploreTable = ExploreTable()
+    live: LiveTable = LiveTable()
+
+
+def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
+    """The experiment in a file, with `--set` changes (`network.delay_steps=[0,3]`) applied."""
+    return read_experiment(read_toml(path, FILE_BYTES_MAX), str(path), changes)
+
+
+def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Experiment:
+    """The experiment that `text` says; everything in it is checked, also what it refers to."""
+    experiment = decode(text, where, Experiment, changes)
+    if experiment.revision != "sound":
+        raise ExperimentError(
+            f"{where}: $.revision: '{experiment.revision}' is not a revision"
+            f"{nearest(experiment.revision, ['sound'])} (revisions: sound)"
+        )
+    machine_of(experiment, where)
+    plans_of(experiment, where)
+    return experiment
+
+
+def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
+    """The machine an experiment describes; names must be known and unique."""
+    table, guests = experiment.machine, experiment.guests
+    units = [unit.name for unit in table.unit]
+    devices = [device.name for device in table.device]
+    vms = [f"vm{k}" for k in range(1, guests.count + 1)]
+    _unique([*units, *devices, *vms, "core", "workqueue", "iommu", "vfio", "supervisor"], where)
+    for k, device in enumerate(table.device):
+        if device.unit not in units:
+            raise ExperimentError(
+                f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
+                f"{nearest(device.unit, units)} (units: {', '.join(units)})"
+            )
+    groups = guests.groups or tuple((device,) for device in devices)
+    for k, group in enumerate(groups):
+        for name in group:
+            if name not in devices:
+                raise ExperimentError(
+                    f"{where}: $.guests.groups[{k}]: '{name}' is not a device"
+                    f"{nearest(name, devices)} (devices: {', '.join(devices)})"
+                )
+    _unique([name for group in groups for name in group], f"{where}: $.guests.groups")
+    pool = experiment.pool
+    quota = pool.quota or max(1, pool.pasids // max(1, guests.count))
+    if quota * guests.count > pool.pasids:
+        raise ExperimentError(
+            f"{where}: $.pool.quota: {guests.count} VMs of {quota} PASIDs need"
+            f" {quota * guests.count}, the pool has {pool.pasids}"
+        )
+    return Machine(
+        units=tuple(Unit(unit.name, unit.prq) for unit in table.unit),
+        devices=tuple(
+            Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size) for d in table.device
+        ),
+        vms=tuple(Vm(vm, groups) for vm in vms),
+        pasids=pool.pasids,
+        quota=quota,
+    )
+
+
+def _unique(names: list[str], where: str) -> None:
+    seen: dict[str, None] = {}
+    for name in names:
+        if name in seen:
+            raise ExperimentError(f"{where}: the name '{name}' is given twice")
+        seen[name] = None
+
+
+def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Plan]:
+    """What each guest does: its script, if it has one, else its mix."""
+    machine = machine_of(experiment, where)
+    guests = experiment.guests
+    for operation in guests.mix:
+        if operation not in OPERATIONS:
+            raise ExperimentError(
+                f"{where}: $.guests.mix: '{operation}' is not an operation"
+                f"{nearest(operation, OPERATIONS)} (operations: {', '.join(OPERATIONS)})"
+            )
+    assert set(guests.misbehave) <= set(MISBEHAVIOURS)
+    if guests.operations and not sum(guests.mix.values()):
+        raise ExperimentError(
+            f"{where}: $.guests.mix: {guests.operations} operations, but none has a weight"
+        )
+    mix = Plan(operations=guests.operations, mix=guests.mix, misbehave=guests.misbehave)
+    plans = {guest_of(vm.name): mix for vm in machine.vms}
+    scripts: dict[Name, tuple[Step, ...]] = {}
+    for k, process in enumerate(experiment.process):
+        place = f"{where}: $.process[{k}]"
+        if process.name not in plans:
+            raise ExperimentError(
+                f"{place}.name: '{process.name}' is not a process{nearest(process.name, plans)}"
+                f" (processes: {', '.join(plans)})"
+            )
+        if process.name in scripts:
+            raise ExperimentError(f"{place}.name: '{process.name}' has a script already")
+        scripts[process.name] = tuple(
+            read_step(step, process.name, machine, f"{place}.steps[{i}]")
+            for i, step in enumerate(process.steps)
+        )
+    _check_variables(experiment, scripts, where)
+    for name, steps in scripts.items():
+        plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=_told(name, scripts))
+    return plans
+
+
+def _told(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> tuple[tuple[str, Name], ...]:
+    """Which processes must be told which of `name`'s variables, because their scripts say them."""
+    tell = {
+        (step.variable, other): None
+        for other, steps in scripts.items()
+        for step in steps
+        if step.owner == name and other != name
+    }
+    return tuple(tell)
+
+
+def _check_variables(
+    experiment: Experiment, scripts: dict[Name, tuple[Step, ...]], where: str
+) -> None:
+    """A variable is allocated before it is named; another's variable is allocated by its owner."""
+    allocated = {
+        name: [step.variable for step in steps if step.operation == "alloc"]
+        for name, steps in scripts.items()
+    }
+    index = {process.name: k for k, process in enumerate(experiment.process)}
+    for name, steps in scripts.items():
+        known: list[str] = []
+        for i, step in enumerate(steps):
+            place = f"{where}: $.process[{index[name]}].steps[{i}]"
+            if step.operation == "alloc":
+                known.append(step.variable)
+            elif step.owner and step.variable not in allocated.get(step.owner, []):
+                raise ExperimentError(f"{place}: {step.owner} never allocates '{step.variable}'")
+            elif step.variable and not step.owner and step.variable not in known:
+                hint = nearest(step.variable, known)
+                raise ExperimentError(f"{place}: '{step.variable}' is not allocated before{hint}")
+
+
+def kinds() -> tuple[str, ...]:
+    """The kinds of actors a nemesis may name."""
+    return ("core", "workqueue", "iommu", "vfio", "kvm", "vdcm", "guest", "unit", "device")
+
+
+def is_vm(name: Name, machine: Machine) -> bool:
+    """Whether `name` belongs to one of the VMs."""
+    return any(vm.name == vm_of(name) for vm in machine.vms)

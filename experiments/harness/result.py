@@ -1,0 +1,105 @@
+"""What a run came to, in words and as an exit code (ux: exit codes).
+
+`result.json` holds a `Result`; it is the source for everything else that is said about a run.
+"""
+
+from collections.abc import Iterable
+from enum import Enum, IntEnum
+from typing import Final
+
+from msgspec import Struct
+
+RESULT_FORMAT: Final = 1
+
+
+class Exit(IntEnum):
+    """Stable exit codes; in `--help` and in `result.json`."""
+
+    PASS = 0
+    VIOLATION = 1
+    USAGE = 2
+    UNKNOWN = 3
+    DIVERGED = 4
+    CLUSTER = 5
+    OUR_BUG = 70
+    INTERRUPTED = 130
+
+
+WORST_FIRST: Final = (
+    Exit.OUR_BUG,
+    Exit.VIOLATION,
+    Exit.DIVERGED,
+    Exit.CLUSTER,
+    Exit.UNKNOWN,
+    Exit.INTERRUPTED,
+    Exit.PASS,
+)
+"""Several at once: a violation stays one whatever broke afterwards, and beats unknown."""
+
+
+def worst(exits: Iterable[Exit]) -> Exit:
+    """The one exit code of several outcomes."""
+    seen = list(exits)
+    return next((code for code in WORST_FIRST if code in seen), Exit.PASS)
+
+
+class Status(Enum):
+    """Of one property, or of a whole run."""
+
+    HELD = "held"
+    VIOLATED = "violated"
+    UNKNOWN = "unknown"
+    PASS = "pass"  # noqa: S105  a verdict
+    VIOLATION = "violation"
+    DIVERGED = "diverged"
+    CLUSTER = "cluster failed"
+    INTERRUPTED = "interrupted"
+
+
+class PropertyResult(Struct, frozen=True):
+    """One property: `message` says what went wrong, what is unmet, or why it is unknown."""
+
+    name: str
+    kind: str
+    status: Status
+    message: str = ""
+
+
+class WitnessResult(Struct, frozen=True):
+    """One witness: in how many of the schedules it happened."""
+
+    name: str
+    schedules: int
+
+
+class Counterexample(Struct, frozen=True):
+    """A violation found: by which schedule, its file, and the command that shows it again."""
+
+    property: str
+    message: str
+    schedule: int
+    seed: int
+    steps: int
+    file: str
+    replay: str
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """A run's result.  `reasons`: why it is unknown; `counts`: steps, deliveries and such."""
+
+    format: int = RESULT_FORMAT
+    verb: str
+    experiment: str
+    title: str
+    revision: str
+    world: str
+    seed: int
+    verdict: Status
+    exit_code: int
+    reasons: tuple[str, ...] = ()
+    properties: tuple[PropertyResult, ...] = ()
+    witnesses: tuple[WitnessResult, ...] = ()
+    counterexamples: tuple[Counterexample, ...] = ()
+    counts: dict[str, int] = {}
+    seconds: float = 0.0
+    folder: str = ""

@@ -1,0 +1,1 @@
+"""What is true: messages, life cycle, rules.  No clock, no chance, no file, no Ray."""

@@ -1,0 +1,301 @@
+"""Facts: what a handler states happened, for the history and the properties (§6).
+
+Each names who records it.  A host stamps actor, input and cause (`protocol.history`).  All are
+flat, so that a record is one flat JSON object.  `incarnation` is the ghost that the recorder
+holds for the PASID, unless the docstring says whose it is.
+"""
+
+from protocol.facts.core import (
+    CapacityChanged,
+    DataAttached,
+    DataDetached,
+    FreeAnswered,
+    FreeRequested,
+    NotificationSent,
+    NotifierRegistered,
+    NotifierUnregistered,
+    PasidAllocated,
+    PasidReclaimed,
+    ReferenceDropped,
+    ReferenceTaken,
+    SetAllocated,
+    SetFreed,
+    SpidAttached,
+    SpidDetached,
+    StateChanged,
+    SubscriberAnswered,
+    SubscriberCalled,
+)
+from protocol.facts.event import (
+    Event,
+)
+from protocol.facts.hardware import (
+    CacheFilled,
+    CacheFlushed,
+    DescriptorAccepted,
+    DescriptorEnded,
+    DmaBlocked,
+    DmaTranslated,
+    DrainScanned,
+    EntryCleared,
+    EntryWritten,
+    PageRequested,
+    PageSettled,
+    RequestAutoAnswered,
+    RequestRinged,
+    RequestTaken,
+    WqCleared,
+    WqProgrammed,
+)
+from protocol.facts.process import (
+    OpFail,
+    OpInfo,
+    OpInvoked,
+    OpOk,
+    Outcome,
+    VmExited,
+)
+from protocol.facts.software import (
+    BindAnswered,
+    BindRequested,
+    DeviceBound,
+    DeviceTornDown,
+    DeviceUnbound,
+    EnqcmdIssued,
+    EnqcmdRetired,
+    FdsReleased,
+    FlushRequested,
+    LockReleased,
+    LockTaken,
+    LockWaited,
+    MemoryAllocated,
+    MemoryFreed,
+    MemoryUsed,
+    MsrCleared,
+    MsrLoaded,
+    NotificationAnswered,
+    NotificationHandled,
+    PageAnswered,
+    PageReported,
+    PasidLinked,
+    PasidUnlinked,
+    SleepMay,
+    SlotCleared,
+    SlotProgrammed,
+    SvmCreated,
+    SvmFreed,
+    TranslationCleared,
+    TranslationWritten,
+    UnbindRequested,
+    VmEntryBlocked,
+    VmEntryLifted,
+    WorkBegun,
+    WorkEnded,
+    WorkQueued,
+)
+from protocol.facts.world import (
+    FaultBegun,
+    FaultHealed,
+    HostCrashed,
+    HostGone,
+    HostStarted,
+    MessageDelivered,
+    MessageSent,
+    PropertyViolated,
+    RunEnded,
+    RunStarted,
+    SiteFailed,
+    WitnessSeen,
+)
+
+ActorFact = (
+    PasidAllocated
+    | FreeRequested
+    | FreeAnswered
+    | StateChanged
+    | PasidReclaimed
+    | ReferenceTaken
+    | ReferenceDropped
+    | DataAttached
+    | DataDetached
+    | SpidAttached
+    | SpidDetached
+    | SetAllocated
+    | SetFreed
+    | CapacityChanged
+    | NotifierRegistered
+    | NotifierUnregistered
+    | NotificationSent
+    | SubscriberCalled
+    | SubscriberAnswered
+    | NotificationHandled
+    | NotificationAnswered
+    | SleepMay
+    | LockTaken
+    | LockWaited
+    | LockReleased
+    | WorkQueued
+    | WorkBegun
+    | WorkEnded
+    | MemoryAllocated
+    | MemoryUsed
+    | MemoryFreed
+    | PasidLinked
+    | PasidUnlinked
+    | BindRequested
+    | BindAnswered
+    | UnbindRequested
+    | FdsReleased
+    | SvmCreated
+    | SvmFreed
+    | DeviceBound
+    | DeviceUnbound
+    | DeviceTornDown
+    | FlushRequested
+    | PageReported
+    | PageAnswered
+    | TranslationWritten
+    | TranslationCleared
+    | VmEntryBlocked
+    | VmEntryLifted
+    | EnqcmdIssued
+    | EnqcmdRetired
+    | SlotProgrammed
+    | SlotCleared
+    | MsrLoaded
+    | MsrCleared
+    | EntryWritten
+    | EntryCleared
+    | CacheFilled
+    | CacheFlushed
+    | WqProgrammed
+    | WqCleared
+    | DescriptorAccepted
+    | DescriptorEnded
+    | DmaTranslated
+    | DmaBlocked
+    | PageRequested
+    | PageSettled
+    | RequestRinged
+    | RequestTaken
+    | RequestAutoAnswered
+    | DrainScanned
+    | OpInvoked
+    | OpOk
+    | OpFail
+    | OpInfo
+    | VmExited
+)
+"""Every fact an actor can state."""
+
+Fact = (
+    ActorFact
+    | RunStarted
+    | RunEnded
+    | MessageSent
+    | MessageDelivered
+    | HostStarted
+    | HostCrashed
+    | HostGone
+    | FaultBegun
+    | FaultHealed
+    | SiteFailed
+    | PropertyViolated
+    | WitnessSeen
+)
+"""Every fact there is: the actors' and the world's."""
+
+__all__ = [
+    "ActorFact",
+    "BindAnswered",
+    "BindRequested",
+    "CacheFilled",
+    "CacheFlushed",
+    "CapacityChanged",
+    "DataAttached",
+    "DataDetached",
+    "DescriptorAccepted",
+    "DescriptorEnded",
+    "DeviceBound",
+    "DeviceTornDown",
+    "DeviceUnbound",
+    "DmaBlocked",
+    "DmaTranslated",
+    "DrainScanned",
+    "EnqcmdIssued",
+    "EnqcmdRetired",
+    "EntryCleared",
+    "EntryWritten",
+    "Event",
+    "Fact",
+    "FaultBegun",
+    "FaultHealed",
+    "FdsReleased",
+    "FlushRequested",
+    "FreeAnswered",
+    "FreeRequested",
+    "HostCrashed",
+    "HostGone",
+    "HostStarted",
+    "LockReleased",
+    "LockTaken",
+    "LockWaited",
+    "MemoryAllocated",
+    "MemoryFreed",
+    "MemoryUsed",
+    "MessageDelivered",
+    "MessageSent",
+    "MsrCleared",
+    "MsrLoaded",
+    "NotificationAnswered",
+    "NotificationHandled",
+    "NotificationSent",
+    "NotifierRegistered",
+    "NotifierUnregistered",
+    "OpFail",
+    "OpInfo",
+    "OpInvoked",
+    "OpOk",
+    "Outcome",
+    "PageAnswered",
+    "PageReported",
+    "PageRequested",
+    "PageSettled",
+    "PasidAllocated",
+    "PasidLinked",
+    "PasidReclaimed",
+    "PasidUnlinked",
+    "PropertyViolated",
+    "ReferenceDropped",
+    "ReferenceTaken",
+    "RequestAutoAnswered",
+    "RequestRinged",
+    "RequestTaken",
+    "RunEnded",
+    "RunStarted",
+    "SetAllocated",
+    "SetFreed",
+    "SiteFailed",
+    "SleepMay",
+    "SlotCleared",
+    "SlotProgrammed",
+    "SpidAttached",
+    "SpidDetached",
+    "StateChanged",
+    "SubscriberAnswered",
+    "SubscriberCalled",
+    "SvmCreated",
+    "SvmFreed",
+    "TranslationCleared",
+    "TranslationWritten",
+    "UnbindRequested",
+    "VmEntryBlocked",
+    "VmEntryLifted",
+    "VmExited",
+    "WitnessSeen",
+    "WorkBegun",
+    "WorkEnded",
+    "WorkQueued",
+    "WqCleared",
+    "WqProgrammed",
+]

@@ -1,0 +1,321 @@
+"""Every message of the 2020-21 stack, as one tagged union.
+
+Read `common` first, then `core`; each docstring says who sends it, to whom, and what answers.
+"""
+
+from protocol.messages.common import (
+    Done,
+    HostLost,
+    Message,
+    Refused,
+    ReleaseFds,
+    Start,
+    TimerFired,
+    Told,
+)
+from protocol.messages.core import (
+    AllocPasid,
+    AllocPasidGot,
+    AllocSet,
+    AllocSetGot,
+    AttachData,
+    AttachSpid,
+    CancelCapacity,
+    DetachData,
+    DetachSpid,
+    FindBySpid,
+    FindBySpidGot,
+    FindPasid,
+    FindPasidGot,
+    FreeAllInSet,
+    FreePasid,
+    FreeSet,
+    GetIfOwned,
+    GetPasid,
+    InstallCapacity,
+    Notification,
+    NotifyAlloc,
+    NotifyBind,
+    NotifyFree,
+    NotifyReply,
+    NotifyUnbind,
+    Priority,
+    PutPasid,
+    PutPasidGot,
+    QueueWork,
+    RegisterNotifier,
+    RegisterNotifierMm,
+    ReserveCapacity,
+    ReserveCapacityGot,
+    RunWork,
+    SetKind,
+    UnregisterNotifier,
+    Verdict,
+    WorkDone,
+)
+from protocol.messages.device import (
+    DescriptorDone,
+    DeviceCommand,
+    DisableVwq,
+    DisableWq,
+    DrainPasid,
+    DrainVwq,
+    DrainWq,
+    EnableVwq,
+    EnableWq,
+    EnqcmdWrite,
+    EnqcmdWriteGot,
+    GuestEnqcmd,
+    GuestEnqcmdGot,
+    OpenVdev,
+    OpenVm,
+    ResetVdev,
+    Status,
+    SubmitDescriptor,
+    VmExit,
+    WqMode,
+    WriteIms,
+    WriteVims,
+)
+from protocol.messages.driver import (
+    AttachDomain,
+    BindGpasid,
+    BindPgtbl,
+    DetachDomain,
+    FlushFaults,
+    FreePasidRange,
+    OpenContainer,
+    PageRequestReport,
+    PageResponse,
+    RequestPasid,
+    RequestPasidGot,
+    RespondPage,
+    ResponseCode,
+    UnbindGpasid,
+    UnbindPgtbl,
+)
+from protocol.messages.hardware import (
+    AdvancePrq,
+    ClearPresent,
+    DrainRequests,
+    DrainRequestsGot,
+    FlushDevTlb,
+    InvalidateDevTlb,
+    InvalidateIotlb,
+    InvalidatePasidCache,
+    PageGroupResponse,
+    PageRequest,
+    PageRequestInterrupt,
+    RaisePageRequest,
+    ReadPrq,
+    ReadPrqGot,
+    Translate,
+    Translated,
+    Translation,
+    UntranslatedDma,
+    WriteEntry,
+    ZeroEntry,
+)
+
+AnyMessage = (
+    Done
+    | Refused
+    | Start
+    | TimerFired
+    | Told
+    | HostLost
+    | ReleaseFds
+    | AllocSet
+    | AllocSetGot
+    | FreeSet
+    | InstallCapacity
+    | ReserveCapacity
+    | ReserveCapacityGot
+    | CancelCapacity
+    | AllocPasid
+    | AllocPasidGot
+    | FreePasid
+    | FreeAllInSet
+    | GetPasid
+    | GetIfOwned
+    | PutPasid
+    | PutPasidGot
+    | AttachData
+    | DetachData
+    | AttachSpid
+    | DetachSpid
+    | FindPasid
+    | FindPasidGot
+    | FindBySpid
+    | FindBySpidGot
+    | RegisterNotifier
+    | RegisterNotifierMm
+    | UnregisterNotifier
+    | NotifyAlloc
+    | NotifyFree
+    | NotifyBind
+    | NotifyUnbind
+    | NotifyReply
+    | QueueWork
+    | RunWork
+    | WorkDone
+    | OpenVm
+    | GuestEnqcmd
+    | GuestEnqcmdGot
+    | VmExit
+    | EnqcmdWrite
+    | EnqcmdWriteGot
+    | SubmitDescriptor
+    | DescriptorDone
+    | OpenVdev
+    | EnableVwq
+    | DisableVwq
+    | DrainVwq
+    | ResetVdev
+    | WriteVims
+    | EnableWq
+    | DisableWq
+    | DrainWq
+    | DrainPasid
+    | WriteIms
+    | BindGpasid
+    | UnbindGpasid
+    | AttachDomain
+    | DetachDomain
+    | PageRequestReport
+    | RespondPage
+    | PageResponse
+    | FlushFaults
+    | OpenContainer
+    | RequestPasid
+    | RequestPasidGot
+    | FreePasidRange
+    | BindPgtbl
+    | UnbindPgtbl
+    | WriteEntry
+    | ClearPresent
+    | ZeroEntry
+    | InvalidatePasidCache
+    | InvalidateIotlb
+    | InvalidateDevTlb
+    | DrainRequests
+    | DrainRequestsGot
+    | PageRequestInterrupt
+    | ReadPrq
+    | ReadPrqGot
+    | AdvancePrq
+    | PageGroupResponse
+    | RaisePageRequest
+    | Translate
+    | Translated
+    | UntranslatedDma
+    | FlushDevTlb
+)
+"""Every message there is."""
+
+__all__ = [
+    "AdvancePrq",
+    "AllocPasid",
+    "AllocPasidGot",
+    "AllocSet",
+    "AllocSetGot",
+    "AnyMessage",
+    "AttachData",
+    "AttachDomain",
+    "AttachSpid",
+    "BindGpasid",
+    "BindPgtbl",
+    "CancelCapacity",
+    "ClearPresent",
+    "DescriptorDone",
+    "DetachData",
+    "DetachDomain",
+    "DetachSpid",
+    "DeviceCommand",
+    "DisableVwq",
+    "DisableWq",
+    "Done",
+    "DrainPasid",
+    "DrainRequests",
+    "DrainRequestsGot",
+    "DrainVwq",
+    "DrainWq",
+    "EnableVwq",
+    "EnableWq",
+    "EnqcmdWrite",
+    "EnqcmdWriteGot",
+    "FindBySpid",
+    "FindBySpidGot",
+    "FindPasid",
+    "FindPasidGot",
+    "FlushDevTlb",
+    "FlushFaults",
+    "FreeAllInSet",
+    "FreePasid",
+    "FreePasidRange",
+    "FreeSet",
+    "GetIfOwned",
+    "GetPasid",
+    "GuestEnqcmd",
+    "GuestEnqcmdGot",
+    "HostLost",
+    "InstallCapacity",
+    "InvalidateDevTlb",
+    "InvalidateIotlb",
+    "InvalidatePasidCache",
+    "Message",
+    "Notification",
+    "NotifyAlloc",
+    "NotifyBind",
+    "NotifyFree",
+    "NotifyReply",
+    "NotifyUnbind",
+    "OpenContainer",
+    "OpenVdev",
+    "OpenVm",
+    "PageGroupResponse",
+    "PageRequest",
+    "PageRequestInterrupt",
+    "PageRequestReport",
+    "PageResponse",
+    "Priority",
+    "PutPasid",
+    "PutPasidGot",
+    "QueueWork",
+    "RaisePageRequest",
+    "ReadPrq",
+    "ReadPrqGot",
+    "Refused",
+    "RegisterNotifier",
+    "RegisterNotifierMm",
+    "ReleaseFds",
+    "RequestPasid",
+    "RequestPasidGot",
+    "ReserveCapacity",
+    "ReserveCapacityGot",
+    "ResetVdev",
+    "RespondPage",
+    "ResponseCode",
+    "RunWork",
+    "SetKind",
+    "Start",
+    "Status",
+    "SubmitDescriptor",
+    "TimerFired",
+    "Told",
+    "Translate",
+    "Translated",
+    "Translation",
+    "UnbindGpasid",
+    "UnbindPgtbl",
+    "UnregisterNotifier",
+    "UntranslatedDma",
+    "Verdict",
+    "VmExit",
+    "WorkDone",
+    "WqMode",
+    "WriteEntry",
+    "WriteIms",
+    "WriteVims",
+    "ZeroEntry",
+]

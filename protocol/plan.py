@@ -1,0 +1,72 @@
+"""What a process does: scripted steps, or operations drawn from a mix (§7).
+
+Experiment files hold these as text; `experiments.harness.script` reads them into these values.
+"""
+
+from msgspec import Struct
+
+from protocol.names import Name, Pasid
+
+
+class Step(Struct, frozen=True):
+    """One step of a script.
+
+    `variable` is the PASID variable it sets (alloc) or uses; `owner` the process whose
+    variable it is ("" own); `number` a literal host PASID (`#17`) in its place.  `device`
+    is a device of the VM, `count` how often (dma x4).  `expect` lists the outcomes allowed
+    (`ok` or errno names), empty for any.  `wait` false starts it and goes on (`async`).
+    `text` is the step as written.
+    """
+
+    operation: str
+    variable: str = ""
+    owner: Name = ""
+    number: Pasid = 0
+    device: Name = ""
+    count: int = 1
+    expect: tuple[str, ...] = ()
+    wait: bool = True
+    text: str = ""
+
+
+class Plan(Struct, frozen=True):
+    """A process's work: `steps` in order; then, if `operations` is not 0, draws from `mix`.
+
+    `mix` gives each operation a weight.  `misbehave` names what the process may do that a good one
+    does not: `free-before-unbind`, `unbind-with-dma`, `double-free`, `late-unbind`, `no-response`,
+    `foreign-pasid`.  `tell` lists (variable, process): after an alloc into the variable the process
+    is told it, because its script names it.
+    """
+
+    steps: tuple[Step, ...] = ()
+    operations: int = 0
+    mix: dict[str, int] = {}
+    misbehave: tuple[str, ...] = ()
+    tell: tuple[tuple[str, Name], ...] = ()
+
+
+OPERATIONS: dict[str, str] = {
+    "alloc": "a PASID from VFIO into a variable",
+    "bind": "the guest's page table to the PASID, on every device of the device's group",
+    "unbind": "undo bind",
+    "free": "give the PASID back to VFIO",
+    "dma": "submit descriptors that touch mapped pages (ENQCMD, or the dedicated WQ's portal)",
+    "fault": "submit a descriptor that touches an absent page, so that the device asks for it",
+    "enable": "enable the virtual WQ of the device (a dedicated one with the PASID)",
+    "disable": "disable the virtual WQ",
+    "drain": "drain the virtual WQ",
+    "reset": "reset the virtual device",
+    "ims": "write the PASID to the device's interrupt message storage",
+    "unims": "clear it",
+    "exit": "QEMU ends: all its files are closed, in any order",
+}
+"""The operations of a guest, with what each does."""
+
+MISBEHAVIOURS: dict[str, str] = {
+    "free-before-unbind": "frees a PASID that is still bound",
+    "unbind-with-dma": "unbinds while its descriptors are in the device",
+    "double-free": "frees a PASID again after freeing it",
+    "late-unbind": "unbinds a PASID after freeing it",
+    "no-response": "now and then does not answer a page request",
+    "foreign-pasid": "now and then names a PASID that is not its own",
+}

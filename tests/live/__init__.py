@@ -1,0 +1,1 @@
+"""Tests; the map is in tests/README.md."""
