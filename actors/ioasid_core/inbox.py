@@ -1,0 +1,55 @@
+"""What the IOASID core may be handed."""
+
+from typing import TypeAlias
+
+from protocol.messages import (
+    AllocPasid,
+    AllocSet,
+    AttachData,
+    AttachSpid,
+    CancelCapacity,
+    DetachData,
+    DetachSpid,
+    FindBySpid,
+    FindPasid,
+    FreeAllInSet,
+    FreePasid,
+    FreeSet,
+    GetIfOwned,
+    GetPasid,
+    HostLost,
+    InstallCapacity,
+    NotifyReply,
+    PutPasid,
+    RegisterNotifier,
+    RegisterNotifierMm,
+    ReserveCapacity,
+    Start,
+    UnregisterNotifier,
+)
+
+Inbox: TypeAlias = (
+    AllocPasid
+    | FreePasid
+    | FreeAllInSet
+    | GetPasid
+    | GetIfOwned
+    | PutPasid
+    | FindPasid
+    | FindBySpid
+    | AttachSpid
+    | DetachSpid
+    | AttachData
+    | DetachData
+    | NotifyReply
+    | RegisterNotifier
+    | RegisterNotifierMm
+    | UnregisterNotifier
+    | AllocSet
+    | FreeSet
+    | InstallCapacity
+    | ReserveCapacity
+    | CancelCapacity
+    | Start
+    | HostLost
+)

@@ -1,0 +1,127 @@
+"""PASID table, PASID cache and IOTLB of a unit: entries set up and cleared, requests translated.
+
+Kernel: drivers/iommu/intel/pasid.c writes and clears the entries.  §5.1, §5.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from actors.iommu_unit.state import Entry, Line, Tag
+from protocol.effects import Out
+from protocol.errors import Errno
+from protocol.facts import CacheFilled, EntryCleared, EntryWritten
+from protocol.messages import (
+    ClearPresent,
+    Done,
+    Refused,
+    Translate,
+    Translated,
+    Translation,
+    UntranslatedDma,
+    WriteEntry,
+    ZeroEntry,
+)
+from protocol.names import Name
+
+if TYPE_CHECKING:
+    from actors.iommu_unit import IommuUnit
+
+
+def write(unit: IommuUnit, write: WriteEntry, out: Out) -> None:
+    """The whole entry, P last; what a cleared entry still held is overwritten."""
+    tag = (write.device, write.pasid)
+    was_present = unit.is_present(tag)
+    unit.entries[tag] = Entry(write.incarnation, write.vm, write.table, write.did)
+    out.record(
+        EntryWritten(
+            unit=unit.name,
+            device=write.device,
+            pasid=write.pasid,
+            incarnation=write.incarnation,
+            vm=write.vm,
+            table=write.table,
+            was_present=was_present,
+        )
+    )
+
+
+def clear_present(unit: IommuUnit, clear: ClearPresent, sender: Name, out: Out) -> None:
+    """P goes, the rest stays: whoever is fetching the entry sees all of it or none (mends S46)."""
+    tag = (clear.device, clear.pasid)
+    if not unit.is_present(tag):
+        out.send(sender, Refused(clear.call, Errno.ENOENT))
+        return
+
+    entry = unit.entries[tag]
+    unit.entries[tag] = replace(entry, present=False, fpd=clear.fpd)
+    out.record(
+        EntryCleared(
+            unit=unit.name,
+            device=clear.device,
+            pasid=clear.pasid,
+            incarnation=entry.incarnation,
+            vm=entry.vm,
+            by=clear.vm,
+            why=clear.why,
+        )
+    )
+    out.send(sender, Done(clear.call))
+
+
+def zero(unit: IommuUnit, zero: ZeroEntry) -> None:
+    """All but P is zeroed; with P clear that is the end of the entry."""
+    tag = (zero.device, zero.pasid)
+    if unit.is_present(tag):
+        # Nobody may do this (S46): from here on it translates through tables of nobody.
+        unit.entries[tag] = Entry(unit.entries[tag].incarnation, vm="", table=0, did=0)
+    else:
+        unit.entries.pop(tag, None)
+
+
+def look_up(unit: IommuUnit, tag: Tag, out: Out) -> Line | None:
+    """The PASID cache answers first, and is filled from a present entry; absence is not cached."""
+    line = unit.pasid_cache.get(tag)
+    if line is not None or not unit.is_present(tag):
+        return line
+
+    line = unit.entries[tag].line()
+    unit.pasid_cache[tag] = line
+    record_filled("pasid-cache", tag, line, out)
+    return line
+
+
+def translate(
+    unit: IommuUnit, request: Translate | UntranslatedDma, device: Name, out: Out
+) -> Line | None:
+    """IOTLB, PASID cache, table, in this order; a new page must be in the guest's table too."""
+    tag = (device, request.pasid)
+    cached = unit.iotlb.get(tag, {}).get(request.page)
+    if cached is not None:
+        return cached
+
+    line = unit.look_up(tag, out)
+    if line is None or not request.mapped:
+        return None
+
+    if tag not in unit.iotlb:
+        record_filled("iotlb", tag, line, out)
+    unit.iotlb.setdefault(tag, {})[request.page] = line
+    return line
+
+
+def translated(
+    request: Translate | UntranslatedDma, line: Line | None, otherwise: Translation
+) -> Translated:
+    """The answer: the line, or `otherwise` and nothing about any entry."""
+    if line is None:
+        return Translated(request.call, otherwise, incarnation=0, vm="", table=0)
+    return Translated(request.call, Translation.OK, line.incarnation, line.vm, line.table)
+
+
+def record_filled(cache: str, tag: Tag, line: Line, out: Out) -> None:
+    """A cache has a line of this life now."""
+    device, pasid = tag
+    out.record(CacheFilled(cache, device, pasid, line.incarnation))
