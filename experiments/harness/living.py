@@ -1,0 +1,149 @@
+"""What `chaos` does: run live, say what happens, judge, re-execute, conclude."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+
+from clusters.live import LiveResult, LiveSetup, Progress, run_live
+from experiments.harness.config import Experiment, machine_of, plans_of
+from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
+from experiments.harness.say import Voice, columns
+from experiments.harness.setup import VERDICTS, nemeses_of, properties_of, property_results
+from experiments.harness.store import Run
+from protocol.names import Name
+from protocol.plan import Plan
+
+PLAIN_EVERY_S: Final = 5.0
+IGNORED: Final = "explore.*, every_steps, lasts_steps, max_steps"
+
+
+def chaos(
+    experiment: Experiment,
+    file: str,
+    seed: int,
+    runs: Path,
+    voice: Voice,
+    *,
+    seconds: float | None,
+    address: str,
+) -> int:
+    """One live run; its exit code."""
+    run = Run(runs, Path(file).stem, seed)
+    run.write_experiment(experiment)
+    setup = LiveSetup(
+        machine=machine_of(experiment, file),
+        plans=_rounds(plans_of(experiment, file), experiment.live.rounds),
+        seed=seed,
+        folder=run.folder,
+        nemesis=nemeses_of(experiment, file),
+        placement=experiment.live.placement,
+        durability=experiment.live.durability,
+        seconds=seconds,
+        quiet_seconds=experiment.finally_.quiet_seconds,
+        address=address,
+        properties=properties_of(experiment, file),
+        experiment=experiment.title,
+        revision=experiment.revision,
+        run=run.final.name,
+    )
+    voice.answer(f"{Path(file).stem}  revision {experiment.revision}  seed {seed:#x}  live")
+    voice.talk(f"not honoured live: {IGNORED}")
+    result = run_live(setup, _Talk(voice))
+    return _conclude(setup, file, run, result, voice)
+
+
+def _rounds(plans: dict[Name, Plan], rounds: int) -> dict[Name, Plan]:
+    return {
+        name: structs.replace(plan, operations=plan.operations * rounds)
+        for name, plan in plans.items()
+    }
+
+
+class _Talk:
+    """A plain line about every five seconds, and one at each new phase."""
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+        self.phase = ""
+        self.said = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        fresh = progress.phase != self.phase
+        if not fresh and now - self.said < PLAIN_EVERY_S:
+            return
+        if fresh and progress.cluster and not self.phase:
+            self.voice.talk(f"ray        {progress.cluster}")
+        self.phase, self.said = progress.phase, now
+        ops = progress.outcomes
+        faults = ", ".join(f"{what} x{n}" for what, n in progress.faults.items()) or "none yet"
+        self.voice.talk(
+            f"{progress.seconds:5.0f}s  {progress.phase:<12} inputs {progress.inputs:,}"
+            f"  ops {ops.get('ok', 0)} ok {ops.get('fail', 0)} refused {ops.get('info', 0)} info"
+            f"  faults: {faults}"
+        )
+
+
+def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Voice) -> int:
+    verdict = live.judged
+    status, code = VERDICTS[verdict.word]
+    codes = [code]
+    if live.match.divergence:
+        codes.append(Exit.DIVERGED)
+        status = status if status is Status.VIOLATION else Status.DIVERGED
+    if live.interrupted and status is not Status.VIOLATION:
+        status, codes = Status.INTERRUPTED, [*codes, Exit.INTERRUPTED]
+    final = Exit.INTERRUPTED if status is Status.INTERRUPTED else worst(codes)
+    sometimes = [p for p in verdict.properties if p.kind == "sometimes"]
+    result = Result(
+        verb="chaos",
+        experiment=file,
+        title=setup.experiment,
+        revision=setup.revision,
+        world="live",
+        seed=setup.seed,
+        verdict=status,
+        exit_code=int(final),
+        reasons=(*live.reasons, *verdict.reasons),
+        properties=property_results(verdict),
+        witnesses=tuple(WitnessResult(p.name, p.witnesses) for p in sometimes),
+        counts={**live.counts, "matched": live.match.matched, "inputs": live.match.total},
+        seconds=round(live.seconds, 3),
+        folder=str(run.final),
+    )
+    run.finish(result, live.cluster)
+    voice.object(result)
+    _say(run, live, result, voice)
+    return int(final)
+
+
+def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
+    judged = [p for p in result.properties if p.kind != "sometimes"]
+    match result.verdict:
+        case Status.PASS:
+            voice.verdict("pass", f"{len(judged)} properties held, every witness was seen")
+        case Status.VIOLATION:
+            voice.verdict("violation", "")
+            rows = [(p.name, p.message) for p in judged if p.status is Status.VIOLATED]
+            for line in columns(rows):
+                voice.answer(line)
+        case _:
+            voice.verdict(result.verdict.value, "")
+            for reason in result.reasons:
+                voice.answer(f"  {reason}")
+    if result.witnesses:
+        voice.answer(
+            "witnesses  " + "  ".join(f"{w.name} x{w.schedules}" for w in result.witnesses)
+        )
+    faults = "  ".join(f"{what} x{n}" for what, n in live.faults.items())
+    voice.answer(f"faults     {faults or 'none'}")
+    match_ = live.match
+    voice.answer(
+        f"re-executed {match_.matched:,} of {match_.total:,} inputs matched in the simulator"
+    )
+    if match_.divergence:
+        voice.answer(f"  {match_.divergence}")
+    voice.answer(f"history    {run.final}/history.jsonl")
+    voice.answer(f"again      pasidlab check {run.final}    (took {live.seconds:.1f} s)")

@@ -1,0 +1,118 @@
+"""From an experiment to what a world runs, and from its verdict to a `Result`."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from clusters.judge import Verdict
+from clusters.sim.world import Setup
+
+from clusters.cluster import build
+from clusters.nemesis import Nemesis, check
+from experiments.harness.config import Experiment, load, machine_of, plans_of
+from experiments.harness.result import Exit, PropertyResult, Status
+from experiments.harness.script import nearest
+from protocol.errors import ExperimentError
+from protocol.properties import PROPERTIES
+from protocol.properties.property import Kind, Property
+
+SEED_BITS: Final = 32
+_WORDS: Final = {
+    "held": Status.HELD,
+    "met": Status.HELD,
+    "seen": Status.HELD,
+    "violated": Status.VIOLATED,
+    "unmet": Status.VIOLATED,
+    "unseen": Status.UNKNOWN,
+    "unjudged": Status.UNKNOWN,
+}
+VERDICTS: Final = {
+    "pass": (Status.PASS, Exit.PASS),
+    "violation": (Status.VIOLATION, Exit.VIOLATION),
+    "unknown": (Status.UNKNOWN, Exit.UNKNOWN),
+}
+
+
+def loaded(path: Path, changes: Sequence[str], revision: str | None) -> Experiment:
+    """The experiment of a file with the command line's changes."""
+    extra = (f'revision="{revision}"',) if revision else ()
+    return load(path, (*changes, *extra))
+
+
+def drawn_seed(seed: int | None) -> int:
+    """The seed given, or a new one, which is then printed like any other."""
+    return secrets.randbits(SEED_BITS) if seed is None else seed
+
+
+def digest_of(experiment: Experiment) -> str:
+    """Sixteen hexadecimal digits that tell two resolved experiments apart."""
+    return hashlib.blake2b(msgspec.msgpack.encode(experiment), digest_size=8).hexdigest()
+
+
+def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], ...]:
+    """The properties an experiment names; all *always* and *eventually* where it names none."""
+    expect = experiment.expect
+    chosen: list[type[Property]] = []
+    for key, kind, wanted in (
+        ("always", Kind.ALWAYS, expect.always),
+        ("eventually", Kind.EVENTUALLY, expect.eventually),
+        ("sometimes", Kind.SOMETIMES, expect.sometimes),
+    ):
+        there = {found.name: found for found in PROPERTIES if found.kind is kind}
+        for k, name in enumerate(wanted):
+            if name not in there:
+                raise ExperimentError(
+                    f"{where}: $.expect.{key}[{k}]: '{name}' is not a property of this kind"
+                    f"{nearest(name, there)} (see: pasidlab list properties)"
+                )
+        if wanted:
+            chosen += [there[name] for name in wanted]
+        elif kind is not Kind.SOMETIMES:
+            chosen += list(there.values())
+    return tuple(chosen)
+
+
+def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
+    """The fault plan, checked against the machine."""
+    plan = tuple(
+        msgspec.convert(msgspec.to_builtins(table), Nemesis) for table in experiment.nemesis
+    )
+    if plan:
+        machine = machine_of(experiment, where)
+        actors = build(machine, plans_of(experiment, where))
+        for k, nemesis in enumerate(plan):
+            check(nemesis, machine, actors, f"{where}: $.nemesis[{k}]")
+    return plan
+
+
+def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
+    """What the simulator runs."""
+    semantics = experiment.network.semantics
+    if semantics != "reliable":
+        raise ExperimentError(
+            f"{where}: $.network.semantics: '{semantics}' comes with a later issue;"
+            " 'reliable' is here"
+        )
+    return Setup(
+        machine=machine_of(experiment, where),
+        plans=plans_of(experiment, where),
+        properties=properties_of(experiment, where),
+        nemeses=nemeses_of(experiment, where),
+        max_steps=experiment.explore.max_steps,
+        quiet_steps=experiment.finally_.quiet_steps,
+        delay_steps=experiment.network.delay_steps,
+        experiment=experiment.title,
+        revision=experiment.revision,
+        run=run,
+    )
+
+
+def property_results(verdict: Verdict) -> tuple[PropertyResult, ...]:
+    """A verdict's properties, in the words of `result.json`."""
+    return tuple(
+        PropertyResult(status.name, status.kind, _WORDS[status.word], status.reason)
+        for status in verdict.properties
+    )
