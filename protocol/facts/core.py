@@ -165,9 +165,9 @@ class NotifierUnregistered(Event, frozen=True, tag="notifier.unregistered"):
 
 
 class NotificationSent(Event, frozen=True, tag="notification.sent"):
-    """core: one transition's notification begins (once per transition.
+    """core: the notification of one transition begins, once, however many subscribers.
 
-    However many subscribers).
+    `notification`, here and in the facts below, is ALLOC, FREE, BIND or UNBIND.
     """
 
     notification: str

@@ -1,0 +1,148 @@
+"""The operations of a guest: whom each asks, and what the guest learns from the answer (§7).
+
+What it learns is only what it believes: the host may have cleaned up behind its back.
+
+Kernel: ioctls of VFIO, and the virtual device's registers, which QEMU and the VDCM trap.
+"""
+
+from typing import TYPE_CHECKING
+
+from actors.guest import calls, completions, descriptors, variables
+from actors.guest.state import INFO, SUBMITS, Answer, Operation, Value
+from protocol.effects import Out
+from protocol.errors import Errno
+from protocol.facts import OpInvoked, VmExited
+from protocol.messages import (
+    AnyMessage,
+    BindPgtbl,
+    DisableVwq,
+    Done,
+    DrainVwq,
+    EnableVwq,
+    FreePasidRange,
+    Refused,
+    ReleaseFds,
+    RequestPasid,
+    RequestPasidGot,
+    ResetVdev,
+    UnbindPgtbl,
+    WriteVims,
+)
+from protocol.names import PASID_COUNT, PASID_MIN, VFIO, Name, kvm_of, vdcm_of
+from protocol.plan import Step
+
+if TYPE_CHECKING:
+    from actors.guest import Guest
+
+
+def begin(guest: "Guest", step: Step, out: Out) -> None:
+    """What the step names is looked up now, and asked for."""
+    value = Value() if step.operation == "alloc" else variables.value_of(guest, step)
+    guest.invoked += 1
+    task = Operation(guest.free_number(), guest.invoked, step, value, left=step.count)
+    guest.tasks[task.number] = task
+    if step.wait:
+        guest.busy = task.number
+    out.record(OpInvoked(task.op, step.operation, value.pasid, value.incarnation))
+    if step.operation == "exit":
+        leave(guest, task, out)
+    elif variables.is_never_told(guest, step):
+        on_target_lost(guest, task, out)
+    elif step.operation in SUBMITS:
+        descriptors.begin(guest, task, out)
+    else:
+        target, request = request_of(guest, task)
+        if not calls.ask(guest, task, target, request, out):
+            on_target_lost(guest, task, out)
+
+
+def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
+    """Whom an operation asks, and for what; a PASID's table has the guest's number of the PASID."""
+    number, pasid, ghost = task.number, task.value.pasid, task.value.incarnation
+    gpasid, device = task.value.gpasid, guest.device_of(task.step)
+    match task.step.operation:
+        case "alloc":
+            return VFIO, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
+        case "free":
+            return VFIO, FreePasidRange(number, pasid, pasid)
+        case "bind":
+            group = guest.group_of(device)
+            return VFIO, BindPgtbl(number, group, pasid, ghost, gpasid, table=gpasid)
+        case "unbind":
+            return VFIO, UnbindPgtbl(number, guest.group_of(device), pasid, ghost)
+        case "enable":
+            return vdcm_of(device), EnableVwq(number, guest.wq_gpasid(device, gpasid))
+        case "disable":
+            return vdcm_of(device), DisableVwq(number)
+        case "drain":
+            return vdcm_of(device), DrainVwq(number)
+        case "reset":
+            return vdcm_of(device), ResetVdev(number)
+        case "ims":
+            return vdcm_of(device), WriteVims(number, gpasid)
+        case operation:
+            assert operation == "unims", f"{operation} is not an operation of a guest"
+            return vdcm_of(device), WriteVims(number, 0)
+
+
+def on_answer(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
+    """An operation of one call is over; one of descriptors goes on."""
+    if task.step.operation in SUBMITS:
+        descriptors.on_answer(guest, task, answer, out)
+        return
+
+    if isinstance(answer, Refused):
+        task.outcome = answer.errno.value
+    learn(guest, task, answer, out)
+    calls.end(guest, task, out)
+
+
+def learn(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
+    """What the guest believes from now on."""
+    device, pasid = guest.device_of(task.step), task.value.pasid
+    match task.step.operation, answer:
+        case "alloc", RequestPasidGot():
+            variables.on_allocated(guest, task.step.variable, answer, out)
+        case "free", Done():
+            variables.on_freed(guest, pasid)
+        case "bind", Done():
+            variables.on_bound(guest, pasid, guest.group_of(device))
+        case "unbind", Done():
+            variables.on_unbound(guest, pasid, guest.group_of(device))
+        case "enable", Done():
+            guest.queues[device] = pasid if device in guest.dedicated else 0
+        case ("disable", Done()) | ("disable", Refused(errno=Errno.EINVAL)):
+            guest.queues[device] = None
+        case "reset", Done():
+            guest.queues[device] = None
+            guest.ims.pop(device, None)
+        case "ims", Done():
+            guest.ims[device] = pasid
+        case "unims", Done():
+            guest.ims.pop(device, None)
+        case _:
+            pass  # A refusal changed nothing, and a drain never does.
+
+
+def on_target_lost(guest: "Guest", task: Operation, out: Out) -> None:
+    """The answer will not come; what had come before still counts."""
+    if task.step.operation in SUBMITS:
+        completions.on_target_lost(guest, task, out)
+    else:
+        task.outcome = INFO
+        calls.end(guest, task, out)
+
+
+def leave(guest: "Guest", task: Operation, out: Out) -> None:
+    """QEMU ends: its files are closed, and what it still waited for will never be known."""
+    for other in guest.tasks.values():
+        if isinstance(other, Operation) and other.number != task.number:
+            other.outcome = INFO
+            calls.state_outcome(other, out)
+    guest.forget()
+    out.record(VmExited(guest.vm))
+    out.send(VFIO, ReleaseFds(guest.vm))
+    out.send(kvm_of(guest.vm), ReleaseFds(guest.vm))
+    for device in guest.devices:
+        out.send(vdcm_of(device), ReleaseFds(guest.vm))
+    calls.state_outcome(task, out)

@@ -1,0 +1,121 @@
+"""The guest's PASIDs by name, and what it may take a name to stand for (§1.8, §7.2).
+
+The guest gives each PASID a number of its own, the smallest that it does not use.  A name keeps its
+value after free, so that a late operation can use it; another's or a literal one can be used too.
+
+Kernel: QEMU's virtual command register and the guest's drivers/iommu/intel/pasid.c.
+"""
+
+from typing import TYPE_CHECKING
+
+from actors.guest.state import Value, Variable
+from protocol.effects import Out
+from protocol.messages import RequestPasidGot, Told
+from protocol.names import Gpasid, Name, Pasid
+from protocol.plan import Step
+
+if TYPE_CHECKING:
+    from actors.guest import Guest
+
+NOTHING = Value()
+
+
+def told_key(owner: Name, variable: str) -> str:
+    """Another's variable, as a script names it."""
+    return f"{owner}.{variable}"
+
+
+def live(guest: "Guest", pasid: Pasid) -> list[Variable]:
+    """The guest's own by that number: one, as long as the core keeps numbers apart."""
+    return [v for v in guest.variables.values() if v.live and v.value.pasid == pasid]
+
+
+def free_gpasid(guest: "Guest") -> Gpasid:
+    """The smallest number that the guest does not use at present."""
+    used = [v.value.gpasid for v in guest.variables.values() if v.live]
+    gpasid = 1
+    while gpasid in used:
+        gpasid += 1
+    return gpasid
+
+
+def value_of(guest: "Guest", step: Step) -> Value:
+    """What the step's name stands for; a name that was never set stands for nothing.
+
+    What is not the guest's own gets a number that it does not use: it has no other to offer.
+    """
+    if step.number:
+        mine = live(guest, step.number)
+        return mine[0].value if mine else Value(step.number, 0, free_gpasid(guest))
+
+    if step.owner in {"", guest.name}:
+        own = guest.variables.get(step.variable)
+        return NOTHING if own is None else own.value
+
+    told = guest.told.get(told_key(step.owner, step.variable), NOTHING)
+    return Value(told.pasid, told.incarnation, free_gpasid(guest))
+
+
+def is_awaited(guest: "Guest", step: Step) -> bool:
+    """Whether the step names what may still be told."""
+    return is_untold(guest, step) and step.owner not in guest.lost
+
+
+def is_never_told(guest: "Guest", step: Step) -> bool:
+    """Whether the step names what will never be told any more."""
+    return is_untold(guest, step) and step.owner in guest.lost
+
+
+def is_untold(guest: "Guest", step: Step) -> bool:
+    """Whether the step names another's variable that has no value yet."""
+    foreign = step.owner not in {"", guest.name} and not step.number
+    return foreign and told_key(step.owner, step.variable) not in guest.told
+
+
+def on_told(guest: "Guest", told: Told, sender: Name) -> None:
+    """Another's variable has a value now."""
+    key = told_key(sender, told.variable)
+    guest.told[key] = Value(told.pasid, told.incarnation, told.gpasid)
+
+
+def on_allocated(guest: "Guest", name: str, got: RequestPasidGot, out: Out) -> None:
+    """A new value for the name, and for all who were promised it."""
+    gpasid = free_gpasid(guest)
+    keep(guest, name)
+    guest.variables[name] = Variable(Value(got.pasid, got.incarnation, gpasid))
+    for variable, process in guest.plan.tell:
+        if variable == name:
+            out.send(process, Told(name, got.pasid, got.incarnation, gpasid))
+
+
+def keep(guest: "Guest", name: str) -> None:
+    """A PASID that loses its name while it lives keeps its number, under a name of no script."""
+    before = guest.variables.get(name)
+    if before is None or not before.live:
+        return
+
+    other = name + "'"
+    keep(guest, other)
+    guest.variables[other] = before
+
+
+def on_freed(guest: "Guest", pasid: Pasid) -> None:
+    """By whatever name it was freed, it is gone."""
+    for variable in live(guest, pasid):
+        variable.live = False
+        variable.bound.clear()
+        variable.faulted = 0
+
+
+def on_bound(guest: "Guest", pasid: Pasid, group: int) -> None:
+    """Now on every device of the group."""
+    for variable in live(guest, pasid):
+        if group not in variable.bound:
+            variable.bound.append(group)
+
+
+def on_unbound(guest: "Guest", pasid: Pasid, group: int) -> None:
+    """Now on none of them."""
+    for variable in live(guest, pasid):
+        if group in variable.bound:
+            variable.bound.remove(group)

@@ -1,0 +1,184 @@
+"""The VT-d driver, as a user of PASIDs.
+
+In each device's PASID table it nests a guest's first level over its VM's second, and it holds one
+reference on every PASID it has bound, from the first bind to the last teardown.  A guest is not
+trusted to unbind before it frees: then the core's FREE makes this driver clean up.
+
+Kernel: drivers/iommu/intel/{svm,pasid}.c; "[PATCH V4 14/18] iommu/vt-d: Listen to IOASID
+notifications".  §4.2 to §4.4.  One module per operation; the class names the steps of all.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Self, TypeAlias, assert_never
+
+from actors.iommu_driver import (
+    answers,
+    bind,
+    domains,
+    drain,
+    free,
+    lock,
+    prq,
+    rollback,
+    svm,
+    teardown,
+    unbind,
+)
+from actors.iommu_driver.state import Detaching, Mutex, Svm, Task
+from protocol.effects import Out, Site
+from protocol.errors import Errno
+from protocol.machine import Machine
+from protocol.messages import (
+    AttachDomain,
+    BindGpasid,
+    DetachDomain,
+    Done,
+    DrainRequestsGot,
+    FindPasidGot,
+    HostLost,
+    NotifyAlloc,
+    NotifyBind,
+    NotifyFree,
+    NotifyUnbind,
+    PageRequestInterrupt,
+    PageResponse,
+    PutPasidGot,
+    ReadPrqGot,
+    Refused,
+    RunWork,
+    Start,
+    TimerFired,
+    UnbindGpasid,
+)
+from protocol.names import Call, Name, Pasid
+
+Request: TypeAlias = AttachDomain | DetachDomain | BindGpasid | UnbindGpasid | PageResponse
+Notice: TypeAlias = NotifyFree | NotifyAlloc | NotifyBind | NotifyUnbind | PageRequestInterrupt
+Inbox: TypeAlias = Start | HostLost | TimerFired | Request | Notice | RunWork | answers.Answer
+
+
+@dataclass(slots=True)
+class IommuDriver:
+    """A PASID is in `svms` exactly while we hold its reference `svm`.
+
+    `domains_on` has the domain id of each VM on each device; `detaching` waits for svm_devs.
+    """
+
+    SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
+    SDEV: ClassVar[Site] = Site("iommu.bind.sdev", Errno.ENOMEM)
+    ENABLE_PASID: ClassVar[Site] = Site("iommu.bind.enable_pasid", Errno.ENODEV)
+    SITES: ClassVar[tuple[Site, ...]] = (SVM, SDEV, ENABLE_PASID)
+    LOSABLE: ClassVar[bool] = False
+
+    units: dict[Name, Name]
+    pasids: dict[Name, int]
+    pri: dict[Name, bool]
+    domains_on: dict[Name, dict[Name, int]] = field(default_factory=dict)
+    detaching: list[Detaching] = field(default_factory=list)
+    svms: dict[Pasid, Svm] = field(default_factory=dict)
+    pasid_mutex: Mutex = field(default_factory=Mutex)
+    tasks: dict[Call, Task] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, machine: Machine, name: Name) -> Self:
+        """Nothing is bound; all that the machine says of its devices is known."""
+        units = {device.name: device.unit for device in machine.devices}
+        pasids = {device.name: device.pasids for device in machine.devices}
+        return cls(units, pasids, {device.name: device.pri for device in machine.devices})
+
+    def handle(self, message: Inbox, sender: Name, out: Out) -> None:
+        """The driver's table of contents; at the end mutex and domains go to those who wait."""
+        match message:
+            case Start():
+                free.on_start(self, out)
+            case HostLost():
+                pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
+            case AttachDomain():
+                domains.on_attach_domain(self, message, sender, out)
+            case DetachDomain():
+                domains.on_detach_domain(self, message, sender, out)
+            case BindGpasid():
+                bind.on_bind_gpasid(self, message, sender, out)
+            case UnbindGpasid():
+                unbind.on_unbind_gpasid(self, message, sender, out)
+            case NotifyFree():
+                self.on_notify_free(message, sender, out)
+            case NotifyAlloc() | NotifyBind() | NotifyUnbind():
+                free.on_set_notification(message, sender, out)
+            case RunWork():
+                free.on_run_work(self, message, out)
+            case PageRequestInterrupt():
+                prq.on_page_request_interrupt(self, sender, out)
+            case TimerFired():
+                prq.on_timer_fired(self, message, out)
+            case PageResponse():
+                prq.on_page_response(self, message, sender, out)
+            case Done() | Refused() | FindPasidGot() | PutPasidGot():
+                answers.on_answer(self, message, out)
+            case ReadPrqGot() | DrainRequestsGot():
+                answers.on_answer(self, message, out)
+            case _:
+                assert_never(message)
+        lock.hand_over(self, out)
+        domains.answer_detaches(self, out)
+
+    def unit_of(self, svm: Svm, device: Name) -> Name:
+        """Entries and flushes belong to the unit that their own device is behind (N20, S27)."""
+        return self.units[device]
+
+    # The steps of each operation, in their order.
+    bind_refusal = bind.bind_refusal
+    find_pasid = bind.find_pasid
+    join_refusal = bind.join_refusal
+    make_sdev = bind.make_sdev
+    write_entry = bind.write_entry
+    link_device = bind.link_device
+    attach_spid = bind.attach_spid
+    bind_goes_on = bind.bind_goes_on
+
+    bind_refused = rollback.bind_refused
+    undo = rollback.undo
+
+    get_reference = svm.get_reference
+    make_svm = svm.make_svm
+    attach_data = svm.attach_data
+    leave_svm = svm.leave_svm
+    end_svm = svm.end_svm
+    detach_spid = svm.detach_spid
+    detach_data = svm.detach_data
+    put_reference = svm.put_reference
+    finish = svm.finish
+
+    unbind_device = unbind.unbind_device
+    may_unbind = unbind.may_unbind
+
+    unlink = teardown.unlink
+    clear_present = teardown.clear_present
+    invalidate_pasid_cache = teardown.invalidate_pasid_cache
+    invalidate_iotlb = teardown.invalidate_iotlb
+    invalidate_dev_tlb = teardown.invalidate_dev_tlb
+    zero_entry = teardown.zero_entry
+    teardown_goes_on = teardown.teardown_goes_on
+    teardown_refused = teardown.teardown_refused
+    torn_down = teardown.torn_down
+
+    begin_drain = drain.begin_drain
+    scan_ring = drain.scan_ring
+    ring_scanned = drain.ring_scanned
+    flush_faults = drain.flush_faults
+    answer_pending = drain.answer_pending
+    drain_requests = drain.drain_requests
+    requests_drained = drain.requests_drained
+
+    on_notify_free = free.on_notify_free
+    queue_work = free.queue_work
+    next_device = free.next_device
+
+    wake_thread = prq.wake_thread
+    take_request = prq.take_request
+    respond = prq.respond
+    answer_page = prq.answer_page
+    answer_group = prq.answer_group
+
+    uses_domain = domains.uses_domain
+    domain_id = domains.domain_id

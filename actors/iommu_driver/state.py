@@ -1,0 +1,194 @@
+"""What the VT-d driver remembers: its svms, and the operations that are under way (§1.6, §1.7).
+
+Kernel: struct intel_svm and struct intel_svm_dev in include/linux/intel-iommu.h, as V4 has them.
+"""
+
+from enum import Enum
+from typing import Final, TypeAlias, assert_never
+
+from msgspec import Struct, field
+
+from protocol.errors import Errno
+from protocol.messages import BindGpasid, PageResponse, UnbindGpasid
+from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
+
+MUTEX: Final = "pasid_mutex"
+
+
+class DevState(Enum):
+    """NEW: its entry is being written.  LINKED: bound.  UNLINKED: its teardown is not over yet.
+
+    Only a LINKED one is found by the PRQ thread, by page responses and by unbind.
+    """
+
+    NEW = "new"
+    LINKED = "linked"
+    UNLINKED = "unlinked"
+
+
+class SvmDev(Struct):
+    """One (PASID, device).  `pending`: groups reported and not yet answered, with their ghosts."""
+
+    did: int
+    state: DevState = DevState.NEW
+    pending: dict[int, Incarnation] = field(default_factory=dict)
+
+
+class Svm(Struct):
+    """One bound PASID: it exists exactly while we hold its reference `svm`.
+
+    `id` is what the core keeps as private data.  `has_data`, `has_spid`: what the core holds of it,
+    so that whoever ends the svm undoes just that.
+    """
+
+    id: int
+    pasid: Pasid
+    incarnation: Incarnation
+    vm: Name
+    gpasid: Gpasid
+    table: int
+    devices: dict[Name, SvmDev] = field(default_factory=dict)
+    has_data: bool = False
+    has_spid: bool = False
+    work_queued: bool = False
+
+    def object(self, device: Name = "") -> str:
+        """What facts call its memory, or that of one of its svm_devs."""
+        return f"svm{self.id}/{device}" if device else f"svm{self.id}"
+
+
+class Mutex(Struct):
+    """pasid_mutex: the number of the task that holds it, and of those that wait, in order."""
+
+    holder: Call | None = None
+    waiters: list[Call] = field(default_factory=list)
+
+
+class Detaching(Struct, frozen=True):
+    """A DetachDomain that waits for the last svm_dev of its VM on its device."""
+
+    asker: Name
+    call: Call
+    device: Name
+    vm: Name
+
+
+class Step(Enum):
+    """What a task waits for: the mutex, the answer to a call, or what somebody else is doing."""
+
+    MUTEX = "mutex"
+    FIND_PASID = "FindPasid"
+    GET_PASID = "GetPasid"
+    ATTACH_DATA = "AttachData"
+    WRITE_ENTRY = "WriteEntry"
+    ATTACH_SPID = "AttachSpid"
+    CLEAR_PRESENT = "ClearPresent"
+    INVALIDATE_PASID_CACHE = "InvalidatePasidCache"
+    INVALIDATE_IOTLB = "InvalidateIotlb"
+    INVALIDATE_DEV_TLB = "InvalidateDevTlb"
+    ZERO_ENTRY = "ZeroEntry"
+    READ_PRQ = "ReadPrq"
+    ROUND_THEN_SCAN = "a PRQ round, then ReadPrq"
+    FLUSH_FAULTS = "FlushFaults"
+    MUTEX_AGAIN = "mutex again"
+    DRAIN_REQUESTS = "DrainRequests"
+    ROUND_THEN_DRAIN = "a PRQ round, then DrainRequests"
+    OTHER_TEARDOWN = "a teardown begun by somebody else"
+    DETACH_SPID = "DetachSpid"
+    DETACH_DATA = "DetachData"
+    PUT_PASID = "PutPasid"
+    ADVANCE_PRQ = "AdvancePrq"
+    WOKEN = "its turn to run"
+
+
+class Bind(Struct, tag=True):
+    """BindGpasid.  `first`: it made the svm.  `errno`: it has failed and undoes what it did."""
+
+    number: Call
+    pasid: Pasid
+    device: Name
+    asker: Name
+    request: BindGpasid
+    step: Step = Step.MUTEX
+    first: bool = False
+    errno: Errno | None = None
+
+
+class Unbind(Struct, tag=True):
+    """UnbindGpasid."""
+
+    number: Call
+    pasid: Pasid
+    device: Name
+    asker: Name
+    request: UnbindGpasid
+    step: Step = Step.MUTEX
+
+
+class Work(Struct, tag=True):
+    """The work that FREE queued; `device` is the one that it tears down now."""
+
+    number: Call
+    pasid: Pasid
+    work: str
+    incarnation: Incarnation
+    device: Name = ""
+    step: Step = Step.MUTEX
+
+
+class Response(Struct, tag=True):
+    """PageResponse: it waits for the mutex and for nothing else."""
+
+    number: Call
+    asker: Name
+    request: PageResponse
+
+
+class Round(Struct, tag=True):
+    """One pass of the PRQ thread of `unit`; `again`: it was interrupted meanwhile."""
+
+    number: Call
+    unit: Name
+    step: Step = Step.WOKEN
+    again: bool = False
+
+
+class Registration(Struct, tag=True):
+    """RegisterNotifier for the global chain."""
+
+    number: Call
+
+
+Operation: TypeAlias = Bind | Unbind | Work
+"""A task that may tear down (device, PASID)."""
+Locker: TypeAlias = Operation | Response
+"""A task that takes the mutex."""
+Task: TypeAlias = Locker | Round | Registration
+
+
+def name_of(task: Locker) -> str:
+    """How facts call the task."""
+    match task:
+        case Bind():
+            return f"bind:{task.number}"
+        case Unbind():
+            return f"unbind:{task.number}"
+        case Work():
+            return f"teardown:{task.number}"
+        case Response():
+            return f"response:{task.number}"
+        case _:
+            assert_never(task)
+
+
+def why_of(task: Operation) -> str:
+    """Why the task tears down."""
+    match task:
+        case Bind():
+            return "rollback"
+        case Unbind():
+            return task.request.why
+        case Work():
+            return "free"
+        case _:
+            assert_never(task)

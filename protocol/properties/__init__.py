@@ -1,0 +1,113 @@
+"""The properties: what must hold, in the order of the rules; then what should be seen (§6).
+
+One file per property, named as the property is.  `docs/invariants.md` is generated from this.
+"""
+
+from difflib import get_close_matches
+from typing import Final
+
+from protocol.errors import ExperimentError
+from protocol.properties.atomic_code_never_sleeps import AtomicCodeNeverSleeps
+from protocol.properties.contexts_hold_references import ContextsHoldReferences
+from protocol.properties.damage_confined_to_the_vm import DamageConfinedToTheVm
+from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEndedBeforeReclaim
+from protocol.properties.device_tlb_flushed_before_reclaim import DeviceTlbFlushedBeforeReclaim
+from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
+from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
+from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
+from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
+from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
+from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
+from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
+from protocol.properties.free_while_bound import FreeWhileBound
+from protocol.properties.freed_before_reclaim import FreedBeforeReclaim
+from protocol.properties.freed_pasids_are_reclaimed import FreedPasidsAreReclaimed
+from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
+from protocol.properties.late_unbind import LateUnbind
+from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
+from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
+from protocol.properties.no_chained_notification import NoChainedNotification
+from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
+from protocol.properties.no_use_after_free import NoUseAfterFree
+from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
+from protocol.properties.one_bind_per_device import OneBindPerDevice
+from protocol.properties.one_notification_per_transition import OneNotificationPerTransition
+from protocol.properties.only_the_owner_acts import OnlyTheOwnerActs
+from protocol.properties.operations_end import OperationsEnd
+from protocol.properties.outcomes_as_scripted import OutcomesAsScripted
+from protocol.properties.page_answered import PageWasAnswered
+from protocol.properties.page_answers_in_the_same_life import PageAnswersInTheSameLife
+from protocol.properties.page_requests_settled_before_reclaim import (
+    PageRequestsSettledBeforeReclaim,
+)
+from protocol.properties.pasid_reused import PasidReused
+from protocol.properties.present_entries_unchanged import PresentEntriesUnchanged
+from protocol.properties.private_data_kept import PrivateDataKept
+from protocol.properties.property import Kind, Property
+from protocol.properties.quotas_add_up import QuotasAddUp
+from protocol.properties.references_add_up import ReferencesAddUp
+from protocol.properties.rollback import Rollback
+from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
+from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
+from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
+from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
+from protocol.properties.vm_entry_lifted import VmEntryIsLifted
+
+__all__ = ["BY_NAME", "PROPERTIES", "Kind", "Property", "property_named"]
+
+PROPERTIES: Final[tuple[type[Property], ...]] = (
+    UnreferencedAtReclaim,
+    EntriesClearedBeforeReclaim,
+    IommuCachesFlushedBeforeReclaim,
+    DeviceTlbFlushedBeforeReclaim,
+    PageRequestsSettledBeforeReclaim,
+    TranslationsClearedBeforeReclaim,
+    SlotsClearedBeforeReclaim,
+    DescriptorsEndedBeforeReclaim,
+    DriverDoneBeforeReclaim,
+    MsrClearedBeforeReclaim,
+    FreedBeforeReclaim,
+    DmaInItsOwnLife,
+    PageAnswersInTheSameLife,
+    NoReferenceWhilePending,
+    OneNotificationPerTransition,
+    UnbindNamesTheBoundSpid,
+    ReferencesAddUp,
+    ContextsHoldReferences,
+    NumbersInUseAreUnique,
+    QuotasAddUp,
+    OnlyTheOwnerActs,
+    OneBindPerDevice,
+    PresentEntriesUnchanged,
+    PrivateDataKept,
+    AtomicCodeNeverSleeps,
+    NoChainedNotification,
+    LivesApartInADevice,
+    DamageConfinedToTheVm,
+    FreeAnsweredAtOnce,
+    NoUseAfterFree,
+    FlushesReachTheRightUnit,
+    FreedPasidsAreReclaimed,
+    ExitedVmsLeaveNothing,
+    VmEntryIsLifted,
+    OutcomesAsScripted,
+    OperationsEnd,
+    FreeWhileBound,
+    PasidReused,
+    LateUnbind,
+    DrainWithRequestInRing,
+    Rollback,
+    PageWasAnswered,
+)
+
+BY_NAME: Final[dict[str, type[Property]]] = {one.name: one for one in PROPERTIES}
+
+
+def property_named(name: str) -> type[Property]:
+    """The property of that name; an unknown one is refused with the nearest right spelling."""
+    found = BY_NAME.get(name)
+    if found is not None:
+        return found
+    close = get_close_matches(name, BY_NAME, n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    raise ExperimentError(f"'{name}' is not a property{hint} (properties: {', '.join(BY_NAME)})")

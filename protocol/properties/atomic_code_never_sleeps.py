@@ -1,0 +1,88 @@
+"""N14: a sleep under a spinlock, or in an atomic chain, stops a CPU for good (S5, S20)."""
+
+from typing import ClassVar, assert_never
+
+from protocol.facts import (
+    Event,
+    LockReleased,
+    LockTaken,
+    LockWaited,
+    NotificationAnswered,
+    NotificationHandled,
+    SleepMay,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Name
+from protocol.properties.property import Kind, Thing, said, when
+
+
+class AtomicCodeNeverSleeps:
+    """Nobody sleeps, or takes a mutex, in a notification handler or under a spinlock."""
+
+    name: ClassVar[str] = "atomic-code-never-sleeps"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "N14"
+    source: ClassVar[str] = "v3 01/14 and V4 ioasid.rst, notifications; V4 13/18"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        NotificationHandled,
+        NotificationAnswered,
+        LockTaken,
+        LockWaited,
+        LockReleased,
+        SleepMay,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.atomic: dict[tuple[Name, str], dict[Thing, None]] = {}
+        """Of a task, why it may not sleep now."""
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case LockTaken(kind=kind) as fact:
+                if kind == "mutex":
+                    return self._slept(record, fact)
+                self._enter(record, fact.task, ("with {} {} held", kind, fact.lock))
+            case LockReleased(kind=kind) as fact:
+                self._leave(record, fact.task, ("with {} {} held", kind, fact.lock))
+            case NotificationHandled() as fact:
+                self._enter(record, fact.task, ("in its {} handler", fact.notification))
+            case NotificationAnswered() as fact:
+                self._leave(record, fact.task, ("in its {} handler", fact.notification))
+            case SleepMay() as fact:
+                return self._slept(record, fact)
+            case LockWaited(kind="mutex") as fact:
+                return self._slept(record, fact)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+    def _enter(self, record: Record, task: str, why: Thing) -> None:
+        self.atomic.setdefault((record.stamp.actor, task), {})[why] = None
+
+    def _leave(self, record: Record, task: str, why: Thing) -> None:
+        key = (record.stamp.actor, task)
+        reasons = self.atomic.get(key)
+        if reasons is not None:  # A mutex is none.
+            reasons.pop(why, None)
+            if not reasons:
+                del self.atomic[key]
+
+    def _slept(self, record: Record, fact: LockTaken | LockWaited | SleepMay) -> str | None:
+        reasons = self.atomic.get((record.stamp.actor, fact.task))
+        if reasons is None:
+            return None
+        match fact:
+            case LockTaken():
+                what = f"took mutex {fact.lock}"
+            case LockWaited():
+                what = f"waits for mutex {fact.lock}"
+            case SleepMay():
+                what = f"may sleep ({fact.where})"
+            case _:
+                assert_never(fact)
+        return (
+            f"{record.stamp.actor} {what} in task {fact.task} at {when(record.stamp)}, "
+            f"{' and '.join(said(why) for why in reasons)}"
+        )

@@ -1,0 +1,149 @@
+"""N7: whoever can still make hardware use a PASID keeps the number from being reused."""
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias, assert_never
+
+from protocol.facts import (
+    Event,
+    PasidLinked,
+    PasidReclaimed,
+    PasidUnlinked,
+    ReferenceDropped,
+    ReferenceTaken,
+    SlotCleared,
+    SlotProgrammed,
+    SvmCreated,
+    SvmFreed,
+    TranslationCleared,
+    TranslationWritten,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Incarnation, Name, Pasid
+from protocol.properties.property import Kind, named, when
+
+Open: TypeAlias = TranslationWritten | SlotProgrammed | SvmCreated | PasidLinked
+Close: TypeAlias = TranslationCleared | SlotCleared | SvmFreed | PasidUnlinked
+
+
+@dataclass(slots=True)
+class Holding:
+    """What one holder has on one life: references, contexts, and where it closed the last one."""
+
+    references: int = 0
+    contexts: int = 0
+    closed_by: Name = ""
+    closed_n: int = 0
+
+
+class ContextsHoldReferences:
+    """A context is open only while its holder has a reference, and is closed before its put."""
+
+    name: ClassVar[str] = "contexts-hold-references"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "N7"
+    source: ClassVar[str] = "v3 01/14 ioasid.rst, reference counting"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        ReferenceTaken,
+        ReferenceDropped,
+        TranslationWritten,
+        TranslationCleared,
+        SlotProgrammed,
+        SlotCleared,
+        SvmCreated,
+        SvmFreed,
+        PasidLinked,
+        PasidUnlinked,
+        PasidReclaimed,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.lives: dict[Pasid, tuple[Incarnation, dict[str, Holding]]] = {}
+        """The life of each number in use, and its holders."""
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case ReferenceTaken() as fact:
+                self._taken(fact)
+            case ReferenceDropped() as fact:
+                return self._dropped(record, fact)
+            case TranslationWritten() | SlotProgrammed() | SvmCreated() | PasidLinked() as fact:
+                return self._opened(record, fact)
+            case TranslationCleared() | SlotCleared() | SvmFreed() | PasidUnlinked() as fact:
+                self._closed(record, fact)
+            case PasidReclaimed() as fact:
+                self.lives.pop(fact.pasid, None)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+    def _taken(self, fact: ReferenceTaken) -> None:
+        life = self.lives.get(fact.pasid)
+        if life is None:
+            life = self.lives[fact.pasid] = (fact.incarnation, {})
+        holding = life[1].get(fact.holder)
+        if holding is None:
+            life[1][fact.holder] = Holding(references=1)
+        else:
+            holding.references += 1
+
+    def _dropped(self, record: Record, fact: ReferenceDropped) -> str | None:
+        holding = self._holding(fact.pasid, fact.incarnation, fact.holder)
+        if holding is None or holding.references == 0:
+            return None  # Nothing of it is left: references-add-up says so.
+        holding.references -= 1
+        life = named(fact.pasid, fact.incarnation)
+        if holding.contexts > holding.references:
+            return (
+                f"the reference of {fact.holder} on {life} was dropped at {when(record.stamp)}, "
+                f"while its context was open"
+            )
+        if holding.closed_n and not record.saw(holding.closed_by, holding.closed_n):
+            return (
+                f"the reference of {fact.holder} on {life} was dropped at {when(record.stamp)}, "
+                f"not known to be after its context was closed "
+                f"(input {holding.closed_n} of {holding.closed_by})"
+            )
+        if holding.references == 0:
+            del self.lives[fact.pasid][1][fact.holder]
+        return None
+
+    def _opened(self, record: Record, fact: Open) -> str | None:
+        holder = _holder(record, fact)
+        holding = self._holding(fact.pasid, fact.incarnation, holder)
+        if holding is None or holding.contexts >= holding.references:
+            return (
+                f"a context of {holder} on {named(fact.pasid, fact.incarnation)} was opened "
+                f"at {when(record.stamp)} without a reference of its own"
+            )
+        holding.contexts += 1
+        return None
+
+    def _closed(self, record: Record, fact: Close) -> None:
+        holding = self._holding(fact.pasid, fact.incarnation, _holder(record, fact))
+        if holding is not None and holding.contexts > 0:
+            holding.contexts -= 1
+            holding.closed_by, holding.closed_n = record.stamp.actor, record.stamp.n
+
+    def _holding(self, pasid: Pasid, incarnation: Incarnation, holder: str) -> Holding | None:
+        """What the holder has on that life (ghost 0: on the present one)."""
+        life = self.lives.get(pasid)
+        if life is None or incarnation not in (0, life[0]):
+            return None
+        return life[1].get(holder)
+
+
+def _holder(record: Record, fact: Open | Close) -> str:
+    """The ledger entry that the context rests on."""
+    match fact:
+        case TranslationWritten() | TranslationCleared():
+            return f"{record.stamp.actor}:translation"
+        case SlotProgrammed() | SlotCleared():
+            return f"{record.stamp.actor}:{fact.vm}:{fact.slot}"
+        case SvmCreated() | SvmFreed():
+            return "iommu:svm"
+        case PasidLinked() | PasidUnlinked():
+            return "vfio:owner"
+        case _:
+            assert_never(fact)

@@ -1,0 +1,73 @@
+"""N17: a guest's mistake is its own; for a shared WQ only KVM's table sees to that (S33)."""
+
+from typing import ClassVar
+
+from protocol.facts import (
+    DescriptorAccepted,
+    EnqcmdIssued,
+    EntryCleared,
+    Event,
+    PasidAllocated,
+    SlotProgrammed,
+    TranslationWritten,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Name
+from protocol.properties.property import Kind, Owners, when
+
+
+class DamageConfinedToTheVm:
+    """No VM maps, programs, submits with, or clears a PASID that is another VM's."""
+
+    name: ClassVar[str] = "damage-confined-to-the-vm"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "N17"
+    source: ClassVar[str] = "v3 01/14 ioasid.rst; J. Gunthorpe and J. Pan on V4, Mar 2021"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        PasidAllocated,
+        TranslationWritten,
+        SlotProgrammed,
+        EnqcmdIssued,
+        DescriptorAccepted,
+        EntryCleared,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.owners = Owners()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case PasidAllocated() as fact:
+                self.owners.allocated(fact)
+            case TranslationWritten() as fact:
+                return self._checked(record, fact, fact.vm, "got a translation to")
+            case SlotProgrammed() as fact:
+                return self._checked(record, fact, fact.vm, f"got a {fact.slot} slot with")
+            case EnqcmdIssued() as fact:
+                return self._checked(record, fact, fact.vm, "issued a command with")
+            case DescriptorAccepted() as fact:
+                return self._checked(record, fact, fact.vm, f"got work into {fact.device} with")
+            case EntryCleared(why=why) as fact if why != "free":
+                # After FREE the driver clears on its own behalf.
+                return self._checked(record, fact, fact.by, f"cleared ({why}) the entry of")
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+    def _checked(
+        self,
+        record: Record,
+        fact: TranslationWritten
+        | SlotProgrammed
+        | EnqcmdIssued
+        | DescriptorAccepted
+        | EntryCleared,
+        vm: Name,
+        what: str,
+    ) -> str | None:
+        if vm == self.owners.token(fact.pasid, fact.incarnation, unknown=vm):
+            return None
+        life = self.owners.said(fact.pasid, fact.incarnation)
+        return f"{vm} {what} {life}, at {when(record.stamp)}"

@@ -1,0 +1,45 @@
+"""R8: work in a device goes on accessing memory with the number it was submitted with."""
+
+from typing import ClassVar
+
+from protocol.facts import DescriptorAccepted, DescriptorEnded, Event, HostGone, PasidReclaimed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import BeforeReclaim, Kind, Thing
+
+
+class DescriptorsEndedBeforeReclaim:
+    """A PASID is reclaimed only after all work that is tagged with it has left every device."""
+
+    name: ClassVar[str] = "descriptors-ended-before-reclaim"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "R8"
+    source: ClassVar[str] = "v3 01/14 ioasid.rst; J. Pan, 28 Apr 2020"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        DescriptorAccepted,
+        DescriptorEnded,
+        PasidReclaimed,
+        HostGone,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.work = BeforeReclaim()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case DescriptorAccepted() as fact:
+                return self.work.begins(record, fact.pasid, fact.incarnation, _descriptor(fact))
+            case DescriptorEnded() as fact:
+                self.work.ends(record, fact.pasid, _descriptor(fact))
+            case PasidReclaimed() as fact:
+                return self.work.reclaimed(record, fact)
+            case HostGone():
+                self.work.lost(record.stamp.actor)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+
+def _descriptor(fact: DescriptorAccepted | DescriptorEnded) -> Thing:
+    return ("descriptor {} in {}", fact.descriptor, fact.device)

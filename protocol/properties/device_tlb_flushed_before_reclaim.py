@@ -1,0 +1,43 @@
+"""R4: what a device has translated is stopped by nothing but a completed invalidation."""
+
+from typing import ClassVar
+
+from protocol.facts import CacheFilled, CacheFlushed, Event, HostGone, PasidReclaimed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import BeforeReclaim, Kind
+
+
+class DeviceTlbFlushedBeforeReclaim:
+    """A PASID is reclaimed only after each device TLB has lost it, and has said so."""
+
+    name: ClassVar[str] = "device-tlb-flushed-before-reclaim"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "R4"
+    source: ClassVar[str] = "VT-d specification 5.10, 6.5.2.11; Linux 5.15 intel/pasid.c"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        CacheFilled,
+        CacheFlushed,
+        PasidReclaimed,
+        HostGone,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.lines = BeforeReclaim()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case CacheFilled(cache="device-tlb") as fact:
+                line = ("a line in the device TLB of {}", fact.device)
+                return self.lines.begins(record, fact.pasid, fact.incarnation, line)
+            case CacheFlushed(cache="device-tlb") as fact:
+                # The device states its completion; the reclaim must have seen that.
+                self.lines.ends(record, fact.pasid, ("a line in the device TLB of {}", fact.device))
+            case PasidReclaimed() as fact:
+                return self.lines.reclaimed(record, fact)
+            case HostGone():
+                self.lines.lost(record.stamp.actor)  # No device, no DMA (S48).
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

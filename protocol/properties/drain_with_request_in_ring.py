@@ -1,0 +1,34 @@
+"""Witness: the drain had something to drain (S12)."""
+
+from typing import ClassVar
+
+from protocol.facts import DrainScanned, Event
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import Kind, named, when
+
+
+class DrainWithRequestInRing:
+    """A drain found page requests of its PASID in the ring."""
+
+    name: ClassVar[str] = "drain-with-request-in-ring"
+    kind: ClassVar[Kind] = Kind.SOMETIMES
+    invariant: ClassVar[str] = ""
+    source: ClassVar[str] = "Linux 5.15 intel_svm_drain_prq"
+    observes: ClassVar[tuple[type[Event], ...]] = (DrainScanned,)
+
+    def __init__(self, machine: Machine) -> None:
+        """It remembers nothing."""
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case DrainScanned(found=found) as fact if found > 0:
+                life = named(fact.pasid, fact.incarnation)
+                return (
+                    f"a drain of {life} on {fact.device} found {found} requests in the ring "
+                    f"at {when(record.stamp)}"
+                )
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

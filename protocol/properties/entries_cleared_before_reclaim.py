@@ -1,0 +1,38 @@
+"""R2: a present entry under a free number translates for whoever gets the number next."""
+
+from typing import ClassVar
+
+from protocol.facts import EntryCleared, EntryWritten, Event, PasidReclaimed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import BeforeReclaim, Kind, Thing
+
+
+class EntriesClearedBeforeReclaim:
+    """A PASID is reclaimed only after every PASID-table entry for it has been cleared."""
+
+    name: ClassVar[str] = "entries-cleared-before-reclaim"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "R2"
+    source: ClassVar[str] = "J. Pan on x86/mmu PASID allocation, 28 Apr 2020"
+    observes: ClassVar[tuple[type[Event], ...]] = (EntryWritten, EntryCleared, PasidReclaimed)
+
+    def __init__(self, machine: Machine) -> None:
+        self.entries = BeforeReclaim()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case EntryWritten() as fact:
+                return self.entries.begins(record, fact.pasid, fact.incarnation, _entry(fact))
+            case EntryCleared() as fact:
+                self.entries.ends(record, fact.pasid, _entry(fact))
+            case PasidReclaimed() as fact:
+                return self.entries.reclaimed(record, fact)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+
+def _entry(fact: EntryWritten | EntryCleared) -> Thing:
+    return ("the PASID-table entry of {} in {}", fact.device, fact.unit)

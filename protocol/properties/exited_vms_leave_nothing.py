@@ -1,0 +1,116 @@
+"""L4: files are closed in any order, and the end is the same (S36, S43)."""
+
+from typing import ClassVar
+
+from protocol.facts import (
+    Event,
+    HostGone,
+    NotifierRegistered,
+    NotifierUnregistered,
+    PasidAllocated,
+    PasidReclaimed,
+    ReferenceDropped,
+    ReferenceTaken,
+    SetAllocated,
+    SetFreed,
+    VmExited,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import VFIO, Incarnation, Name, Pasid
+from protocol.properties.property import Kind, Ledger, named, only_lost, when
+
+
+class ExitedVmsLeaveNothing:
+    """After a VM has exited its PASIDs are reclaimed, its set is freed, its notifiers are off."""
+
+    name: ClassVar[str] = "exited-vms-leave-nothing"
+    kind: ClassVar[Kind] = Kind.EVENTUALLY
+    invariant: ClassVar[str] = "L4"
+    source: ClassVar[str] = "v3 01/14 ioasid.rst; VFIO v7 vfio_pasid.c; V4 09/18"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        VmExited,
+        PasidAllocated,
+        PasidReclaimed,
+        ReferenceTaken,
+        ReferenceDropped,
+        SetAllocated,
+        SetFreed,
+        NotifierRegistered,
+        NotifierUnregistered,
+        HostGone,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.exited: dict[Name, str] = {}
+        """VMs that have exited, since when."""
+        self.pasids: dict[Pasid, tuple[Incarnation, Name]] = {}
+        self.sets: dict[int, Name] = {}
+        self.blocks: dict[tuple[Name, Name], None] = {}
+        """Notifier blocks, by token and subscriber."""
+        self.ledger = Ledger()
+        self.gone: dict[Name, None] = {}
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case ReferenceTaken() as fact:
+                self.ledger.taken(fact)
+            case ReferenceDropped() as fact:
+                self.ledger.dropped(fact)
+            case VmExited() as fact:
+                self.exited.setdefault(fact.vm, when(record.stamp))
+            case PasidAllocated() as fact:
+                self.pasids[fact.pasid] = (fact.incarnation, fact.token)
+            case PasidReclaimed() as fact:
+                self.pasids.pop(fact.pasid, None)
+                self.ledger.reclaimed(fact)
+            case SetAllocated() as fact:
+                self.sets[fact.set] = fact.token
+            case SetFreed() as fact:
+                self.sets.pop(fact.set, None)
+            case NotifierRegistered() as fact:
+                self.blocks[fact.token, fact.subscriber] = None
+            case NotifierUnregistered() as fact:
+                self.blocks.pop((fact.token, fact.subscriber), None)
+            case HostGone():
+                self.gone[record.stamp.actor] = None
+        return None
+
+    def unmet(self) -> list[str]:
+        return [
+            f"{vm} exited at {since}, and {what}"
+            for vm, since in self.exited.items()
+            for what in (*self._pasids(vm), *self._sets(vm), *self._blocks(vm))
+        ]
+
+    def _excused(self, pasid: Pasid) -> bool:
+        """Held by the lost only."""
+        return only_lost(self.ledger.held_by(pasid), self.gone)
+
+    def _pasids(self, vm: Name) -> list[str]:
+        return [
+            f"{named(pasid, incarnation)} is not reclaimed; "
+            f"held by {', '.join(self.ledger.held_by(pasid)) or 'nobody'}"
+            for pasid, (incarnation, token) in self.pasids.items()
+            if token == vm and not self._excused(pasid)
+        ]
+
+    def _sets(self, vm: Name) -> list[str]:
+        """A set waits for its PASIDs, so one that the lost hold excuses it too."""
+        excused = any(
+            token == vm and self._excused(pasid) for pasid, (_, token) in self.pasids.items()
+        )
+        if excused:
+            return []
+        return [
+            f"its set {number} is not freed; owned by {VFIO}"
+            for number, token in self.sets.items()
+            if token == vm
+        ]
+
+    def _blocks(self, vm: Name) -> list[str]:
+        return [
+            f"{subscriber} has a notifier registered for it"
+            for token, subscriber in self.blocks
+            if token == vm and subscriber not in self.gone
+        ]

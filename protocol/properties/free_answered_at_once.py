@@ -1,0 +1,58 @@
+"""N18: whoever frees has nothing else to try, and cannot wait for those who hold."""
+
+from typing import ClassVar, Final
+
+from protocol.facts import Event, FreeAnswered, FreeRequested
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Incarnation, Name, Pasid
+from protocol.properties.property import Kind, named, when
+
+AT_ONCE: Final = ("FreePasid", "FreeAllInSet", "NotifyReply")
+"""In the call itself, or (as posted) when the chain has run; not when a holder has put."""
+
+
+class FreeAnsweredAtOnce:
+    """Every free succeeds, and waits for no holder's put."""
+
+    name: ClassVar[str] = "free-answered-at-once"
+    kind: ClassVar[Kind] = Kind.EVENTUALLY
+    invariant: ClassVar[str] = "N18"
+    source: ClassVar[str] = "J. Pan on get and put, Apr 2020; v3 01/14 and V4 ioasid.rst"
+    observes: ClassVar[tuple[type[Event], ...]] = (FreeRequested, FreeAnswered)
+
+    def __init__(self, machine: Machine) -> None:
+        self.waiting: dict[tuple[Name, Pasid], tuple[Incarnation, int, str]] = {}
+        """Who frees what: the life, how many such calls, since when."""
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case FreeRequested() as fact:
+                life, count, since = self.waiting.get(
+                    (fact.by, fact.pasid), (fact.incarnation, 0, when(record.stamp))
+                )
+                self.waiting[fact.by, fact.pasid] = (life, count + 1, since)
+            case FreeAnswered() as fact:
+                life, count, since = self.waiting.pop((fact.by, fact.pasid), (0, 0, ""))
+                if count > 1:
+                    self.waiting[fact.by, fact.pasid] = (life, count - 1, since)
+                return _judged(record, fact)
+        return None
+
+    def unmet(self) -> list[str]:
+        return [
+            f"{by} waits since {since} for the core to answer its free of {named(pasid, life)}"
+            for (by, pasid), (life, _, since) in self.waiting.items()
+        ]
+
+
+def _judged(record: Record, fact: FreeAnswered) -> str | None:
+    life = named(fact.pasid, fact.incarnation)
+    if not fact.ok:
+        return f"the free of {life} by {fact.by} failed at {when(record.stamp)}"
+    if record.stamp.input not in AT_ONCE:
+        return (
+            f"the free of {life} by {fact.by} was answered at {when(record.stamp)} only, "
+            f"in {record.stamp.input}"
+        )
+    return None

@@ -1,0 +1,47 @@
+"""Witness: free came before unbind, the disorder that the FREE notification is for."""
+
+from typing import ClassVar
+
+from protocol.facts import DeviceBound, DeviceUnbound, Event, FreeRequested, PasidReclaimed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Name, Pasid
+from protocol.properties.property import Kind, named, when
+
+
+class FreeWhileBound:
+    """A PASID was freed while it was bound to a device."""
+
+    name: ClassVar[str] = "free-while-bound"
+    kind: ClassVar[Kind] = Kind.SOMETIMES
+    invariant: ClassVar[str] = ""
+    source: ClassVar[str] = 'V4 ioasid.rst "Life cycle", patterns 3 and 4'
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        DeviceBound,
+        DeviceUnbound,
+        FreeRequested,
+        PasidReclaimed,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.bound: dict[Pasid, dict[Name, tuple[Name, int]]] = {}
+        """Devices bound, and in which input of whom."""
+
+    def observe(self, record: Record) -> str | None:
+        stamp = record.stamp
+        match record.fact:
+            case DeviceBound() as fact:
+                self.bound.setdefault(fact.pasid, {})[fact.device] = (stamp.actor, stamp.n)
+            case DeviceUnbound() as fact:
+                self.bound.get(fact.pasid, {}).pop(fact.device, None)
+            case PasidReclaimed() as fact:
+                self.bound.pop(fact.pasid, None)
+            case FreeRequested(effective=True) as fact:
+                for device, (actor, n) in self.bound.get(fact.pasid, {}).items():
+                    if record.saw(actor, n):
+                        life = named(fact.pasid, fact.incarnation)
+                        return f"{fact.by} freed {life} at {when(stamp)}, bound to {device}"
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

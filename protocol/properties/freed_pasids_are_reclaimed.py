@@ -1,0 +1,62 @@
+"""L1: a number that never comes back is lost to everybody (S9, S17, S25b)."""
+
+from typing import ClassVar
+
+from protocol.facts import (
+    Event,
+    FreeRequested,
+    HostGone,
+    PasidReclaimed,
+    ReferenceDropped,
+    ReferenceTaken,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Incarnation, Name, Pasid
+from protocol.properties.property import Kind, Ledger, named, only_lost, when
+
+
+class FreedPasidsAreReclaimed:
+    """A freed PASID comes back to the pool, unless only actors that were lost hold it."""
+
+    name: ClassVar[str] = "freed-pasids-are-reclaimed"
+    kind: ClassVar[Kind] = Kind.EVENTUALLY
+    invariant: ClassVar[str] = "L1"
+    source: ClassVar[str] = "v3 01/14 ioasid.rst"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        FreeRequested,
+        PasidReclaimed,
+        ReferenceTaken,
+        ReferenceDropped,
+        HostGone,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.pending: dict[Pasid, tuple[Incarnation, str]] = {}
+        """Numbers freed and not back, with their life, since when."""
+        self.ledger = Ledger()
+        self.gone: dict[Name, None] = {}
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case FreeRequested(effective=True) as fact:
+                self.pending[fact.pasid] = (fact.incarnation, when(record.stamp))
+            case PasidReclaimed() as fact:
+                self.pending.pop(fact.pasid, None)
+                self.ledger.reclaimed(fact)
+            case ReferenceTaken() as fact:
+                self.ledger.taken(fact)
+            case ReferenceDropped() as fact:
+                self.ledger.dropped(fact)
+            case HostGone():
+                self.gone[record.stamp.actor] = None
+        return None
+
+    def unmet(self) -> list[str]:
+        owed: list[str] = []
+        for pasid, (incarnation, since) in self.pending.items():
+            holders = self.ledger.held_by(pasid)
+            if not only_lost(holders, self.gone):
+                held = f"held by {', '.join(holders)}" if holders else "held by nobody"
+                owed.append(f"{named(pasid, incarnation)} is FREE_PENDING since {since}; {held}")
+        return owed

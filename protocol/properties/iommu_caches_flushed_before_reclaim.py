@@ -1,0 +1,38 @@
+"""R3: a cached entry or translation outlives the entry it came from."""
+
+from typing import ClassVar
+
+from protocol.facts import CacheFilled, CacheFlushed, Event, PasidReclaimed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import BeforeReclaim, Kind
+
+
+class IommuCachesFlushedBeforeReclaim:
+    """A PASID is reclaimed only after PASID cache and IOTLB of every unit have lost its lines."""
+
+    name: ClassVar[str] = "iommu-caches-flushed-before-reclaim"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "R3"
+    source: ClassVar[str] = "VT-d specification 5.10, table 28; J. Pan, 28 Apr 2020"
+    observes: ClassVar[tuple[type[Event], ...]] = (CacheFilled, CacheFlushed, PasidReclaimed)
+
+    def __init__(self, machine: Machine) -> None:
+        self.lines = BeforeReclaim()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case CacheFilled(cache="pasid-cache" | "iotlb") as fact:
+                line = ("a line of {} in the {}", fact.device, fact.cache)
+                return self.lines.begins(record, fact.pasid, fact.incarnation, line)
+            case CacheFlushed(cache="pasid-cache" | "iotlb") as fact:
+                # A flush goes by number: whatever life its lines belonged to.
+                self.lines.ends(
+                    record, fact.pasid, ("a line of {} in the {}", fact.device, fact.cache)
+                )
+            case PasidReclaimed() as fact:
+                return self.lines.reclaimed(record, fact)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

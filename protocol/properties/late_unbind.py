@@ -1,0 +1,31 @@
+"""Witness: an unbind that finds nothing left to do (S11)."""
+
+from typing import ClassVar
+
+from protocol.facts import Event, UnbindRequested
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import Kind, named, when
+
+
+class LateUnbind:
+    """A guest unbound a PASID that it had freed."""
+
+    name: ClassVar[str] = "late-unbind"
+    kind: ClassVar[Kind] = Kind.SOMETIMES
+    invariant: ClassVar[str] = ""
+    source: ClassVar[str] = "v3 01/14 ioasid.rst, free before unbind"
+    observes: ClassVar[tuple[type[Event], ...]] = (UnbindRequested,)
+
+    def __init__(self, machine: Machine) -> None:
+        """It remembers nothing."""
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case UnbindRequested(linked=False) as fact:
+                life = named(fact.pasid, fact.incarnation)
+                return f"{fact.vm} unbound {life} at {when(record.stamp)}, after its free"
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

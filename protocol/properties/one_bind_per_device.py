@@ -1,0 +1,74 @@
+"""N11: a refused second bind leaves the first as it was (seed 000, S8)."""
+
+from typing import ClassVar
+
+from protocol.facts import (
+    BindAnswered,
+    DeviceBound,
+    DeviceUnbound,
+    EntryCleared,
+    EntryWritten,
+    Event,
+    PasidReclaimed,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Name, Pasid
+from protocol.properties.property import Kind, named, when
+
+
+class OneBindPerDevice:
+    """A device has at most one entry for a PASID, and only the call that bound it rolls it back."""
+
+    name: ClassVar[str] = "one-bind-per-device"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "N11"
+    source: ClassVar[str] = "E. Auger on v3 7/7 Disable multiple GPASID-dev bind; b025dea63cde"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        EntryWritten,
+        EntryCleared,
+        DeviceBound,
+        DeviceUnbound,
+        BindAnswered,
+        PasidReclaimed,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.groups = {vm.name: vm.groups for vm in machine.vms}
+        self.entries: dict[tuple[Name, Pasid], Name] = {}
+        """Where an entry is present, and for which VM."""
+        self.settled: dict[Pasid, dict[Name, bool]] = {}
+        """Devices bound, and whether the bind call that did it has succeeded since."""
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case EntryWritten() as fact:
+                was = self.entries.get((fact.device, fact.pasid))
+                self.entries[fact.device, fact.pasid] = fact.vm
+                if was is not None:
+                    return (
+                        f"{fact.device} was bound to {named(fact.pasid, fact.incarnation)} for "
+                        f"{fact.vm} at {when(record.stamp)}, and was bound to it for {was}"
+                    )
+            case EntryCleared() as fact:
+                self.entries.pop((fact.device, fact.pasid), None)
+            case DeviceBound() as fact:
+                self.settled.setdefault(fact.pasid, {})[fact.device] = False
+            case DeviceUnbound() as fact:
+                settled = self.settled.get(fact.pasid, {}).pop(fact.device, False)
+                if settled and fact.why == "rollback":
+                    return (
+                        f"a bind that failed undid the earlier bind of {fact.device} to "
+                        f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)}"
+                    )
+            case BindAnswered(errno="") as fact:
+                bound = self.settled.get(fact.pasid, {})
+                for device in self.groups[fact.vm][fact.group]:
+                    if device in bound:
+                        bound[device] = True
+            case PasidReclaimed() as fact:
+                self.settled.pop(fact.pasid, None)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

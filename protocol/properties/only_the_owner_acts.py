@@ -1,0 +1,51 @@
+"""N10: a PASID belongs to the mm of its set, and an attempt by another changes nothing."""
+
+from typing import ClassVar
+
+from protocol.facts import EntryWritten, Event, FreeRequested, PasidAllocated, ReferenceTaken
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import Kind, Owners, when
+
+
+class OnlyTheOwnerActs:
+    """A PASID is referenced for an mm, bound and freed only in the name of its own mm and set."""
+
+    name: ClassVar[str] = "only-the-owner-acts"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "N10"
+    source: ClassVar[str] = "V4 11/18 ioasid_get_if_owned; v3 01/14 ioasid.rst"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        PasidAllocated,
+        ReferenceTaken,
+        EntryWritten,
+        FreeRequested,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.owners = Owners()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case PasidAllocated() as fact:
+                self.owners.allocated(fact)
+            case ReferenceTaken(token=token) as fact if token:
+                if token != self.owners.token(fact.pasid, fact.incarnation, token):
+                    return self._foreign(record, fact, f"{fact.holder} got a reference for {token}")
+            case EntryWritten(vm=vm) as fact:
+                if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
+                    return self._foreign(record, fact, f"{fact.device} got an entry for {vm}")
+            case FreeRequested(effective=True) as fact:
+                owner = self.owners.of(fact.pasid, fact.incarnation)
+                if owner is not None and fact.set != owner[2]:
+                    return self._foreign(record, fact, f"{fact.by} freed for set {fact.set}")
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+    def _foreign(
+        self, record: Record, fact: ReferenceTaken | EntryWritten | FreeRequested, what: str
+    ) -> str:
+        life = self.owners.said(fact.pasid, fact.incarnation)
+        return f"{what} at {when(record.stamp)}: {life}"

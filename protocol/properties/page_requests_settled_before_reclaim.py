@@ -1,0 +1,76 @@
+"""R5: a request that is left over is looked up under the number's next owner (S12)."""
+
+from typing import ClassVar
+
+from protocol.facts import (
+    Event,
+    HostGone,
+    PageAnswered,
+    PageReported,
+    PageRequested,
+    PageSettled,
+    PasidReclaimed,
+    RequestRinged,
+    RequestTaken,
+)
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import BeforeReclaim, Kind, Thing
+
+
+class PageRequestsSettledBeforeReclaim:
+    """A PASID is reclaimed only when no ring, no driver and no device has a page request of it."""
+
+    name: ClassVar[str] = "page-requests-settled-before-reclaim"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "R5"
+    source: ClassVar[str] = "VT-d specification 5.10, 7.11; Linux 5.15 intel_svm_drain_prq"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        PageRequested,
+        PageSettled,
+        RequestRinged,
+        RequestTaken,
+        PageReported,
+        PageAnswered,
+        PasidReclaimed,
+        HostGone,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.requests = BeforeReclaim()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case PageRequested() as fact:
+                return self.requests.begins(record, fact.pasid, fact.incarnation, _owed(fact))
+            case PageSettled() as fact:
+                self.requests.ends(record, fact.pasid, _owed(fact))
+            case RequestRinged() as fact:
+                return self.requests.begins(record, fact.pasid, fact.incarnation, _ringed(fact))
+            case RequestTaken() as fact:
+                # A group may have several requests in the ring.
+                self.requests.ends_once(record, fact.pasid, _ringed(fact))
+            case PageReported() as fact:
+                return self.requests.begins(record, fact.pasid, fact.incarnation, _reported(fact))
+            case PageAnswered() as fact:
+                self.requests.ends(record, fact.pasid, _reported(fact))
+            case PasidReclaimed() as fact:
+                return self.requests.reclaimed(record, fact)
+            case HostGone():
+                self.requests.lost(record.stamp.actor)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+
+def _owed(fact: PageRequested | PageSettled) -> Thing:
+    return ("page group {} owed to {}", fact.group, fact.device)
+
+
+def _ringed(fact: RequestRinged | RequestTaken) -> Thing:
+    return ("page group {} of {} in the ring of {}", fact.group, fact.device, fact.unit)
+
+
+def _reported(fact: PageReported | PageAnswered) -> Thing:
+    return ("page group {} of {} reported and not answered", fact.group, fact.device)

@@ -1,0 +1,36 @@
+"""Witness: without reuse nothing can be confused."""
+
+from typing import ClassVar
+
+from protocol.facts import Event, PasidAllocated, PasidReclaimed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.names import Incarnation, Pasid
+from protocol.properties.property import Kind, named, when
+
+
+class PasidReused:
+    """A number was handed out again after its reclaim."""
+
+    name: ClassVar[str] = "pasid-reused"
+    kind: ClassVar[Kind] = Kind.SOMETIMES
+    invariant: ClassVar[str] = ""
+    source: ClassVar[str] = "J. Pan on x86/mmu PASID allocation, 28 Apr 2020"
+    observes: ClassVar[tuple[type[Event], ...]] = (PasidAllocated, PasidReclaimed)
+
+    def __init__(self, machine: Machine) -> None:
+        self.reclaimed: dict[Pasid, Incarnation] = {}
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case PasidReclaimed() as fact:
+                self.reclaimed[fact.pasid] = fact.incarnation
+            case PasidAllocated() as fact:
+                before = self.reclaimed.pop(fact.pasid, None)
+                if before is not None:
+                    life = named(fact.pasid, fact.incarnation)
+                    return f"{life} was allocated at {when(record.stamp)}, after life {before}"
+        return None
+
+    def unmet(self) -> list[str]:
+        return []

@@ -1,0 +1,45 @@
+"""R7: a work queue submits with whatever PASID its configuration holds (S26)."""
+
+from typing import ClassVar
+
+from protocol.facts import Event, HostGone, PasidReclaimed, WqCleared, WqProgrammed
+from protocol.history import Record
+from protocol.machine import Machine
+from protocol.properties.property import BeforeReclaim, Kind, Thing
+
+
+class SlotsClearedBeforeReclaim:
+    """A PASID is reclaimed only after no WQ and no IMS entry of a device holds it."""
+
+    name: ClassVar[str] = "slots-cleared-before-reclaim"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "R7"
+    source: ClassVar[str] = "v3 01/14 ioasid.rst, VDCM section"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        WqProgrammed,
+        WqCleared,
+        PasidReclaimed,
+        HostGone,
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.slots = BeforeReclaim()
+
+    def observe(self, record: Record) -> str | None:
+        match record.fact:
+            case WqProgrammed() as fact:
+                return self.slots.begins(record, fact.pasid, fact.incarnation, _slot(fact))
+            case WqCleared() as fact:
+                self.slots.ends(record, fact.pasid, _slot(fact))
+            case PasidReclaimed() as fact:
+                return self.slots.reclaimed(record, fact)
+            case HostGone():
+                self.slots.lost(record.stamp.actor)
+        return None
+
+    def unmet(self) -> list[str]:
+        return []
+
+
+def _slot(fact: WqProgrammed | WqCleared) -> Thing:
+    return ("the {} slot of {} on {}", fact.slot, fact.vm, fact.device)

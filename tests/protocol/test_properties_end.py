@@ -1,0 +1,309 @@
+"""What must come to an end, what a script expects, and what a run should have shown."""
+
+import pytest
+
+from protocol.facts import (
+    BindAnswered,
+    DeviceBound,
+    DeviceUnbound,
+    DrainScanned,
+    Event,
+    FreeRequested,
+    NotifierRegistered,
+    NotifierUnregistered,
+    OpFail,
+    OpInfo,
+    OpInvoked,
+    OpOk,
+    PageAnswered,
+    ReferenceDropped,
+    ReferenceTaken,
+    SetAllocated,
+    SetFreed,
+    UnbindRequested,
+    VmEntryBlocked,
+    VmEntryLifted,
+    VmExited,
+)
+from tests.protocol.stories import PASID, Story, allocated, reclaimed
+
+P = PASID
+
+
+def free(*, effective: bool = True) -> FreeRequested:
+    return FreeRequested(P, 1, 1, "vfio", effective, "ACTIVE")
+
+
+def taken(holder: str) -> ReferenceTaken:
+    return ReferenceTaken(P, 1, holder, 1, "ACTIVE")
+
+
+# --- L1 -------------------------------------------------------------------------------------------
+
+
+def test_a_freed_pasid_comes_back() -> None:
+    story = Story("freed-pasids-are-reclaimed")
+    story.then("core", taken("iommu:svm"))
+    story.then("core", free(), free(effective=False))
+    story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0), reclaimed(1))
+    assert story.said == []
+    assert story.property.unmet() == []
+
+
+def test_err_a_freed_pasid_that_somebody_holds() -> None:
+    story = Story("freed-pasids-are-reclaimed")
+    for holder in ("vfio:owner", "iommu:svm", "vdcm.dsa0:vm1:wq", "vdcm.dsa0:vm1:wq"):
+        story.then("core", taken(holder))
+    story.then("core", free(), step=2031)
+    story.then("core", ReferenceDropped(P, 1, "vfio:owner", 3))
+    story.then("core", ReferenceDropped(P, 1, "vdcm.dsa0:vm1:wq", 2))
+    story.then("core", ReferenceDropped(P, 1, "vm1.kvm:translation", 2))
+    assert story.property.unmet() == [
+        "PASID 5 (life 1) is FREE_PENDING since step 2031; held by iommu:svm, vdcm.dsa0:vm1:wq"
+    ]
+
+
+def test_err_a_freed_pasid_that_nobody_holds() -> None:
+    story = Story("freed-pasids-are-reclaimed")
+    story.then("core", free())
+    assert story.property.unmet() == [
+        "PASID 5 (life 1) is FREE_PENDING since input 1 of core; held by nobody"
+    ]
+
+
+def test_what_only_the_lost_hold_stays_as_it_is() -> None:
+    story = Story("freed-pasids-are-reclaimed")
+    story.then("core", taken("vdcm.dsa0:vm1:wq"))
+    story.then("core", free())
+    story.lose("vdcm.dsa0")
+    assert story.property.unmet() == []
+    story.then("core", taken("iommu:svm"))
+    assert len(story.property.unmet()) == 1
+
+
+# --- L4 -------------------------------------------------------------------------------------------
+
+SET = SetAllocated(1, "vm1", 8, 8, 0, 0)
+BLOCK = NotifierRegistered("vm1.kvm", "vm1", active=True)
+
+
+def running() -> Story:
+    story = Story("exited-vms-leave-nothing")
+    story.then("core", SET, BLOCK, allocated(1), taken("iommu:svm"))
+    return story
+
+
+def test_a_vm_that_runs_may_have_everything() -> None:
+    assert running().property.unmet() == []
+
+
+def test_a_vm_that_has_exited_and_left_nothing() -> None:
+    story = running()
+    story.then("vm1.guest", VmExited("vm1"))
+    story.then("core", NotifierUnregistered("vm1.kvm", "vm1"))
+    story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0), reclaimed(1))
+    story.then("core", SetFreed(1, "vm1", 8, 8, 8, 0))
+    assert story.said == []
+    assert story.property.unmet() == []
+
+
+def test_err_a_vm_that_has_exited_and_left_all() -> None:
+    story = running()
+    story.then("vm1.guest", VmExited("vm1"), step=40)
+    story.then("supervisor", VmExited("vm1"), step=50)
+    assert story.property.unmet() == [
+        "vm1 exited at step 40, and PASID 5 (life 1) is not reclaimed; held by iommu:svm",
+        "vm1 exited at step 40, and its set 1 is not freed; owned by vfio",
+        "vm1 exited at step 40, and vm1.kvm has a notifier registered for it",
+    ]
+
+
+def test_err_a_pasid_that_nobody_holds_is_not_excused() -> None:
+    story = running()
+    story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0))
+    story.then("vm1.guest", VmExited("vm1"))
+    assert "held by nobody" in story.property.unmet()[0]
+
+
+def test_another_vm_s_exit_does_not_matter() -> None:
+    story = running()
+    story.then("vm2.guest", VmExited("vm2"))
+    assert story.property.unmet() == []
+
+
+def test_what_the_lost_hold_is_excused_and_the_set_with_it() -> None:
+    story = Story("exited-vms-leave-nothing")
+    story.then("core", SET, BLOCK, allocated(1), taken("vm1.kvm:translation"))
+    story.then("vm1.guest", VmExited("vm1"))
+    story.lose("vm1.kvm")
+    assert story.property.unmet() == []
+
+
+# --- L6 -------------------------------------------------------------------------------------------
+
+
+def test_a_block_that_is_lifted() -> None:
+    story = Story("vm-entry-lifted")
+    story.then("vm1.kvm", VmEntryBlocked("vm1"), VmEntryLifted("vm1"), VmEntryLifted("vm1"))
+    assert story.said == []
+    assert story.property.unmet() == []
+
+
+def test_err_a_block_that_stays() -> None:
+    story = Story("vm-entry-lifted")
+    story.then("vm1.kvm", VmEntryBlocked("vm1"), step=3)
+    story.then("vm1.kvm", VmEntryBlocked("vm1"), step=4)
+    assert story.property.unmet() == [
+        "the vCPUs of vm1 are kept out of the guest since step 3, by vm1.kvm"
+    ]
+
+
+def test_a_kvm_that_is_lost_keeps_nobody_out() -> None:
+    story = Story("vm-entry-lifted")
+    story.then("vm1.kvm", VmEntryBlocked("vm1"))
+    story.then("vm2.kvm", VmEntryBlocked("vm2"))
+    story.lose("vm1.kvm")
+    (sentence,) = story.property.unmet()
+    assert "vm2" in sentence
+
+
+# --- Operations -----------------------------------------------------------------------------------
+
+INVOKED = OpInvoked(3, "bind p dsa0", P, 1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [OpOk(3, "bind p dsa0"), OpFail(3, "bind p dsa0", "EBUSY"), OpInfo(3, "bind p dsa0")],
+)
+def test_an_operation_that_ends(end: Event) -> None:
+    story = Story("operations-end")
+    story.then("vm1.guest", INVOKED)
+    story.then("vm1.guest", end)
+    assert story.said == []
+    assert story.property.unmet() == []
+
+
+def test_err_operations_that_do_not_end() -> None:
+    story = Story("operations-end")
+    story.then("vm1.guest", INVOKED, step=7)
+    story.then("vm1.guest", OpInvoked(4, "alloc"), step=8)
+    assert story.property.unmet() == [
+        "operation 3 of vm1.guest, bind p dsa0 with PASID 5 (life 1), has not ended since step 7",
+        "operation 4 of vm1.guest, alloc, has not ended since step 8",
+    ]
+
+
+def test_a_guest_that_is_lost_ends_nothing() -> None:
+    story = Story("operations-end")
+    story.then("vm1.guest", INVOKED)
+    story.lose("vm1.guest")
+    assert story.property.unmet() == []
+
+
+def test_nor_does_one_whose_vm_has_exited() -> None:
+    story = Story("operations-end")
+    story.then("supervisor", VmExited("vm1"))
+    story.then("vm1.guest", INVOKED)
+    assert story.property.unmet() == []
+
+
+def test_outcomes_that_a_script_allows() -> None:
+    story = Story("outcomes-as-scripted")
+    story.then("vm1.guest", OpOk(1, "alloc"), OpFail(2, "bind", "EBUSY", "EBUSY"), OpInfo(3, "x"))
+    assert story.said == []
+    assert story.property.unmet() == []
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        (OpOk(2, "bind q dsa0", "EBUSY", met=False), "ok"),
+        (OpFail(2, "bind q dsa0", "EINVAL", "EBUSY", met=False), "EINVAL"),
+        (OpInfo(2, "bind q dsa0", "EBUSY", met=False), "info"),
+    ],
+)
+def test_err_an_outcome_that_it_does_not(end: Event, how: str) -> None:
+    (sentence,) = Story("outcomes-as-scripted").then("vm2.guest", end)
+    assert sentence == (
+        f"operation 2 of vm2.guest, bind q dsa0, ended in {how} at input 1 of vm2.guest, "
+        f"expected EBUSY"
+    )
+
+
+# --- Witnesses ------------------------------------------------------------------------------------
+
+BOUND = DeviceBound("dsa0", P, 1, "vm1", "bind:1")
+UNBOUND = DeviceUnbound("dsa0", P, 1, "vm1", "unbind", "unbind:1")
+
+
+def test_free_while_bound_is_seen() -> None:
+    story = Story("free-while-bound")
+    story.then("iommu", BOUND)
+    assert story.then("core", free(effective=False)) == []
+    (sentence,) = story.then("core", free())
+    assert sentence == "vfio freed PASID 5 (life 1) at input 2 of core, bound to dsa0"
+    assert story.property.unmet() == []
+
+
+def test_free_after_unbind_is_not() -> None:
+    story = Story("free-while-bound")
+    story.then("iommu", BOUND)
+    story.then("iommu", UNBOUND, UNBOUND)
+    story.then("core", free())
+    story.then("core", reclaimed(1), free())
+    assert story.said == []
+
+
+def test_nor_is_a_free_that_did_not_know_of_the_bind() -> None:
+    story = Story("free-while-bound")
+    story.then("iommu", BOUND)
+    assert story.apart("core", free()) == []
+
+
+def test_reuse_is_seen_when_a_number_comes_again() -> None:
+    story = Story("pasid-reused")
+    story.then("core", allocated(1), reclaimed(1))
+    assert story.then("core", allocated(2, 6)) == []
+    (sentence,) = story.then("core", allocated(3))
+    assert sentence == "PASID 5 (life 3) was allocated at input 3 of core, after life 1"
+    assert story.property.unmet() == []
+
+
+SEEN: list[tuple[str, Event, str, Event]] = [
+    (
+        "late-unbind",
+        UnbindRequested(P, 1, "vm1", 0, linked=False),
+        "vm1 unbound PASID 5 (life 1) at input 1 of vfio, after its free",
+        UnbindRequested(P, 1, "vm1", 0, linked=True),
+    ),
+    (
+        "drain-with-request-in-ring",
+        DrainScanned("dsa0", P, 1, 2),
+        "a drain of PASID 5 (life 1) on dsa0 found 2 requests in the ring at input 1 of vfio",
+        DrainScanned("dsa0", P, 1, 0),
+    ),
+    (
+        "rollback",
+        BindAnswered(P, 1, "vm1", 0, "bind:1", "EBUSY", 1),
+        (
+            "the bind of PASID 5 (life 1) to group 0 of vm1 failed with EBUSY at input 1 of vfio "
+            "and undid 1 devices"
+        ),
+        BindAnswered(P, 1, "vm1", 0, "bind:1", "EBUSY", 0),
+    ),
+    (
+        "page-answered",
+        PageAnswered("dsa0", P, 1, 3, 0, 1),
+        "page group 3 of dsa0 for PASID 5 (life 1) was answered with SUCCESS at input 1 of vfio",
+        PageAnswered("dsa0", P, 1, 3, 1, 0),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "fact", "sentence", "other"), SEEN, ids=lambda one: str(one)[:24])
+def test_a_witness_says_what_it_saw(name: str, fact: Event, sentence: str, other: Event) -> None:
+    assert Story(name).then("vfio", fact) == [sentence]
+    story = Story(name)
+    assert story.then("vfio", other) == []
+    assert story.property.unmet() == []
