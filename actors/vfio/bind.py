@@ -68,6 +68,8 @@ def on_checked(vfio: "Vfio", bind: Bind, answer: Answer, out: Out) -> None:
         finish(vfio, bind, out)
         return
 
+    # A caller with a stale variable means the number's present life: the ghost is the tree's.
+    bind.incarnation = vfio.processes[bind.vm].pasids.get(bind.pasid, bind.incarnation)
     bind_next(vfio, bind, out)
 
 

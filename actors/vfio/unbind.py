@@ -67,6 +67,8 @@ def on_checked(vfio: "Vfio", unbind: Unbind, answer: Answer, out: Out) -> None:
         finish(vfio, unbind, vfio.errno_of_unbind(failed), out)
         return
 
+    # As in bind: the ghost is the tree's from here on.
+    unbind.incarnation = vfio.processes[unbind.vm].pasids.get(unbind.pasid, unbind.incarnation)
     unbind_next(unbind, out)
 
 

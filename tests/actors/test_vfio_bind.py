@@ -28,10 +28,10 @@ from tests.actors.vfio_hands import GUEST, LOCK, OTHER, hand, linked, pairs
 from tests.helpers import step
 
 BIND = BindPgtbl(7, 0, 4, 41, 1, 1)
-"""Its ghost is the requester's: 41, not 40."""
-BOUND = {device: BindGpasid(1, "vm1", device, 4, 41, 1, 1) for device in ("dsa0", "dsa1")}
+"""Its ghost is the requester's, 41; once the owner is checked the tree's, 40, counts."""
+BOUND = {device: BindGpasid(1, "vm1", device, 4, 40, 1, 1) for device in ("dsa0", "dsa1")}
 CHECK = GetIfOwned(1, "vm1", 4, 41, "check")
-PUT = PutPasid(1, 4, 41, "check")
+PUT = PutPasid(1, 4, 40, "check")
 UNBIND = UnbindPgtbl(7, 0, 4, 41)
 REPORT = PageRequestReport("vm1", "dsa0", 4, 40, 1, 9, 256)
 
@@ -54,7 +54,7 @@ def test_bind_checks_the_owner_binds_each_device_and_puts_the_check() -> None:
     assert pairs(ended) == [(GUEST, Done(7))]
     assert ended.facts == [
         LockReleased(LOCK, "mutex", "bind:1"),
-        BindAnswered(4, 41, "vm1", 0, "bind:1", "", 0),
+        BindAnswered(4, 40, "vm1", 0, "bind:1", "", 0),
     ]
 
 
@@ -73,12 +73,12 @@ def test_err_a_refused_device_undoes_only_what_this_call_bound() -> None:
     hand(vfio, BIND, GUEST)
     hand(vfio, Done(1))
     hand(vfio, Done(1), IOMMU)
-    undo = UnbindGpasid(1, "vm1", "dsa0", 4, 41, why="rollback")
+    undo = UnbindGpasid(1, "vm1", "dsa0", 4, 40, why="rollback")
     assert hand(vfio, Refused(1, Errno.ENOMEM), IOMMU) == [(IOMMU, undo)]
     assert hand(vfio, Done(1), IOMMU) == [(CORE, PUT)]
     refused = step(vfio, PutPasidGot(1, reclaimed=False), CORE)
     assert pairs(refused) == [(GUEST, Refused(7, Errno.ENOMEM))]
-    assert refused.facts[-1] == BindAnswered(4, 41, "vm1", 0, "bind:1", "ENOMEM", 1)
+    assert refused.facts[-1] == BindAnswered(4, 40, "vm1", 0, "bind:1", "ENOMEM", 1)
     assert vfio == linked(4)
 
 
@@ -99,7 +99,7 @@ def test_the_devices_of_a_group_are_undone_backwards() -> None:
         hand(vfio, Done(1))
     undone = [hand(vfio, Refused(1, Errno.EBUSY)), hand(vfio, Done(1))]
     assert undone == [
-        [(IOMMU, UnbindGpasid(1, "vm1", device, 4, 41, why="rollback"))]
+        [(IOMMU, UnbindGpasid(1, "vm1", device, 4, 40, why="rollback"))]
         for device in ("dsa1", "dsa0")
     ]
 
@@ -127,8 +127,8 @@ def test_unbind_checks_the_owner_unbinds_each_device_and_puts_the_check() -> Non
     begun = step(vfio, UNBIND, GUEST)
     assert pairs(begun) == [(CORE, CHECK)]
     assert begun.facts[-1] == UnbindRequested(4, 41, "vm1", 0, linked=True)
-    assert hand(vfio, Done(1)) == [(IOMMU, UnbindGpasid(1, "vm1", "dsa0", 4, 41))]
-    assert hand(vfio, Done(1), IOMMU) == [(IOMMU, UnbindGpasid(1, "vm1", "dsa1", 4, 41))]
+    assert hand(vfio, Done(1)) == [(IOMMU, UnbindGpasid(1, "vm1", "dsa0", 4, 40))]
+    assert hand(vfio, Done(1), IOMMU) == [(IOMMU, UnbindGpasid(1, "vm1", "dsa1", 4, 40))]
     assert hand(vfio, Done(1), IOMMU) == [(CORE, PUT)]
     assert hand(vfio, PutPasidGot(1, reclaimed=True)) == [(GUEST, Done(7))]
     assert vfio == linked(4)
