@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from clusters.judge import Judge
-
 from experiments.harness.config import Experiment, load
 from experiments.harness.say import Voice, columns
 from experiments.harness.script import nearest
@@ -16,7 +15,7 @@ from protocol.errors import ExperimentError, IncompleteError, UnreadableError
 from protocol.facts import RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT, Record, decode_record
 from protocol.properties import PROPERTIES
-from protocol.properties.property import Property
+from protocol.properties.property import Kind, Property
 
 LINE_BYTES_MAX: Final = 1 << 20
 
@@ -50,14 +49,14 @@ def check(what: str, only: Sequence[str], runs: Path, voice: Voice) -> int:
             "reasons": verdict.reasons,
             "properties": property_results(verdict),
             "violations": [
-                {"property": v.property, "message": v.sentence, "actor": v.record.stamp.actor,
-                 "n": v.record.stamp.n, "step": v.record.stamp.step}
+                {"property": v.property, "message": v.sentence, "at": v.record and v.record.stamp}
                 for v in judge.violations
             ],
         }
     )  # fmt: skip
+    judged = [kind for kind in chosen if kind.kind is not Kind.SOMETIMES]
     rate = count / max(time.monotonic() - began, 1e-9)
-    voice.verdict(status.value, f"{len(chosen)} properties over {count:,} records ({rate:,.0f}/s)")
+    voice.verdict(status.value, f"{len(judged)} properties over {count:,} records ({rate:,.0f}/s)")
     rows = [(v.property, v.sentence) for v in judge.violations[:20]]
     for line in [*columns(rows), *(f"  {reason}" for reason in verdict.reasons)]:
         voice.answer(line)

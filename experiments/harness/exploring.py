@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from msgspec import Struct
+
 from clusters.judge import Verdict, merge
 from clusters.sim.tape import schedule_seed
 from clusters.sim.world import RunResult
-from msgspec import Struct
-
 from experiments.harness.running import Case, Outcome
 from experiments.harness.say import Voice
 from protocol.history import Record

@@ -6,7 +6,6 @@ from typing import Final
 
 from clusters.sim.replay import replay
 from clusters.sim.tape import Origin, Tape, read_tape, read_token
-
 from experiments.harness.config import Experiment, load
 from experiments.harness.result import Exit
 from experiments.harness.say import Voice
@@ -85,7 +84,7 @@ def _run(
         voice.verdict("violation", found.property)
         voice.answer(f"  {found.sentence}")
         if not show:
-            for line in story(records, found.record):
+            for line in story(records, found):
                 voice.answer(line)
     if origin is not None and origin.property and (not found or found.property != origin.property):
         raise DivergedError(

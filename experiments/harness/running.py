@@ -3,19 +3,18 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusters.judge import Verdict, merge
+from clusters.judge import Verdict, Violation, merge
+from clusters.sim import determinism
 from clusters.sim.tape import Origin
 from clusters.sim.world import RunResult, Setup, simulate
-
-from clusters.sim import determinism
 from experiments.harness.config import Experiment
 from experiments.harness.result import Counterexample, Exit, Result, Status, WitnessResult, worst
 from experiments.harness.say import Voice, columns
 from experiments.harness.setup import VERDICTS, digest_of, property_results, setup_of
 from experiments.harness.store import Run, git_state
 from experiments.harness.story import story
-from protocol.errors import DivergedError
 from protocol.history import Record, encode_record
+from protocol.properties.property import Kind
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Case:
 
     def check_determinism(self, seeds: list[int]) -> None:
         """Each of these schedules once more, in a process with another hash seed."""
-        for seed in seeds:
-            determinism.check(self.setup, seed)
+        if seeds:
+            determinism.check(self.setup, seeds)
 
     def empty_verdict(self) -> Verdict:
         """Of no schedule at all."""
@@ -121,7 +120,7 @@ def _counterexamples(case: Case, outcome: Outcome) -> tuple[Counterexample, ...]
         git=git,
         experiment=digest_of(case.experiment),
         property=violation.property,
-        step=violation.record.stamp.step,
+        step=step_of(violation),
     )
     path = case.run.write("ce-1.json", found.tape.to_json(origin))
     return (
@@ -142,7 +141,7 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
     voice.answer(f"{case.name}  revision {revision}  strategy random  seed {case.seed:#x}  sim")
     schedules = f"{outcome.schedules:,} schedule{'s' if outcome.schedules != 1 else ''}"
     size = f"{schedules} ({outcome.steps:,} steps, {outcome.seconds:.1f} s)"
-    judged = [p for p in result.properties if p.kind != "sometimes"]
+    judged = [p for p in result.properties if p.kind != Kind.SOMETIMES.value]
     match result.verdict:
         case Status.VIOLATION:
             example = result.counterexamples[0]
@@ -153,7 +152,7 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
             voice.answer()
             _, found, records = outcome.failing or (0, None, [])
             assert found is not None
-            for line in story(records, found.violations[0].record):
+            for line in story(records, found.violations[0]):
                 voice.answer(line)
             voice.answer()
         case Status.PASS:
@@ -180,6 +179,6 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
     voice.answer(f"result     {case.run.final}/result.json")
 
 
-def diverged(error: DivergedError, hint: str) -> DivergedError:
-    """A divergence with what to do about it."""
-    return DivergedError(f"{error}\n  {hint}")
+def step_of(violation: Violation) -> int:
+    """The step at which it was said; 0 at the end of the run."""
+    return violation.record.stamp.step if violation.record else 0

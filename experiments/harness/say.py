@@ -1,7 +1,9 @@
 """How the command line talks: answer on stdout, talk on stderr, nothing moves unasked."""
 
 import os
+import shutil
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -56,7 +58,15 @@ def _colour() -> bool:
     return sys.stdout.isatty()
 
 
-def columns(rows: list[tuple[str, ...]], indent: str = "  ") -> list[str]:
+def fit(line: str) -> str:
+    """The line, cut to the terminal's width; whole where there is no terminal."""
+    if not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    return line if len(line) <= width else line[: width - 3] + "..."
+
+
+def columns(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> list[str]:
     """Rows as aligned lines; the last column is not padded."""
     if not rows:
         return []

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from clusters.judge import Verdict
-from clusters.sim.world import Setup
 
 from clusters.cluster import build
+from clusters.judge import Verdict
 from clusters.nemesis import Nemesis, check
+from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.result import Exit, PropertyResult, Status
 from experiments.harness.script import nearest

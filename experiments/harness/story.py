@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from clusters.judge import Violation
 from experiments.harness.say import columns
 from protocol.facts import (
     DmaTranslated,
@@ -23,8 +24,11 @@ ROWS_MAX: Final = 30
 Row = tuple[str, str, str, str, str]
 
 
-def story(records: Sequence[Record], last: Record) -> list[str]:
-    """Lines of a table: what happened before `last` and has to do with its PASID, then `last`."""
+def story(records: Sequence[Record], violation: Violation) -> list[str]:
+    """Lines of a table: what happened before the violation and has to do with its PASID."""
+    last = violation.record
+    if last is None:
+        return []  # It is about the end: something never happened.
     pasid = getattr(last.fact, "pasid", 0)
     rows: list[Row] = []
     doings = _doings(records)
@@ -38,7 +42,8 @@ def story(records: Sequence[Record], last: Record) -> list[str]:
             row = (str(stamp.step), fact.peer, stamp.actor, fact.message, "; ".join(doing))
             rows.append(row)
     shown = rows[-ROWS_MAX:]
-    lines = columns([("step", "from", "to", "message", "what it did"), *shown])
+    table = columns([("step", "from", "to", "message", "what it did"), *shown])
+    lines = [line.rstrip() for line in table]
     if len(rows) > len(shown):
         lines.insert(1, f"  ... {len(rows) - len(shown)} earlier steps about it are in the history")
     if lines:
@@ -47,32 +52,38 @@ def story(records: Sequence[Record], last: Record) -> list[str]:
 
 
 def _doings(records: Sequence[Record]) -> dict[tuple[str, int], list[str]]:
-    """Per input, what it did, in words."""
+    """Per input, what it did, in words; where something weighty happened, just that."""
+    weights: dict[tuple[str, int], int] = {}
     found: dict[tuple[str, int], list[str]] = {}
     for record in records:
-        if text := _words(record):
-            found.setdefault((record.stamp.actor, record.stamp.n), []).append(text)
+        weight, text = _words(record)
+        key = (record.stamp.actor, record.stamp.n)
+        if weight > weights.get(key, 0):
+            weights[key], found[key] = weight, [text]
+        elif weight and weight == weights[key]:
+            found[key].append(text)
     return found
 
 
-def _words(record: Record) -> str:
+def _words(record: Record) -> tuple[int, str]:
+    """How weighty a fact is (0: not told), and its words."""
     match record.fact:
-        case StateChanged(pasid=pasid, after=after, refs=refs):
-            return f"PASID {pasid} {after}, {refs} references"
-        case ReferenceTaken(pasid=pasid, holder=holder):
-            return f"PASID {pasid} reference to {holder}"
-        case ReferenceDropped(pasid=pasid, holder=holder):
-            return f"PASID {pasid} reference of {holder} dropped"
         case PasidReclaimed(pasid=pasid):
-            return f"PASID {pasid} reclaimed"
+            return 3, f"PASID {pasid} reclaimed"
         case EntryWritten(pasid=pasid, device=device):
-            return f"entry of {device} for PASID {pasid} present"
+            return 3, f"PASID {pasid} present in the table of {device}"
         case EntryCleared(pasid=pasid, device=device):
-            return f"entry of {device} for PASID {pasid} clear"
-        case DmaTranslated(pasid=pasid, device=device):
-            return f"{device}: DMA with PASID {pasid} "
+            return 3, f"PASID {pasid} cleared in the table of {device}"
+        case DmaTranslated(pasid=pasid, page=page):
+            return 3, f"PASID {pasid} DMA to page {page}"
+        case StateChanged(pasid=pasid, after=after, refs=refs):
+            return 2, f"PASID {pasid} {after}, {refs} reference{'' if refs == 1 else 's'}"
+        case ReferenceTaken(pasid=pasid, holder=holder):
+            return 1, f"PASID {pasid} got by {holder}"
+        case ReferenceDropped(pasid=pasid, holder=holder):
+            return 1, f"PASID {pasid} put by {holder}"
         case _:
-            return ""
+            return 0, ""
 
 
 def as_step(record: Record) -> str:

@@ -95,7 +95,7 @@ def _determinism() -> Finding:
 
     path = Path(__file__).resolve().parents[1] / "ioasid" / "free_before_unbind.toml"
     try:
-        determinism.check(setup_of(load(path), str(path)), seed=1)
+        determinism.check(setup_of(load(path), str(path)), [1])
     except PasidlabError as error:
         return Finding("determinism", str(error), ok=False)
     return Finding("determinism", "the same schedule twice, under two hash seeds: equal")

@@ -7,7 +7,7 @@ from typing import Final, get_args
 import click
 
 from experiments.harness.config import Fault, load
-from experiments.harness.say import Voice, columns
+from experiments.harness.say import Voice, columns, fit
 from protocol.errors import PasidlabError
 from protocol.plan import MISBEHAVIOURS, OPERATIONS
 
@@ -50,7 +50,7 @@ def command(noun: str, *, verbose: bool, as_json: bool, runs_dir: str) -> int:
                 voice.answer(f"    {line}" if line else "")
     else:
         for line in columns([(n, (a.splitlines() or [""])[0]) for n, a in things.items()], ""):
-            voice.answer(line if len(line) <= 100 else line[:97] + "...")  # noqa: PLR2004
+            voice.answer(fit(line))
     return 0
 
 
