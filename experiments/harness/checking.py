@@ -58,7 +58,8 @@ def check(what: str, only: Sequence[str], runs: Path, voice: Voice) -> int:
     rate = count / max(time.monotonic() - began, 1e-9)
     voice.verdict(status.value, f"{len(judged)} properties over {count:,} records ({rate:,.0f}/s)")
     rows = [(v.property, v.sentence) for v in judge.violations[:20]]
-    for line in [*columns(rows), *(f"  {reason}" for reason in verdict.reasons)]:
+    reasons = [] if rows else [f"  {reason}" for reason in verdict.reasons]
+    for line in [*columns(rows), *reasons]:
         voice.answer(line)
     return int(code)
 

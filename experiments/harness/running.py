@@ -145,9 +145,9 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
     match result.verdict:
         case Status.VIOLATION:
             example = result.counterexamples[0]
-            voice.verdict(
-                "violation", f"{example.property}    schedule {example.schedule:,} of {size}"
-            )
+            asked = f" of {outcome.asked:,}    {outcome.seconds:.1f} s" if outcome.asked else ""
+            where = f"    schedule {example.schedule:,}{asked}" if asked else ""
+            voice.verdict("violation", f"{example.property}{where}")
             voice.answer(f"  {example.message}")
             voice.answer()
             _, found, records = outcome.failing or (0, None, [])
