@@ -46,12 +46,14 @@ from protocol.properties.private_data_kept import PrivateDataKept
 from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
+from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
 from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
+from protocol.properties.vm_lost_while_bound import VmLostWhileBound
 
 __all__ = ["BY_NAME", "PROPERTIES", "Kind", "Property", "property_named"]
 
@@ -98,6 +100,8 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     DrainWithRequestInRing,
     Rollback,
     PageWasAnswered,
+    RingOverflow,
+    VmLostWhileBound,
 )
 
 BY_NAME: Final[dict[str, type[Property]]] = {one.name: one for one in PROPERTIES}

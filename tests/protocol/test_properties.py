@@ -117,6 +117,8 @@ def test_every_witness_is_a_sometimes() -> None:
         "drain-with-request-in-ring",
         "rollback",
         "page-answered",
+        "ring-overflow",
+        "vm-lost-while-bound",
     ]
 
 

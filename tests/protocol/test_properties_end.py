@@ -8,6 +8,7 @@ from protocol.facts import (
     DeviceUnbound,
     DrainScanned,
     Event,
+    FdsReleased,
     FreeRequested,
     NotifierRegistered,
     NotifierUnregistered,
@@ -18,6 +19,7 @@ from protocol.facts import (
     PageAnswered,
     ReferenceDropped,
     ReferenceTaken,
+    RequestAutoAnswered,
     SetAllocated,
     SetFreed,
     UnbindRequested,
@@ -298,6 +300,12 @@ SEEN: list[tuple[str, Event, str, Event]] = [
         "page group 3 of dsa0 for PASID 5 (life 1) was answered with SUCCESS at input 1 of vfio",
         PageAnswered("dsa0", P, 1, 3, 1, 0),
     ),
+    (
+        "ring-overflow",
+        RequestAutoAnswered("dmar0", "dsa0", P, 1, 0),
+        "the ring of dmar0 had no room for PASID 5 (life 1) at input 1 of vfio",
+        RequestAutoAnswered("dmar0", "dsa0", P, 1, 1),
+    ),
 ]
 
 
@@ -306,4 +314,16 @@ def test_a_witness_says_what_it_saw(name: str, fact: Event, sentence: str, other
     assert Story(name).then("vfio", fact) == [sentence]
     story = Story(name)
     assert story.then("vfio", other) == []
+    assert story.property.unmet() == []
+
+
+def test_a_vm_that_is_lost_while_bound_is_seen_when_its_files_are_closed() -> None:
+    story = Story("vm-lost-while-bound")
+    assert story.then("vfio", FdsReleased("vm1")) == []
+    story.then("iommu", DeviceUnbound("dsa0", P, 1, "vm1", "unbind", "unbind:1"))
+    assert story.then("vfio", FdsReleased("vm1")) == []
+    story.then("iommu", DeviceUnbound("dsa0", P, 1, "vm1", "release", "unbind:2"))
+    assert story.then("kvm", FdsReleased("vm1")) == []
+    seen = story.then("vfio", FdsReleased("vm1"))
+    assert seen == [f"closing vm1's files unbound PASID {P}, input 3 of vfio"]
     assert story.property.unmet() == []

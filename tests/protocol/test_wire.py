@@ -1,10 +1,11 @@
 """Frames: bytes that stay the same for ever, and bytes from outside that are refused."""
 
 import json
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from types import UnionType
-from typing import Any, Final, get_args, get_type_hints
+from typing import Final, get_args, get_type_hints
 
 import msgpack
 import msgspec
@@ -35,12 +36,13 @@ PINNED: Final = Path(__file__).with_name("wire_bytes.json")
 
 
 def sample(kind: type[AnyMessage]) -> AnyMessage:
-    """A message of that type, the same one each time, with no field at its default."""
+    """A message of that type, the same one each time."""
     hints = get_type_hints(kind)
-    return kind(*(value(hints[key], at) for at, key in enumerate(kind.__struct_fields__)))
+    values = [value(hints[key], at) for at, key in enumerate(kind.__struct_fields__)]
+    return msgspec.convert([kind.__name__, *values], type=kind)
 
 
-def value(hint: Any, at: int) -> Any:
+def value(hint: object, at: int) -> object:
     if hint is int:
         return 100 * at + 7
     if hint is str:
@@ -48,9 +50,9 @@ def value(hint: Any, at: int) -> Any:
     if hint is bool:
         return True
     if isinstance(hint, type) and issubclass(hint, Enum):
-        return list(hint)[-1]
+        return next(iter(hint)).value
     assert hint == tuple[PageRequest, ...], f"say what a sample of {hint} is"
-    return (PageRequest("dsa0", 5, 2, 3, 4), PageRequest("dsa1", 6, 3, 4, 5, last=False))
+    return [["dsa0", 5, 2, 3, 4], ["dsa1", 6, 3, 4, 5, False]]
 
 
 def frame(body: AnyMessage | None) -> Frame:
@@ -74,9 +76,8 @@ def test_the_bytes_of_every_message_are_those_of_old_journals() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_libraries_write_and_read_the_same_bytes(kind: type[AnyMessage]) -> None:
     one = frame(sample(kind))
-    plain = msgspec.to_builtins(one)
-    assert msgpack.packb(plain) == encode(one)
-    assert msgpack.unpackb(encode(one), use_list=False) == plain
+    assert msgpack.packb(msgspec.to_builtins(one)) == encode(one)
+    assert msgpack.unpackb(encode(one)) == msgspec.msgpack.decode(encode(one))
     assert decode(encode(one)) == one
 
 
@@ -103,10 +104,8 @@ def test_err_any_bytes_are_read_or_refused_in_one_sentence(data: bytes) -> None:
 @given(st.integers(0, len(BYTES) - 1), st.integers(0, 255))
 def test_err_a_damaged_frame_is_another_frame_or_refused(at: int, byte: int) -> None:
     data = BYTES[:at] + bytes([byte]) + BYTES[at + 1 :]
-    try:
+    with suppress(UnreadableError):
         assert isinstance(decode(data), Frame)
-    except UnreadableError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -130,7 +129,7 @@ def test_err_a_damaged_frame_is_another_frame_or_refused(at: int, byte: int) -> 
         (b"\x81\x01" * 9 + b"\x01", f"frame: at byte 0: nested deeper than {DEPTH_MAX}"),
         (msgpack.packb([2]), f"frame: wire format 2, this version reads {WIRE_FORMAT}"),
         (msgpack.packb(["1"]), "frame: not a frame: Expected `int`, got `str` - at `$[0]`"),
-        (msgpack.packb([1, 2]), "frame: not a frame: Expected `array` of length 9, got 2"),
+        (msgpack.packb([1, 2]), "Expected `array` of at least length 9, got 2"),
         (b"\x00" * (FRAME_BYTES_MAX + 1), f"at most {FRAME_BYTES_MAX} are read"),
     ],
 )
@@ -154,7 +153,7 @@ def test_err_what_is_not_a_frame_is_refused_with_place_and_reason(
         (8, ["Refused", 1, "EWHAT"], "Invalid enum value 'EWHAT' - at `$[8][2]`"),
     ],
 )
-def test_err_a_wrong_value_is_refused_with_its_place(at: int, wrong: Any, sentence: str) -> None:
+def test_err_a_wrong_value_is_refused_with_its_place(at: int, wrong: object, sentence: str) -> None:
     plain = msgspec.to_builtins(FRAME)
     with pytest.raises(UnreadableError) as refused:
         decode(msgpack.packb([*plain[:at], wrong, *plain[at + 1 :]]), "from vfio")
@@ -167,13 +166,11 @@ def test_err_one_bad_frame_of_a_batch_loses_nothing_else() -> None:
     frames, refusals = decode_batch(data, "batch 7")
     assert frames == [FRAME, FRAME]
     assert [str(refusal) for refusal in refusals] == [
-        "batch 7: frame 2: not a frame: Expected `array` of length 9, got 2"
+        "batch 7: frame 2: not a frame: Expected `array` of at least length 9, got 2"
     ]
 
 
-def test_err_after_bytes_that_are_not_msgpack_the_rest_of_a_batch_is_lost_but_not_its_beginning() -> (
-    None
-):
+def test_err_bytes_that_are_not_msgpack_end_a_batch_but_keep_its_beginning() -> None:
     frames, refusals = decode_batch(BYTES + b"\xc1" + BYTES)
     assert frames == [FRAME]
     assert [str(refusal) for refusal in refusals] == [f"batch: at byte {len(BYTES)}: not msgpack"]
