@@ -41,7 +41,7 @@ class OrderedWorkqueue:
     lost: list[Name] = field(default_factory=list)
 
     @classmethod
-    def of(cls, machine: Machine, name: Name) -> Self:  # noqa: ARG003  built as every actor is
+    def of(cls, machine: Machine, name: Name) -> Self:
         """Empty."""
         return cls()
 

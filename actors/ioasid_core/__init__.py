@@ -72,7 +72,7 @@ class IoasidCore:
     lost: list[Name] = field(default_factory=list)
 
     @classmethod
-    def of(cls, machine: Machine, name: Name) -> Self:  # noqa: ARG003  built as every actor is
+    def of(cls, machine: Machine, name: Name) -> Self:
         """A pool of the machine's size with nothing taken."""
         last = min(machine.pasids, PASID_COUNT - 1)
         lives: list[Life | None] = [None] * (last + 1)

@@ -1,0 +1,167 @@
+"""Faults as a value: what may go wrong, where and how often.  The same in both worlds.
+
+A `Nemesis` is one table of an experiment file.  What it does is the worlds' affair; whom it may hit
+is said here, and what is wrong with it, before anything runs.
+"""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Final
+
+from msgspec import Struct
+
+from clusters.cluster import Actor, Role, names, refuse_loss
+from protocol.errors import ExperimentError
+from protocol.machine import Machine
+from protocol.names import Name
+
+FAULTS: Final = {
+    "crash": "dies, comes back by its journal: to the protocol only a delay",
+    "amnesia": "dies, comes back empty and rebuilds what it knew from its peers and the hardware",
+    "lose": "dies and never comes back; the supervisor tells the others",
+    "pause": "handles nothing for a while",
+    "partition": "two sides do not hear each other for a while",
+    "delay": "messages wait a while on their link",
+    "duplicate": "a message is sent twice, below the link layer",
+    "drop": "a message is lost, below the link layer",
+    "fail": "a fallible step fails with the errno that the kernel gives there",
+    "remove": "the device is pulled out",
+    "reset": "the device, or the host, is reset",
+}
+LATER: Final = ("amnesia", "partition", "duplicate", "drop", "remove", "reset")
+"""Those that come with a later issue."""
+MODES: Final = ("one", "minority", "majority", "all")
+ARROW: Final = " -> "
+
+
+class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A fault, whom it hits, how often, how long.
+
+    `target` is an actor, or `one`, `minority`, `majority` or `all` of a role (`all vdcm`; a bare
+    role means one); for `delay` also one link (`vfio -> iommu`), else all links to the target; for
+    `fail` "" is whoever passes `site`.  It begins after a number of steps drawn from `every_steps`,
+    again and again (`times` at most, 0: no bound), and is healed after `lasts_steps`; the
+    seconds are for the live world.
+
+    `fail`: the `nth` passage of the site fails (1 is the first), or each with `probability`, or, if
+    neither is said, the next one after `every_steps`.  `delay`: a message waits `wait_steps` at the
+    head of its link.
+    """
+
+    fault: str
+    target: str = ""
+    every_steps: tuple[int, int] = (50, 200)
+    every_seconds: tuple[float, float] = (2.0, 10.0)
+    lasts_steps: tuple[int, int] = (1, 50)
+    lasts_seconds: tuple[float, float] = (0.1, 2.0)
+    site: str = ""
+    nth: int = 0
+    probability: float = 0.0
+    wait_steps: tuple[int, int] = (1, 20)
+    times: int = 0
+
+
+def candidates(nemesis: Nemesis, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
+    """Whom it may hit, in order, and how many of them at once; ([], 0): the target says nobody."""
+    target = nemesis.target
+    if target in roles or (nemesis.fault == "delay" and ARROW in target):
+        return [target], 1
+    mode, _, role = target.partition(" ") if " " in target else ("one", "", target)
+    found = [name for name, its in roles.items() if its == role]
+    if mode not in MODES or not found:
+        return [], 0
+    count = len(found)
+    at_once = {"one": 1, "minority": (count - 1) // 2, "majority": count // 2 + 1, "all": count}
+    return found, at_once[mode]
+
+
+def passes(nemesis: Nemesis, roles: Mapping[Name, Role], actor: Name) -> bool:
+    """Whether a `fail` is meant for this actor's passages of its site."""
+    return not nemesis.target or actor in candidates(nemesis, roles)[0]
+
+
+def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], where: str) -> None:
+    """Refuse what cannot be done, in one sentence that says where."""
+    roles = roles_of(machine, actors)
+    if nemesis.fault not in FAULTS:
+        raise ExperimentError(
+            f"{where}.fault: '{nemesis.fault}' is not a fault{_nearest(nemesis.fault, FAULTS)}"
+            f" (faults: {', '.join(FAULTS)})"
+        )
+    if nemesis.fault in LATER:
+        raise ExperimentError(f"{where}.fault: '{nemesis.fault}' comes with a later issue")
+    _check_ranges(nemesis, where)
+    if nemesis.fault == "fail":
+        _check_site(nemesis, roles, actors, where)
+        if not nemesis.target:
+            return
+    if nemesis.fault == "delay" and ARROW in nemesis.target:
+        for end in nemesis.target.split(ARROW, 1):
+            if end not in roles:
+                raise ExperimentError(
+                    f"{where}.target: '{end}' is not an actor{_nearest(end, roles)}"
+                )
+        return
+    found, at_once = candidates(nemesis, roles)
+    if not found:
+        raise ExperimentError(
+            f"{where}.target: '{nemesis.target}' is neither an actor nor a role"
+            f"{_nearest(nemesis.target.rpartition(' ')[2], [*roles, *roles.values()])}"
+            f" (roles: {', '.join(dict.fromkeys(roles.values()))}; {', '.join(MODES)} of one)"
+        )
+    if not at_once:
+        raise ExperimentError(
+            f"{where}.target: '{nemesis.target}' is nobody: there are {len(found)} of them"
+        )
+    if nemesis.fault == "lose":
+        for name in found:
+            refuse_loss(name, actors[name])
+
+
+def roles_of(machine: Machine, actors: Iterable[Name]) -> dict[Name, Role]:
+    """The role of each actor; one that is not of the machine stands for itself."""
+    known = names(machine)
+    return {name: known.get(name, name) for name in actors}
+
+
+def _check_ranges(nemesis: Nemesis, where: str) -> None:
+    pairs: dict[str, tuple[float, float]] = {
+        "every_steps": nemesis.every_steps,
+        "every_seconds": nemesis.every_seconds,
+        "lasts_steps": nemesis.lasts_steps,
+        "lasts_seconds": nemesis.lasts_seconds,
+        "wait_steps": nemesis.wait_steps,
+    }
+    for key, (low, high) in pairs.items():
+        if not 0 <= low <= high:
+            raise ExperimentError(f"{where}.{key}: [{low}, {high}] is not a range from 0 up")
+    if nemesis.every_steps[0] < 1:
+        raise ExperimentError(f"{where}.every_steps: at least 1")
+    if not 0.0 <= nemesis.probability <= 1.0:
+        raise ExperimentError(f"{where}.probability: {nemesis.probability} is not in [0, 1]")
+    if nemesis.nth < 0 or nemesis.times < 0:
+        raise ExperimentError(f"{where}: nth and times count from 0")
+    if nemesis.fault != "fail" and (nemesis.site or nemesis.nth or nemesis.probability):
+        raise ExperimentError(f"{where}: site, nth and probability are of 'fail' only")
+
+
+def _check_site(
+    nemesis: Nemesis, roles: Mapping[Name, Role], actors: Mapping[Name, Actor], where: str
+) -> None:
+    sites = [
+        site.name
+        for name, actor in actors.items()
+        if passes(nemesis, roles, name)
+        for site in actor.SITES
+    ]
+    if nemesis.site not in sites:
+        said = ", ".join(dict.fromkeys(sites)) or "none"
+        raise ExperimentError(
+            f"{where}.site: '{nemesis.site}' is not a fallible step"
+            f"{_nearest(nemesis.site, sites)} (sites of the target: {said})"
+        )
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    close = get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,207 @@
+"""Faults in a simulated world: what each does, and when a strategy wants one.
+
+`Faults` is the world's side: a fault begins and is healed, and that is a choice of the schedule.
+`Timetable` is a strategy's side: it turns a fault plan into such choices, spaced by the plan's own
+steps, so that faults do not crowd out deliveries.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from clusters.cluster import losses, refuse_loss
+from clusters.nemesis import ARROW, Nemesis, candidates, passes
+from clusters.sim.tape import Begin, Heal
+from protocol.facts.process import VmExited
+from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone, HostStarted
+from protocol.messages import ReleaseFds
+from protocol.names import Name
+
+if TYPE_CHECKING:
+    from clusters.sim.world import World
+
+NEVER: Final = 1 << 62
+"""A step that no run reaches."""
+LASTING: Final = ("crash", "pause", "delay")
+"""Faults that are healed."""
+
+
+class Faults:
+    """The faults of a world that have begun and are not healed yet, oldest first."""
+
+    __slots__ = ("_world", "active", "begun", "lost")
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.active: list[tuple[str, Name]] = []
+        self.begun: dict[str, int] = {}
+        """How often which fault hit whom, for the report."""
+        self.lost: dict[Name, None] = {}
+
+    def possible(self, fault: str, target: Name) -> bool:
+        """Whether it can begin now: it is planned, its target is there and does not have it."""
+        world = self._world
+        planned = any(nemesis.fault == fault for nemesis in world.setup.nemeses)
+        if not planned or fault == "fail" or (fault, target) in self.active:
+            return False
+        ends = target.split(ARROW, 1) if fault == "delay" else [target]
+        if any(end not in world.hosts or end in self.lost for end in ends):
+            return False
+        return fault != "lose" or world.hosts[target].actor.LOSABLE
+
+    def begin(self, fault: str, target: Name) -> None:
+        """The fault happens."""
+        world = self._world
+        assert self.possible(fault, target), f"{fault} of {target} cannot begin"
+        key = f"{fault} {target}"
+        self.begun[key] = self.begun.get(key, 0) + 1
+        world.state(FaultBegun(fault, target))
+        match fault:
+            case "crash":
+                world.state(HostCrashed(), of=target)
+                world.network.block(target)
+            case "pause":
+                world.network.block(target)
+            case "delay":
+                world.network.delay(target, self._wait(target))
+            case "lose":
+                self._lose(target)
+                return
+            case _:
+                raise AssertionError(f"{fault} is not a fault of the simulator")
+        self.active.append((fault, target))
+
+    def heal(self, fault: str, target: Name) -> None:
+        """It is over: what waited goes on."""
+        world = self._world
+        self.active.remove((fault, target))
+        match fault:
+            case "crash":
+                recovered = world.hosts[target].recover()
+                world.state(HostStarted(recovered), of=target)
+                world.network.unblock(target)
+            case "pause":
+                world.network.unblock(target)
+            case "delay":
+                world.network.undelay(target)
+        world.state(FaultHealed(fault, target))
+
+    def heal_oldest(self) -> bool:
+        """Nothing can happen before something is healed; whether there was something to heal."""
+        if not self.active:
+            return False
+        self.heal(*self.active[0])
+        return True
+
+    def _lose(self, target: Name) -> None:
+        world = self._world
+        refuse_loss(target, world.hosts[target].actor)
+        world.state(HostGone(), of=target)
+        self.lost[target] = None
+        self.active = [one for one in self.active if target not in one[1].split(ARROW)]
+        world.network.close(target)
+        living = [name for name in world.hosts if name not in self.lost]
+        said = losses(world.setup.machine, target, living)
+        for vm in dict.fromkeys(m.vm for _, m in said if isinstance(m, ReleaseFds)):
+            world.state(VmExited(vm))
+        for name, message in said:
+            world.tell(name, message)
+
+    def _wait(self, target: Name) -> tuple[int, int]:
+        """How long messages wait: as the first plan says that means this target."""
+        world = self._world
+        for nemesis in world.setup.nemeses:
+            if nemesis.fault == "delay" and target in candidates(nemesis, world.roles)[0]:
+                return nemesis.wait_steps
+        return Nemesis("delay").wait_steps
+
+
+class Timetable:
+    """When a plan's faults begin and end; `due` is the next step at which it wants to be asked."""
+
+    __slots__ = ("_agenda", "_armed", "_count", "_nemeses", "_now", "_passed", "_random", "due")
+
+    def __init__(self, nemeses: tuple[Nemesis, ...], random: Callable[[], float]) -> None:
+        self._nemeses = nemeses
+        self._random = random
+        self._agenda: list[tuple[int, int, str, Name]] = []
+        """(step, nemesis, "" or fault, target): a nemesis acts, or what it did is healed."""
+        self._now: list[Begin | Heal] = []
+        self._count = [0] * len(nemeses)
+        self._armed = [0] * len(nemeses)
+        self._passed = [0] * len(nemeses)
+        for index, nemesis in enumerate(nemeses):
+            if not (nemesis.nth or nemesis.probability):
+                self._plan(index, 0)
+        self.due = self._agenda[0][0] if self._agenda else NEVER
+
+    def next(self, world: "World") -> int | None:
+        """The number of the fault that begins or ends now; None: nothing more at this step."""
+        if world.final:
+            self.due = NEVER
+            return None
+        while True:
+            if self._now:
+                choice = self._now.pop(0)
+                if isinstance(choice, Heal):
+                    if (choice.fault, choice.target) in world.faults.active:
+                        return world.book.entry(choice)
+                elif world.faults.possible(choice.fault, choice.target):
+                    return world.book.entry(choice)
+            elif self._agenda and self._agenda[0][0] <= world.step:
+                self._act(world, *heappop(self._agenda))
+            else:
+                self.due = self._agenda[0][0] if self._agenda else NEVER
+                return None
+
+    def fails(self, world: "World", actor: Name, site: str) -> bool:
+        """Whether this passage of a fallible step fails."""
+        failed = False
+        for index, nemesis in enumerate(self._nemeses):
+            if nemesis.site != site or not passes(nemesis, world.roles, actor):
+                continue
+            self._passed[index] += 1
+            if world.final or failed:
+                continue
+            if nemesis.nth:
+                failed = self._passed[index] == nemesis.nth
+            elif nemesis.probability:
+                spent = 0 < nemesis.times <= self._count[index]
+                failed = not spent and self._random() < nemesis.probability
+                self._count[index] += failed
+            elif self._armed[index]:
+                self._armed[index] -= 1
+                failed = True
+        return failed
+
+    def _act(self, world: "World", _step: int, index: int, fault: str, target: Name) -> None:
+        nemesis = self._nemeses[index]
+        if fault:
+            self._now.append(Heal(fault, target))
+            return
+        self._count[index] += 1
+        if nemesis.fault == "fail":
+            self._armed[index] += 1
+        else:
+            for name in self._targets(world, nemesis):
+                self._now.append(Begin(nemesis.fault, name))
+                if nemesis.fault in LASTING:
+                    until = world.step + self._between(nemesis.lasts_steps)
+                    heappush(self._agenda, (until, index, nemesis.fault, name))
+        if not 0 < nemesis.times <= self._count[index]:
+            self._plan(index, world.step)
+
+    def _targets(self, world: "World", nemesis: Nemesis) -> list[Name]:
+        found, at_once = candidates(nemesis, world.roles)
+        found = [name for name in found if world.faults.possible(nemesis.fault, name)]
+        while len(found) > at_once:
+            found.pop(int(self._random() * len(found)))
+        return found
+
+    def _plan(self, index: int, step: int) -> None:
+        at = step + self._between(self._nemeses[index].every_steps)
+        heappush(self._agenda, (at, index, "", ""))
+
+    def _between(self, steps: tuple[int, int]) -> int:
+        low, high = steps
+        return low + int(self._random() * (high - low + 1))

@@ -1,0 +1,95 @@
+"""Replay: the choices of a tape once more, exactly.
+
+At the first choice that is not possible, or not asked for, the replay stops and says which it was,
+what was recorded, and what is possible now.
+"""
+
+from typing import Final
+
+from clusters.sim.strategies import make
+from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape, words
+from clusters.sim.world import History, RunResult, Setup, World
+from protocol.errors import DivergedError
+from protocol.names import Name
+
+POSSIBLE_MAX: Final = 8
+"""How many of the possible choices a divergence names."""
+
+
+class Recorded:
+    """A strategy that chooses what a tape says."""
+
+    __slots__ = ("_at", "_choices", "name", "seed")
+
+    def __init__(self, tape: Tape) -> None:
+        self.name = tape.strategy
+        self.seed = tape.seed
+        self._choices = tape.choices
+        self._at = 0
+
+    def choose(self, world: World) -> int:
+        choice = self._next()
+        match choice:
+            case Deliver() | Fire():
+                slot = world.network.find(choice)
+                if slot >= 0:
+                    return slot
+            case Begin(fault, target):
+                if world.faults.possible(fault, target):
+                    return world.book.entry(choice)
+            case Heal(fault, target):
+                if (fault, target) in world.faults.active:
+                    return world.book.entry(choice)
+            case Draw() | Fail() | None:
+                pass
+        possible = [words(world.network.names[slot]) for slot in world.network.enabled]
+        raise self._diverged(world, choice, possible)
+
+    def fails(self, world: World, actor: Name, site: str) -> bool:
+        choice = self._next()
+        if isinstance(choice, Fail) and (choice.actor, choice.site) == (actor, site):
+            return choice.failed
+        possible = [words(Fail(actor, site, failed)) for failed in (False, True)]
+        raise self._diverged(world, choice, possible)
+
+    def draw(self, world: World, actor: Name, bound: int) -> int:
+        choice = self._next()
+        if isinstance(choice, Draw) and choice.actor == actor and choice.value < bound:
+            return choice.value
+        raise self._diverged(world, choice, [f"draw less than {bound} for {actor}"])
+
+    def finish(self, world: World) -> None:
+        """Nothing recorded may be left over."""
+        left = self._next()
+        if left is not None:
+            raise self._diverged(world, left, ["nothing, the run has ended"])
+
+    def _next(self) -> Choice | None:
+        self._at += 1
+        return self._choices[self._at - 1] if self._at <= len(self._choices) else None
+
+    def _diverged(self, world: World, choice: Choice | None, possible: list[str]) -> DivergedError:
+        recorded = "the recording ends here" if choice is None else f"recorded: {words(choice)}"
+        shown = "; ".join(possible[:POSSIBLE_MAX])
+        more = f"; and {len(possible) - POSSIBLE_MAX} more" if len(possible) > POSSIBLE_MAX else ""
+        return DivergedError(
+            f"diverged at step {world.step + 1}, choice {self._at} of {len(self._choices)}:"
+            f" {recorded}; possible now: {shown}{more}"
+        )
+
+
+def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResult:
+    """The run of a tape.  Without choices its strategy makes them again."""
+    if not tape.choices:
+        result = World(setup, make(tape.strategy, tape.seed, setup.nemeses), history).run()
+    else:
+        recorded = Recorded(tape)
+        world = World(setup, recorded, history)
+        result = world.run()
+        recorded.finish(world)
+    if tape.end and result.end != tape.end:
+        raise DivergedError(
+            f"diverged by step {result.steps}: the choices were those recorded, but the actors are"
+            " not as they were at the end; the code has changed"
+        )
+    return result

@@ -1,0 +1,54 @@
+"""The random walk: each enabled message is as likely as any other; faults keep to their timetable.
+
+A timer stands for a thread that the scheduler has yet to run, so it is put off now and then: how
+often is drawn per schedule, from never to nearly always, because races want it rare or common.
+
+The reference that every other strategy is measured against, and a strong finder of bugs that are
+not hidden behind a starved process.
+"""
+
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from clusters.nemesis import Nemesis
+from clusters.sim.faults import Timetable
+from clusters.sim.tape import Fire
+from protocol.names import Name
+
+if TYPE_CHECKING:
+    from clusters.sim.world import World
+
+PATIENCE: Final = (0.0, 0.5, 0.8, 0.95)
+"""With what probability a timer that was drawn is put off; one of these per schedule."""
+
+
+class RandomWalk:
+    """Only `Random.random` is used: its numbers are the same in every version of Python."""
+
+    name = "random"
+
+    __slots__ = ("_patience", "_random", "_timetable", "seed")
+
+    def __init__(self, seed: int, nemeses: tuple[Nemesis, ...] = ()) -> None:
+        self.seed = seed
+        self._random = Random(seed).random
+        self._patience = PATIENCE[int(self._random() * len(PATIENCE))]
+        self._timetable = Timetable(nemeses, self._random)
+
+    def choose(self, world: "World") -> int:
+        if world.step >= self._timetable.due:
+            fault = self._timetable.next(world)
+            if fault is not None:
+                return fault
+        network, random = world.network, self._random
+        enabled = network.enabled
+        slot = enabled[int(random() * len(enabled))]
+        while network.names[slot].__class__ is Fire and random() < self._patience:
+            slot = enabled[int(random() * len(enabled))]
+        return slot
+
+    def fails(self, world: "World", actor: Name, site: str) -> bool:
+        return self._timetable.fails(world, actor, site)
+
+    def draw(self, world: "World", actor: Name, bound: int) -> int:
+        return int(self._random() * bound)

@@ -1,0 +1,364 @@
+"""A simulated cluster: all actors in one process, and every choice made by a schedule (§6).
+
+A `World` is a value in plain fields: hosts, the messages on their links, the faults that last, and
+the choices so far.  One call of `deliver` is one step.  The same setup and the same choices give
+the same history, in every process and every version of Python.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from clusters.cluster import Actor, ActorClass, Role, build, openings
+from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
+from clusters.judge import Judge, Verdict, Violation
+from clusters.nemesis import Nemesis, check, roles_of
+from clusters.sim.faults import Faults
+from clusters.sim.network import CLOSED, Network, check_semantics
+from clusters.sim.strategies import Strategy, make
+from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
+from protocol.effects import Send
+from protocol.facts import Event
+from protocol.facts.world import RunEnded, RunStarted
+from protocol.history import HISTORY_FORMAT, Record, Stamp
+from protocol.machine import Machine
+from protocol.messages import AnyMessage, HostLost, TimerFired
+from protocol.names import SUPERVISOR, Name
+from protocol.plan import Plan
+from protocol.properties.property import Property
+
+History = Callable[[Record], None]
+"""Where records go: a list's `append`, or a writer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is simulated, but for strategy and seed.
+
+    `classes` says by role which actors are of another class; `cast` makes all of them, in place of
+    `build`.  Faults go on for `max_steps`; then all is healed, and `quiet_steps` more are given for
+    everything to come to rest.  `stop_at_first`: a violation ends the run.
+    """
+
+    machine: Machine
+    plans: Mapping[Name, Plan] = field(default_factory=dict)
+    classes: Mapping[Role, ActorClass] = field(default_factory=dict)
+    cast: Callable[[], dict[Name, Actor]] | None = None
+    properties: tuple[type[Property], ...] = ()
+    nemeses: tuple[Nemesis, ...] = ()
+    max_steps: int = 10_000
+    quiet_steps: int = 10_000
+    heal: bool = True
+    stop_at_first: bool = True
+    delay_steps: tuple[int, int] = (0, 0)
+    semantics: str = "reliable"
+    experiment: str = ""
+    revision: str = "sound"
+    run: str = ""
+
+    def actors(self) -> dict[Name, Actor]:
+        """All actors, new."""
+        if self.cast is not None:
+            return self.cast()
+        return build(self.machine, self.plans, self.classes)
+
+
+class World:
+    """One run.  `step` counts deliveries; `final`: faults are over and all is healed."""
+
+    __slots__ = (
+        "_observed", "_serial", "_stopped", "book", "faults", "final", "history", "hosts", "judge",
+        "network", "passages", "roles", "setup", "step", "strategy", "watched",
+    )  # fmt: skip
+
+    def __init__(self, setup: Setup, strategy: Strategy, history: History | None = None) -> None:
+        check_semantics(setup.semantics)
+        actors = setup.actors()
+        self.setup = setup
+        self.strategy = strategy
+        self.history = history
+        self.roles = roles_of(setup.machine, actors)
+        for index, nemesis in enumerate(setup.nemeses):
+            check(nemesis, setup.machine, actors, f"nemesis[{index}]")
+        self.hosts = {name: Host(name, actor, self) for name, actor in actors.items()}
+        if any(nemesis.fault == "crash" for nemesis in setup.nemeses):
+            for host in self.hosts.values():
+                host.keep_journal()
+        self.network = Network(self.hosts)
+        if setup.delay_steps != (0, 0):
+            self.network.delay("", setup.delay_steps)
+        self.judge = Judge(setup.machine, setup.properties)
+        self.faults = Faults(self)
+        self.book = Book()
+        self.passages: dict[tuple[Name, str], int] = {}
+        """How often each fallible step was passed."""
+        self.watched = {nemesis.site for nemesis in setup.nemeses if nemesis.site}
+        """Sites that the fault plan names; others never fail, and that is no choice."""
+        self.step = 0
+        self.final = False
+        self._stopped = False
+        self._serial = 0
+        """Counts what the supervisor says, for its stamps."""
+        self._observed = self.judge.observed
+
+    # The run.
+
+    def run(self) -> "RunResult":
+        """From the first `Start` until nothing is left to happen, a violation, or out of steps."""
+        setup, network, faults = self.setup, self.network, self.faults
+        self._start()
+        enabled, entries, book = network.enabled, self.book.entries, self.book
+        choose, deliver = self.strategy.choose, self.deliver
+        limit = setup.max_steps
+        while not self._stopped:
+            if network.wake:
+                network.awake(self.step)
+            if not enabled:
+                if self._stir():
+                    continue
+                break
+            if self.step >= limit:
+                if self.final:
+                    break
+                self._calm()
+                limit = self.step + setup.quiet_steps
+                continue
+            entry = choose(self)
+            entries.append(entry)
+            if entry >= 0:
+                deliver(entry)
+            else:
+                self._fault(book.choices[~entry])
+        quiet = not (self._stopped or enabled or faults.active)
+        return self._result(quiet=quiet)
+
+    def _start(self) -> None:
+        setup = self.setup
+        self.state(
+            RunStarted(
+                format=HISTORY_FORMAT,
+                experiment=setup.experiment,
+                run=setup.run,
+                seed=self.strategy.seed,
+                world="sim",
+                revision=setup.revision,
+                machine=setup.machine,
+            )
+        )
+        for name, message in openings(self.hosts):
+            self.tell(name, message)
+            self.deliver(self.network.routes[SUPERVISOR][name])
+
+    def _stir(self) -> bool:
+        """Nothing can be delivered: let time pass until something can; False: all is quiet."""
+        if self.network.wake:
+            return self.network.awake(self.network.wake[0][0])
+        if self.final and not self.setup.heal:
+            return False
+        return self.faults.heal_oldest()
+
+    def _calm(self) -> None:
+        """The faulty phase is over."""
+        self.final = True
+        while self.setup.heal and self.faults.heal_oldest():
+            pass
+
+    def _fault(self, choice: Choice) -> None:
+        match choice:
+            case Begin(fault, target):
+                self.faults.begin(fault, target)
+            case Heal(fault, target):
+                self.faults.heal(fault, target)
+            case _:
+                raise AssertionError(f"{choice} is not a fault")
+
+    def _result(self, *, quiet: bool) -> "RunResult":
+        verdict = self.judge.finish(quiet=quiet)
+        self._say_news(None)
+        self.state(RunEnded(quiet, self.step))
+        return RunResult(self, verdict, quiet=quiet)
+
+    # One step.
+
+    def deliver(self, slot: int) -> None:
+        """The oldest message of the slot is handled; what that sends is on its way."""
+        network = self.network
+        queue = network.queues[slot]
+        message, origin, k = queue.popleft()
+        if not queue:
+            network.disable(slot)
+        elif slot in network.lag:
+            self._linger(slot)
+        host = network.receivers[slot]
+        if origin is None and isinstance(message, HostLost):
+            network.cut(message.name, host.name)
+        self.step = step = self.step + 1
+        history = self.history
+        out = host.take(message, network.senders[slot], origin, step)
+        if history is not None:
+            self._say_messages(host, network.senders[slot], message, k)
+        if out.facts:
+            observed = self._observed
+            for fact in out.facts:
+                if fact.__class__ in observed or history is not None:
+                    self._record(host.record(fact))
+        if not out.effects:
+            return
+        moment = host.moment
+        routes = network.routes[host.name]
+        for k, effect in enumerate(out.effects, start=1):
+            if isinstance(effect, Send):
+                to = effect.to
+                link = routes.get(to)
+                if link is None:
+                    link = network.open(host.name, to)
+                if link != CLOSED and network.put(link, (effect.message, moment, k)):
+                    self._linger(link)
+            else:
+                timer = network.timer(host.name, effect.timer)
+                if not network.queues[timer]:
+                    network.put(timer, (TimerFired(effect.timer), None, 0))
+
+    def _linger(self, slot: int) -> None:
+        """The head of a link that lags waits for a drawn number of steps."""
+        low, high = self.network.lag[slot]
+        wait = low + self.draw(words(self.network.names[slot]), high - low + 1)
+        self.network.sleep(slot, self.step + wait)
+
+    # Chance, for the actors (through their hosts).
+
+    def fails(self, actor: Name, site: str) -> bool:
+        self.passages[actor, site] = self.passages.get((actor, site), 0) + 1
+        if site not in self.watched:
+            return False
+        failed = self.strategy.fails(self, actor, site)
+        self.book.entries.append(self.book.entry(Fail(actor, site, failed)))
+        return failed
+
+    def draw(self, actor: Name, bound: int) -> int:
+        if bound == 1:
+            return 0
+        drawn = self.strategy.draw(self, actor, bound)
+        self.book.entries.append(self.book.entry(Draw(actor, drawn)))
+        return drawn
+
+    # The supervisor, and the history.
+
+    def _say_messages(self, host: Host, sender: Name, message: AnyMessage, k: int) -> None:
+        """The input of a host, and what it sends."""
+        moment = host.moment
+        assert moment is not None
+        assert self.history is not None
+        n, k = (moment.cause_n, k) if moment.cause else (k, 1)
+        stamp = stamp_of(moment)
+        self.history(Record(stamp, delivered_fact(sender, message, message_id(sender, n, k))))
+        for place, effect in enumerate(host.out.effects, start=1):
+            if isinstance(effect, Send):
+                its_id = message_id(host.name, host.n, place)
+                self.history(Record(stamp, sent_fact(effect.to, effect.message, its_id)))
+
+    def tell(self, to: Name, message: AnyMessage) -> None:
+        """The supervisor sends."""
+        slot = self.network.routes[SUPERVISOR].get(to)
+        if slot is None:
+            slot = self.network.open(SUPERVISOR, to)
+        serial = self._serial + 1
+        if self.history is None:
+            self._serial = serial
+        else:
+            self.state(sent_fact(to, message, message_id(SUPERVISOR, serial, 1)))
+        if self.network.put(slot, (message, None, serial)):
+            self._linger(slot)
+
+    def state(self, fact: Event, of: Name = SUPERVISOR) -> None:
+        """The world records a fact, its own or about one actor."""
+        self._serial += 1
+        if self.history is None and fact.__class__ not in self._observed:
+            return
+        moment = self.hosts[of].moment if of != SUPERVISOR else None
+        if moment is None:
+            stamp = Stamp(
+                actor=SUPERVISOR, n=self._serial, step=self.step, ts_ns=self.step * STEP_NS,
+                clock={SUPERVISOR: self._serial},
+            )  # fmt: skip
+        else:
+            stamp = stamp_of(moment, self.step)
+        self._record(Record(stamp, fact))
+
+    def _record(self, record: Record) -> None:
+        if self.history is not None:
+            self.history(whole(record))
+        if self.judge.observe(record) and self.setup.stop_at_first:
+            self._stopped = True
+        if self.judge.news:
+            self._say_news(record)
+
+    def _say_news(self, record: Record | None) -> None:
+        """What properties said goes into the history, too, stamped as what they said it about."""
+        news, self.judge.news = self.judge.news, []
+        if self.history is None:
+            return
+        for fact in news:
+            if record is None:
+                self.state(fact)
+            else:
+                self.history(Record(whole(record).stamp, fact))
+
+
+class RunResult:
+    """What a run came to.  The world is still there, as it was at the end."""
+
+    __slots__ = ("quiet", "verdict", "world")
+
+    def __init__(self, world: World, verdict: Verdict, *, quiet: bool) -> None:
+        self.world = world
+        self.verdict = verdict
+        self.quiet = quiet
+        """Nothing was left to happen."""
+
+    @property
+    def steps(self) -> int:
+        """Deliveries."""
+        return self.world.step
+
+    @property
+    def violations(self) -> list[Violation]:
+        """What properties said, in order."""
+        return self.world.judge.violations
+
+    @property
+    def witnesses(self) -> dict[str, int]:
+        """How often each *sometimes* happened."""
+        return self.world.judge.witnesses
+
+    @property
+    def faults(self) -> dict[str, int]:
+        """How often which fault hit whom: "crash vm1.kvm"."""
+        return self.world.faults.begun
+
+    @property
+    def passages(self) -> dict[tuple[Name, str], int]:
+        """How often each actor passed each of its fallible steps."""
+        return self.world.passages
+
+    @property
+    def tape(self) -> Tape:
+        """The schedule, by name."""
+        world = self.world
+        strategy = world.strategy
+        return Tape(strategy.name, strategy.seed, world.book.named(world.network.names), self.end)
+
+    @property
+    def end(self) -> str:
+        """A hash of all actors as they are now."""
+        end = blake2b(digest_size=16)
+        for name, host in self.world.hosts.items():
+            end.update(name.encode() + host.state_hash())
+        return end.hexdigest()
+
+
+def simulate(
+    setup: Setup, seed: int, strategy: str = "random", history: History | None = None
+) -> RunResult:
+    """One run, by a strategy's name and a seed."""
+    return World(setup, make(strategy, seed, setup.nemeses), history).run()

@@ -1,0 +1,110 @@
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+import pytest
+from msgspec import structs
+
+from actors.ioasid_core import IoasidCore
+from clusters.cluster import Actor
+from clusters.nemesis import Nemesis
+from clusters.sim import determinism
+from clusters.sim.world import Setup, simulate
+from protocol.effects import Out
+from protocol.errors import DivergedError, ExperimentError
+from protocol.facts import WorkEnded
+from protocol.history import Record, encode_record
+from protocol.machine import Device, Machine, Unit, Vm
+from protocol.messages import AllocPasid
+from protocol.names import Name
+from protocol.plan import Plan
+from protocol.properties import PROPERTIES
+from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, AllComeBack, Counter, cast
+
+SETUP: Final = Setup(
+    NOTHING,
+    cast=cast,
+    properties=(AllComeBack,),
+    nemeses=(
+        Nemesis("crash", COUNTER, every_steps=(5, 20)),
+        Nemesis("fail", site=NO_MEMORY.name, probability=0.2),
+    ),
+)
+
+
+class Shuffled(Counter):
+    """Lets a set decide an order, which no actor may."""
+
+    def on_alloc_pasid(self, alloc: AllocPasid, sender: Name, out: Out) -> None:
+        Counter.on_alloc_pasid(self, alloc, sender, out)
+        out.record(WorkEnded("-".join({f"user{k}" for k in range(30)}), alloc.min, 0))
+
+
+class SameCore(IoasidCore):
+    """A stand-in that another process has to import."""
+
+
+def shuffled() -> dict[Name, Actor]:
+    return {**cast(), COUNTER: Shuffled(2)}
+
+
+def test_a_schedule_is_the_same_in_a_process_with_another_hash_seed() -> None:
+    determinism.check(SETUP, range(8))
+
+
+def test_a_digest_is_of_the_whole_history() -> None:
+    records: list[Record] = []
+    simulate(SETUP, 4, history=records.append)
+    digest = determinism.digest_of(SETUP, 4)
+    assert len(digest) == 32
+    assert digest == determinism.digest_of(SETUP, 4)
+    assert digest != determinism.digest_of(replace(SETUP, experiment="other"), 4)
+    assert len({encode_record(record) for record in records}) > 50
+
+
+def test_err_an_order_that_a_set_decides_is_found_with_its_step() -> None:
+    setup = replace(SETUP, cast=shuffled, nemeses=())
+    with pytest.raises(DivergedError, match=r"they differ at step \d+, here \{.*under another"):
+        determinism.check(setup, [1])
+
+
+def test_err_what_another_process_cannot_import_is_refused() -> None:
+    unnamed = replace(SETUP, cast=lambda: cast(users=4))
+    with pytest.raises(ExperimentError, match="cannot be imported by name"):
+        determinism.check(unnamed, [1])
+
+
+def test_err_a_second_run_that_breaks_is_our_own_bug() -> None:
+    errand = determinism._errand(SETUP, [1], "random", whole=False)
+    errand = structs.replace(errand, cast=f"{__name__}:no_such_function")
+    with pytest.raises(AssertionError, match=r"the second run failed: (.|\n)*no_such_function"):
+        determinism._ask(errand)
+
+
+def test_a_setup_travels_to_another_process_whole() -> None:
+    plan = Plan(operations=10, mix={"alloc": 3, "bind": 5, "dma": 5, "unbind": 2, "free": 3})
+    setup = Setup(
+        machine=Machine(
+            units=(Unit("dmar0"),),
+            devices=(Device("dsa0", "dmar0"),),
+            vms=(Vm("vm1", (("dsa0",),)), Vm("vm2", (("dsa0",),))),
+        ),
+        plans={"vm1.guest": plan, "vm2.guest": plan},
+        classes={"core": SameCore},
+        properties=PROPERTIES,
+        nemeses=(Nemesis("lose", "vm2.guest", every_steps=(99, 99), times=1),),
+        max_steps=300,
+        quiet_steps=900,
+        heal=False,
+        stop_at_first=False,
+        delay_steps=(0, 3),
+        experiment="whole",
+        revision="other",
+        run="r1",
+    )
+    errand = msgspec.json.decode(
+        msgspec.json.encode(determinism._errand(setup, [1], "random", whole=False)),
+        type=determinism.Errand,
+    )
+    assert determinism._setup(errand) == setup
+    determinism.check(setup, [1, 2])

@@ -1,0 +1,95 @@
+import pytest
+
+from clusters.cluster import Actor
+from clusters.nemesis import FAULTS, LATER, Nemesis, candidates, check, passes, roles_of
+from protocol.errors import ExperimentError
+from protocol.names import Name
+from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, Counter, User
+
+ROLES = {"core": "core", **{f"vdcm.dsa{k}": "vdcm" for k in range(4)}, "vm1.kvm": "kvm"}
+VDCMS = [name for name, role in ROLES.items() if role == "vdcm"]
+ACTORS: dict[Name, Actor] = {COUNTER: Counter(1), "user1": User(1), "user2": User(1)}
+
+
+@pytest.mark.parametrize(
+    ("target", "found"),
+    [
+        ("vm1.kvm", (["vm1.kvm"], 1)),
+        ("kvm", (["vm1.kvm"], 1)),
+        ("vdcm", (VDCMS, 1)),
+        ("one vdcm", (VDCMS, 1)),
+        ("minority vdcm", (VDCMS, 1)),
+        ("majority vdcm", (VDCMS, 3)),
+        ("all vdcm", (VDCMS, 4)),
+        ("minority kvm", (["vm1.kvm"], 0)),
+        ("core", (["core"], 1)),
+        ("some vdcm", ([], 0)),
+        ("guest", ([], 0)),
+    ],
+)
+def test_a_target_is_an_actor_or_some_of_a_role(target: str, found: tuple[list[Name], int]) -> None:
+    assert candidates(Nemesis("crash", target), ROLES) == found
+
+
+def test_only_a_delay_may_name_one_link() -> None:
+    assert candidates(Nemesis("delay", "a -> b"), ROLES) == (["a -> b"], 1)
+    assert candidates(Nemesis("pause", "a -> b"), ROLES) == ([], 0)
+
+
+def test_a_failure_without_a_target_is_everybodys() -> None:
+    assert passes(Nemesis("fail", site="x"), ROLES, "core")
+    assert passes(Nemesis("fail", "all vdcm", site="x"), ROLES, "vdcm.dsa3")
+    assert not passes(Nemesis("fail", "all vdcm", site="x"), ROLES, "core")
+
+
+def test_an_actor_that_is_not_of_the_machine_stands_for_itself() -> None:
+    assert roles_of(NOTHING, ["core", "toy"]) == {"core": "core", "toy": "toy"}
+
+
+@pytest.mark.parametrize(
+    "nemesis",
+    [
+        Nemesis("crash", COUNTER),
+        Nemesis("lose", "user1"),
+        Nemesis("pause", "all user1"),
+        Nemesis("delay", "user1 -> counter"),
+        Nemesis("fail", site=NO_MEMORY.name, nth=2),
+        Nemesis("fail", COUNTER, site=NO_MEMORY.name, probability=0.5),
+    ],
+)
+def test_what_can_be_done_is_let_pass(nemesis: Nemesis) -> None:
+    check(nemesis, NOTHING, ACTORS, "$.nemesis[0]")
+
+
+@pytest.mark.parametrize(
+    ("nemesis", "sentence"),
+    [
+        (Nemesis("krash", "user1"), r".fault: 'krash' is not a fault; did you mean 'crash'?"),
+        (Nemesis("pause", "usr1"), r".target: 'usr1' is neither an actor nor a role; did you mean"),
+        (Nemesis("pause", "minority user1"), "is nobody: there are 1 of them"),
+        (Nemesis("delay", "user1 -> conter"), "'conter' is not an actor; did you mean 'counter'?"),
+        (Nemesis("lose", COUNTER), "counter cannot be lost"),
+        (Nemesis("crash", "user1", every_steps=(9, 3)), ".every_steps: [9, 3] is not a range"),
+        (Nemesis("crash", "user1", every_steps=(0, 3)), ".every_steps: at least 1"),
+        (Nemesis("crash", "user1", lasts_seconds=(-1, 3)), ".lasts_seconds: [-1, 3] is not"),
+        (Nemesis("crash", "user1", site="x"), "are of 'fail' only"),
+        (Nemesis("crash", "user1", times=-1), "count from 0"),
+        (Nemesis("fail", site=NO_MEMORY.name, probability=1.5), ".probability: 1.5 is not in"),
+        (Nemesis("fail", site="counter.aloc.memory"), "did you mean 'counter.alloc.memory'?"),
+        (Nemesis("fail", "user1", site=NO_MEMORY.name), "(sites of the target: none)"),
+    ],
+)
+def test_err_what_cannot_be_done_is_refused_in_one_sentence(
+    nemesis: Nemesis, sentence: str
+) -> None:
+    with pytest.raises(ExperimentError) as refused:
+        check(nemesis, NOTHING, ACTORS, "f.toml: $.nemesis[0]")
+    assert str(refused.value).startswith(("f.toml: $.nemesis[0]", "counter cannot"))
+    assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize("fault", LATER)
+def test_err_some_faults_come_with_a_later_issue(fault: str) -> None:
+    assert fault in FAULTS
+    with pytest.raises(ExperimentError, match="comes with a later issue"):
+        check(Nemesis(fault, "user1"), NOTHING, ACTORS, "x")
