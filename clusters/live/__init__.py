@@ -1,1 +1,9 @@
-"""The live world: real Ray actors, real processes, real kills."""
+"""The live world: the same actors in real processes on Ray, with real faults, and journals.
+
+Importing this imports no Ray; running it does.
+"""
+
+from clusters.live.reexecute import Match, reexecute
+from clusters.live.run import LiveResult, LiveSetup, Progress, run_live
+
+__all__ = ["LiveResult", "LiveSetup", "Match", "Progress", "reexecute", "run_live"]

@@ -12,6 +12,7 @@ from experiments.harness.result import Exit, Result, Status, WitnessResult, wors
 from experiments.harness.say import Voice, columns
 from experiments.harness.setup import VERDICTS, nemeses_of, properties_of, property_results
 from experiments.harness.store import Run
+from protocol.errors import ClusterError
 from protocol.names import Name
 from protocol.plan import Plan
 
@@ -50,8 +51,29 @@ def chaos(
     )
     voice.answer(f"{Path(file).stem}  revision {experiment.revision}  seed {seed:#x}  live")
     voice.talk(f"not honoured live: {IGNORED}")
-    result = run_live(setup, _Talk(voice))
+    try:
+        result = run_live(setup, _Talk(voice))
+    except ClusterError as error:
+        # What was journalled stays readable; the folder says that there was no verdict.
+        failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)
+        run.finish(structs.replace(failed, reasons=(str(error),)))
+        raise ClusterError(f"cluster failed: {error}; see {run.final}") from error
     return _conclude(setup, file, run, result, voice)
+
+
+def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) -> Result:
+    """What `result.json` says in any case."""
+    return Result(
+        verb="chaos",
+        experiment=file,
+        title=setup.experiment,
+        revision=setup.revision,
+        world="live",
+        seed=setup.seed,
+        verdict=verdict,
+        exit_code=int(code),
+        folder=str(run.final),
+    )
 
 
 def _rounds(plans: dict[Name, Plan], rounds: int) -> dict[Name, Plan]:
@@ -68,22 +90,31 @@ class _Talk:
         self.voice = voice
         self.phase = ""
         self.said = 0.0
+        self.cluster = ""
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
-        fresh = progress.phase != self.phase
-        if not fresh and now - self.said < PLAIN_EVERY_S:
+        if progress.cluster != self.cluster:
+            self.cluster = progress.cluster
+            self.voice.talk(f"ray        {self.cluster}")
+        if progress.phase == self.phase and now - self.said < PLAIN_EVERY_S:
             return
-        if fresh and progress.cluster and not self.phase:
-            self.voice.talk(f"ray        {progress.cluster}")
         self.phase, self.said = progress.phase, now
         ops = progress.outcomes
-        faults = ", ".join(f"{what} x{n}" for what, n in progress.faults.items()) or "none yet"
         self.voice.talk(
-            f"{progress.seconds:5.0f}s  {progress.phase:<12} inputs {progress.inputs:,}"
+            f"{progress.seconds:5.0f}s {progress.phase:<12} inputs {progress.inputs:,}"
             f"  ops {ops.get('ok', 0)} ok {ops.get('fail', 0)} refused {ops.get('info', 0)} info"
-            f"  faults: {faults}"
+            f"  {_in_short(progress.faults)}"
         )
+
+
+def _in_short(faults: dict[str, int]) -> str:
+    """How often each fault, over all its targets."""
+    short: dict[str, int] = {}
+    for what, count in faults.items():
+        fault = what.split()[0]
+        short[fault] = short.get(fault, 0) + count
+    return " ".join(f"{fault} x{count}" for fault, count in short.items())
 
 
 def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Voice) -> int:
@@ -97,21 +128,13 @@ def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Vo
         status, codes = Status.INTERRUPTED, [*codes, Exit.INTERRUPTED]
     final = Exit.INTERRUPTED if status is Status.INTERRUPTED else worst(codes)
     sometimes = [p for p in verdict.properties if p.kind == "sometimes"]
-    result = Result(
-        verb="chaos",
-        experiment=file,
-        title=setup.experiment,
-        revision=setup.revision,
-        world="live",
-        seed=setup.seed,
-        verdict=status,
-        exit_code=int(final),
+    result = structs.replace(
+        _result(setup, file, run, status, final),
         reasons=(*live.reasons, *verdict.reasons),
         properties=property_results(verdict),
         witnesses=tuple(WitnessResult(p.name, p.witnesses) for p in sometimes),
         counts={**live.counts, "matched": live.match.matched, "inputs": live.match.total},
         seconds=round(live.seconds, 3),
-        folder=str(run.final),
     )
     run.finish(result, live.cluster)
     voice.object(result)
@@ -137,8 +160,10 @@ def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
         voice.answer(
             "witnesses  " + "  ".join(f"{w.name} x{w.schedules}" for w in result.witnesses)
         )
-    faults = "  ".join(f"{what} x{n}" for what, n in live.faults.items())
-    voice.answer(f"faults     {faults or 'none'}")
+    voice.answer(f"faults     {_in_short(live.faults) or 'none'}")
+    by_target = [(what, f"x{count}") for what, count in sorted(live.faults.items())]
+    for line in columns(by_target):
+        voice.answer(line)
     match_ = live.match
     voice.answer(
         f"re-executed {match_.matched:,} of {match_.total:,} inputs matched in the simulator"

@@ -1,0 +1,87 @@
+"""Who plays in a live run, as a value that travels: to every host, and into the run folder.
+
+Classes travel by import name, never as objects: a host imports them itself, and a file that names
+them may only name classes of this project.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from clusters.cluster import Actor, ActorClass, build, names
+from clusters.live.placement import HOST_NAME, Placement
+from protocol.errors import ExperimentError, IncompleteError, UnreadableError
+from protocol.machine import Machine
+from protocol.names import Name
+from protocol.plan import Plan
+
+CAST_BYTES_MAX: Final = 16 << 20
+IMPORTED_FROM: Final = ("actors", "tests")
+
+
+class Cast(Struct, frozen=True, forbid_unknown_fields=True):
+    """The machine's actors; `classes` (role -> `module:Class`) are those of another class.
+
+    `toys` names a function without parameters that gives other actors than the machine's.
+    """
+
+    machine: Machine
+    plans: dict[Name, Plan]
+    classes: dict[str, str] = {}
+    toys: str = ""
+
+    def actors(self) -> dict[Name, Actor]:
+        """Every actor as it is before its `Start`, in the order of starting."""
+        if self.toys:
+            return cast("Callable[[], dict[Name, Actor]]", imported(self.toys))()
+        classes = {role: cast("ActorClass", imported(said)) for role, said in self.classes.items()}
+        return build(self.machine, self.plans, classes)
+
+    def roles(self) -> dict[Name, str]:
+        """Every actor's role; a toy stands for itself."""
+        if self.toys:
+            return {name: name for name in self.actors()}
+        return names(self.machine)
+
+
+def imported(said: str) -> object:
+    """What `module:name` names, if it is ours."""
+    module, _, name = said.partition(":")
+    if module.partition(".")[0] not in IMPORTED_FROM or not name.isidentifier():
+        raise ExperimentError(f"'{said}' is not the name of a class of ours (actors.module:Class)")
+    try:
+        return cast("object", getattr(import_module(module), name))
+    except (ImportError, AttributeError) as error:
+        raise ExperimentError(f"'{said}' cannot be imported: {error}") from error
+
+
+class Setting(Struct, frozen=True, forbid_unknown_fields=True):
+    """A cast and where each of it played."""
+
+    cast: Cast
+    placement: Placement
+
+
+def write_setting(path: Path, setting: Setting) -> None:
+    """Keep it beside the journals, so that they can be re-executed with nothing else."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(setting), indent=2) + b"\n")
+
+
+def read_setting(path: Path) -> Setting:
+    """Who played in a stored run, and where."""
+    try:
+        size = path.stat().st_size
+        if size > CAST_BYTES_MAX:
+            raise UnreadableError(f"{path}: has {size} bytes, at most {CAST_BYTES_MAX} are read")
+        setting = msgspec.json.decode(path.read_bytes(), type=Setting)
+    except OSError as error:
+        raise IncompleteError(f"{path}: cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableError(f"{path}: not the setting of a run: {error}") from error
+    if not all(HOST_NAME.fullmatch(host) for host in setting.placement.values()):
+        raise UnreadableError(f"{path}: a host's name is not one")
+    return setting

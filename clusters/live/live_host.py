@@ -1,0 +1,270 @@
+"""What a live host does with what comes in, without Ray: turns over its actors, journal and mail.
+
+A turn takes what came, runs the actors until nothing is left to do here, appends all inputs in one
+transaction, and only then lets anything leave.  A host that is killed in between has done nothing;
+one that finds itself fenced in between says nothing any more.
+"""
+
+from collections.abc import Callable
+from time import time_ns
+from traceback import format_exc
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from clusters.host import Host
+from clusters.live.chance import LiveChance
+from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed
+from clusters.live.link import Letter
+from clusters.live.mail import NO_CAUSE, LinkName, Mail
+from protocol.effects import Send, SetTimer
+from protocol.errors import DivergedError
+from protocol.facts import OpFail, OpInfo, OpOk
+from protocol.messages import AnyMessage, HostLost, Start, TimerFired
+from protocol.names import SUPERVISOR, Name
+
+TURN_INPUTS_MAX: Final = 512
+"""A longer turn is cut: what is left waits for the next, so that others are heard in between."""
+OUTCOMES: Final = {OpOk: "ok", OpFail: "fail", OpInfo: "info"}
+
+
+class Log(Protocol):
+    """The operational log."""
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """One line."""
+
+
+class Failure(Struct, frozen=True):
+    """Why a host gave up: the kind of error, and its sentence."""
+
+    kind: str
+    message: str
+
+
+class Status(Struct, frozen=True):
+    """How a host is after a turn.
+
+    `heard`: how far each actor has come on its link from the supervisor.
+    """
+
+    host: Name
+    pid: int
+    epoch: int
+    inputs: dict[Name, int]
+    heard: dict[Name, int]
+    unacknowledged: int
+    waiting: int
+    timers: int
+    greeting: int
+    counts: dict[str, int]
+    outcomes: dict[str, int]
+    failed_sites: tuple[int, ...]
+    failure: Failure | None
+    fenced: bool
+
+    @property
+    def idle(self) -> bool:
+        """Nothing to do, and nothing sent that is not journalled at its receiver."""
+        return not (self.unacknowledged or self.waiting or self.timers or self.greeting)
+
+
+class LiveHost:
+    """The actors of one host.  After `recover`, every call is one turn."""
+
+    def __init__(self, hosts: dict[Name, Host], mail: Mail, journal: Journal, log: Log) -> None:
+        self.hosts = hosts
+        self.mail = mail
+        self.journal = journal
+        self.log = log
+        self.chance = LiveChance(0, (), {})
+        self.timers: dict[tuple[Name, str], None] = {}
+        self.entries: list[Entry] = []
+        self.outcomes: dict[str, int] = {}
+        self.failure: Failure | None = None
+        self.fenced = False
+        self.pid = 0
+        self.now_ns = 0
+
+    # --- Coming back ------------------------------------------------------------------------------
+
+    def recover(self, pid: int, chance: LiveChance) -> int:
+        """Become the newest incarnation, then be what the journal says; how many inputs that took.
+
+        What is sent here again is not sent again: the peers first say what they have received.
+        """
+        self.pid, self.chance = pid, chance
+        epoch = self.journal.begin(pid)
+        for host in self.hosts.values():
+            host.chance, host.epoch = chance, epoch
+        recovered = 0
+        for entry in self.journal.read():
+            match entry:
+                case Input():
+                    self._relive(entry)
+                    recovered += 1
+                case Sealed():
+                    self._forget(entry.actor)
+                case Began():
+                    pass
+        self.mail.recovered(epoch)
+        return recovered
+
+    def _relive(self, entry: Input) -> None:
+        """One journalled input: the same effects again, or the code is another."""
+        host = self.hosts.get(entry.actor)
+        what = (
+            f"{entry.actor}: input {entry.n} ({type(entry.message).__name__} from {entry.source})"
+        )
+        if host is None or entry.n != host.n + 1:
+            raise DivergedError(f"{what} is journalled after input {host.n if host else 'no'}")
+        self.chance.replay(entry.answers)
+        host.moment = None
+        host.take(entry.message, entry.source)
+        self.chance.finish()
+        if host.digest() != entry.digest:
+            raise DivergedError(f"{what} has other effects than when it was journalled")
+        link = LinkName(entry.source, entry.actor)
+        if entry.sequence and not self.mail.relive(link, entry.sequence, entry.source_epoch):
+            raise DivergedError(f"{what} is message {entry.sequence} of its link, out of its order")
+        self._follow(host, entry.message, (entry.source, *entry.id))
+
+    def _forget(self, actor: Name) -> None:
+        self.hosts.pop(actor, None)
+        self.timers = {timer: None for timer in self.timers if timer[0] != actor}
+        self.mail.forget(actor)
+
+    # --- Calls, each one turn ---------------------------------------------------------------------
+
+    def take(self, data: bytes) -> None:
+        """A batch of frames has come."""
+
+        def work() -> None:
+            frames, refusals = self.mail.receive(data)
+            for refusal in refusals:
+                self.log("frame.refused", message=refusal)
+            for frame in frames:
+                place = (frame.epoch, frame.sequence, frame.id)
+                assert frame.body is not None, frame
+                self._feed(self.hosts[frame.destination], frame.body, frame.source, place)
+
+        self._turn(work)
+
+    def hello(self, peer: Name, data: bytes, *, asks: bool) -> None:
+        """A peer has come back, or misses something."""
+        self._turn(lambda: self.mail.greeted(peer, data, asks=asks))
+
+    def tick(self, now_ns: int) -> Status:
+        """Time has passed: timers fire, what is late leaves again."""
+        self.now_ns = now_ns
+
+        def work() -> None:
+            for actor, timer in list(self.timers):
+                self._feed(self.hosts[actor], TimerFired(timer), SUPERVISOR, (0, 0, (0, 0)))
+            for link in self.mail.tick(now_ns):
+                self.log("link.resent", actor=link.source, peer=link.destination)
+
+        self._turn(work)
+        return self.status()
+
+    def go_on(self) -> None:
+        """Nothing new: what the last turn left over."""
+        self._turn(lambda: None)
+
+    def _turn(self, work: Callable[[], None]) -> None:
+        if self.fenced or self.failure is not None:
+            return
+        try:
+            work()
+            self._run_local()
+            if self.entries:
+                self.journal.append(self.entries)
+        except Fenced as error:
+            self.fenced = True
+            self.log("host.fenced", message=str(error))
+        except Exception as error:  # noqa: BLE001  nobody would hear of it
+            self.failure = Failure(type(error).__name__, str(error))
+            self.log("host.failed", level="error", kind=type(error).__name__, trace=format_exc())
+        else:
+            self.entries = []
+            self.mail.dispatch(self.now_ns)
+
+    # --- Actors at work ---------------------------------------------------------------------------
+
+    def _run_local(self) -> None:
+        while len(self.entries) < TURN_INPUTS_MAX:
+            taken = self.mail.next_local()
+            if taken is None:
+                return
+            link, sequence, letter = taken
+            place = (self.journal.epoch, sequence, letter.id)
+            self._feed(self.hosts[link.destination], letter.message, link.source, place)
+
+    def _feed(
+        self,
+        host: Host,
+        message: AnyMessage,
+        source: Name,
+        place: tuple[int, int, tuple[int, int]],
+    ) -> None:
+        """One input.  Where it comes from: the source's epoch, the link's sequence, its id."""
+        self.chance.begin(host.n + 1)
+        host.moment = None  # Happens-before is made by the re-execution.
+        out = host.take(message, source)
+        epoch, sequence, its_id = place
+        self.entries.append(
+            Input(
+                host.name, host.n, host.epoch, source, epoch, sequence, its_id,
+                message, tuple(out.answers), host.digest(), time_ns(),
+            )
+        )  # fmt: skip
+        self._follow(host, message, (source, *its_id))
+
+    def _follow(self, host: Host, message: AnyMessage, cause: tuple[Name, int, int]) -> None:
+        """What the host's last input leads to; the same when it is lived again."""
+        name, n = host.name, host.n
+        match message:
+            case TimerFired():
+                self.timers.pop((name, message.timer), None)
+            case HostLost():
+                self.mail.fence(message.name, name)
+            case Start():
+                self.mail.started(name)
+            case _:
+                pass
+        for fact in host.out.facts:
+            if type(fact) in OUTCOMES:
+                outcome = OUTCOMES[type(fact)]
+                self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        because = cause if cause[1] else NO_CAUSE
+        for k, effect in enumerate(host.out.effects, start=1):
+            match effect:
+                case Send():
+                    self.mail.send(name, effect.to, Letter((n, k), because, effect.message))
+                case SetTimer():
+                    self.timers.setdefault((name, effect.timer))
+
+    # --- How it is --------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """For the supervisor."""
+        return Status(
+            host=self.mail.name,
+            pid=self.pid,
+            epoch=self.journal.epoch,
+            inputs={name: host.n for name, host in self.hosts.items()},
+            heard=self.mail.heard,
+            unacknowledged=self.mail.unacknowledged,
+            waiting=len(self.mail.local) + len(self.mail.parked),
+            timers=len(self.timers),
+            greeting=self.mail.greeting,
+            counts=dict(self.mail.counts),
+            outcomes=dict(self.outcomes),
+            failed_sites=tuple(self.chance.failed),
+            failure=self.failure,
+            fenced=self.fenced,
+        )
+
+    def hashes(self) -> dict[Name, tuple[int, bytes]]:
+        """Of each actor: the number of its inputs, and its state's hash."""
+        return {name: (host.n, host.state_hash()) for name, host in self.hosts.items()}

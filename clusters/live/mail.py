@@ -1,0 +1,333 @@
+"""All links of one host: what came in and may be handled, what must go out, who is owed what.
+
+Links between two actors of the host are links like any other; their frames just never leave.
+Nothing goes out before `dispatch`, which a host calls when its journal has what led to it.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, Protocol
+
+from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
+from clusters.live.placement import Placement
+from protocol.names import SUPERVISOR, Name
+from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
+
+BATCH_BYTES: Final = 64 << 10
+"""Ray carries arguments below 100 kB in the call itself."""
+ACKNOWLEDGE_AT: Final = 64
+"""Messages of a link that are owed an acknowledgement, before one goes out by itself."""
+
+NO_CAUSE: Final[tuple[Name, int, int]] = ("", 0, 0)
+
+
+class LinkName(NamedTuple):
+    """From one actor to another."""
+
+    source: Name
+    destination: Name
+
+
+class Post(Protocol):
+    """The way to other hosts: calls that are not waited for, and may be lost."""
+
+    def frames(self, host: Name, data: bytes) -> None:
+        """Messages and acknowledgements."""
+
+    def hello(self, host: Name, data: bytes, *, asks: bool) -> None:
+        """All that was received from `host`; it goes on from there, and tells the same if asked."""
+
+    def again(self) -> None:
+        """One more turn of this host, behind what others have sent it."""
+
+
+class Mail:
+    """`here` are the actors of this host: False until they have had their `Start`."""
+
+    def __init__(self, name: Name, placement: Placement, post: Post) -> None:
+        self.name = name
+        self.placement = placement
+        self.post = post
+        self.epoch = 0
+        self.here = {actor: False for actor, home in placement.items() if home == name}
+        self.outgoing: dict[LinkName, Outgoing] = {}
+        self.incoming: dict[LinkName, Incoming] = {}
+        self.epochs = Epochs()
+        self.local: deque[LinkName] = deque()
+        self.parked: list[LinkName] = []
+        self.counts: dict[str, int] = {}
+        self._fences: dict[LinkName, None] = {}  # lost -> who knows of it
+        self._lost: dict[Name, None] = {}
+        self._touched: dict[LinkName, None] = {}
+        self._owing: dict[Name, dict[LinkName, None]] = {}
+        self._due = False
+        self._wanting: dict[Name, None] = {}
+        self._greeting: dict[Name, int] = {}
+
+    # --- What the actors send ---------------------------------------------------------------------
+
+    def send(self, source: Name, destination: Name, letter: Letter) -> None:
+        """One more message; it waits for `dispatch`, or in `local` if it is for this host."""
+        home = self.placement.get(destination)
+        assert home is not None, f"{source} sends to {destination}, who is nobody"
+        link = LinkName(source, destination)
+        if (destination, source) in self._fences:
+            return
+        if home == self.name and destination not in self.here:
+            return  # Lost; its host knows it before anybody is told.
+        outgoing = self.outgoing.get(link)
+        if outgoing is None:
+            outgoing = self.outgoing[link] = Outgoing()
+        outgoing.push(letter)
+        if home == self.name:
+            self.local.append(link)
+        else:
+            self._touched[link] = None
+
+    def next_local(self) -> tuple[LinkName, int, Letter] | None:
+        """The next message from here to here, with its sequence."""
+        while self.local:
+            link = self.local.popleft()
+            outgoing = self.outgoing.get(link)
+            if outgoing is None or not outgoing.waiting:
+                continue  # One of the two was lost in between.
+            if not self.here[link.destination]:
+                self.parked.append(link)
+                continue
+            letter, sequence = outgoing.waiting[0], outgoing.first
+            arrival = self._incoming(link).arrives(sequence)
+            assert arrival is Arrival.NEXT, (link, sequence, arrival)
+            outgoing.acknowledge(sequence)
+            return link, sequence, letter
+        return None
+
+    def started(self, actor: Name) -> None:
+        """It has had its `Start`: now it may hear the others."""
+        self.here[actor] = True
+        self.local.extend(self.parked)
+        self.parked = []
+
+    # --- What others send -------------------------------------------------------------------------
+
+    def receive(self, data: bytes) -> tuple[list[Frame], list[str]]:
+        """The messages of a batch that are to be handled now, and what could not be read."""
+        frames, refusals = decode_batch(data, f"batch to {self.name}")
+        self._count("refused", len(refusals))
+        starts = [frame.destination for frame in frames if frame.source == SUPERVISOR]
+        return [one for one in frames if self._admit(one, starts)], [str(one) for one in refusals]
+
+    def _admit(self, frame: Frame, starts: list[Name]) -> bool:
+        link = LinkName(frame.source, frame.destination)
+        home = self.placement.get(frame.source, SUPERVISOR)
+        if not self.epochs.admit(home, frame.epoch):
+            self._count("refused_epoch")
+            return False
+        if frame.destination not in self.here or link in self._fences:
+            return False  # The one or the other is lost.
+        back = LinkName(frame.destination, frame.source)
+        outgoing = self.outgoing.get(back)
+        if outgoing is not None and frame.acknowledged:
+            outgoing.acknowledge(frame.acknowledged)
+            self._touched[back] = None
+        if frame.body is None:
+            return False
+        if not self.here[frame.destination] and frame.destination not in starts:
+            self._wanting[home] = None  # Start comes first; what came before it comes again.
+            return False
+        if home != SUPERVISOR:
+            self._owing.setdefault(home, {})[link] = None
+        return self._is_next(link, frame.sequence, home)
+
+    def _is_next(self, link: LinkName, sequence: int, home: Name) -> bool:
+        incoming = self._incoming(link)
+        match incoming.arrives(sequence):
+            case Arrival.NEXT:
+                if incoming.owed >= ACKNOWLEDGE_AT:
+                    self._due = True
+                return True
+            case Arrival.DUPLICATE:
+                self._count("duplicates")
+            case Arrival.GAP:
+                self._count("gaps")
+                if incoming.asks():
+                    self._wanting[home] = None
+        return False
+
+    def greeted(self, peer: Name, data: bytes, *, asks: bool) -> None:
+        """A peer says all that it has received from here: every link to it goes on from there."""
+        frames, refusals = decode_batch(data, f"hello to {self.name}")
+        assert not refusals, refusals
+        if not all(self.epochs.admit(peer, frame.epoch) for frame in frames):
+            self._count("refused_epoch")
+            return
+        received = {(frame.destination, frame.source): frame.acknowledged for frame in frames}
+        for link, outgoing in self.outgoing.items():
+            if self.placement[link.destination] == peer != self.name:
+                outgoing.resume(received.get(link, 0))
+                self._touched[link] = None
+        self._greeting.pop(peer, None)
+        if asks:
+            self._wanting[peer] = None
+
+    # --- Losses and recovery ----------------------------------------------------------------------
+
+    def fence(self, lost: Name, actor: Name) -> None:
+        """The actor was told of the loss: neither hears the other any more."""
+        self._fences[LinkName(lost, actor)] = None
+        self._lost[lost] = None
+        self.outgoing.pop(LinkName(actor, lost), None)
+        self.outgoing.pop(LinkName(lost, actor), None)
+        self._greeting = {home: at for home, at in self._greeting.items() if home in self._peers()}
+
+    def forget(self, actor: Name) -> None:
+        """An actor of this host is lost: what it had sent and nobody handled is gone with it."""
+        self.here.pop(actor, None)
+        self.outgoing = {link: one for link, one in self.outgoing.items() if actor not in link}
+        self.incoming = {link: one for link, one in self.incoming.items() if actor not in link}
+
+    def relive(self, link: LinkName, sequence: int, epoch: int) -> bool:
+        """A journalled message: whether it is the next of its link."""
+        home = self.placement.get(link.source, SUPERVISOR)
+        if home != self.name:
+            self.epochs.admit(home, epoch)
+        return self._incoming(link).arrives(sequence) is Arrival.NEXT
+
+    def recovered(self, epoch: int) -> None:
+        """Everything that was sent is here again; the peers will say how much of it they have."""
+        self.epoch = epoch
+        self.local.clear()
+        self.parked = []
+        for link, outgoing in self.outgoing.items():
+            if link.destination in self.here:
+                outgoing.resume(self._incoming(link).received)
+                self.local.extend([link] * len(outgoing.waiting))
+            else:
+                outgoing.known = False
+        if epoch > 1:
+            self._greeting |= dict.fromkeys(self._peers(), -RESEND_NS)
+
+    def _peers(self) -> dict[Name, None]:
+        """The other hosts, without those whose actors are all lost."""
+        homes = {home: None for one, home in self.placement.items() if one not in self._lost}
+        homes.pop(self.name, None)
+        return homes
+
+    def _incoming(self, link: LinkName) -> Incoming:
+        incoming = self.incoming.get(link)
+        if incoming is None:
+            incoming = self.incoming[link] = Incoming()
+        return incoming
+
+    # --- Time, and what leaves --------------------------------------------------------------------
+
+    def tick(self, now_ns: int) -> list[LinkName]:
+        """What is late leaves again, what is owed is told; the links that are late."""
+        late = []
+        for link, outgoing in self.outgoing.items():
+            if outgoing.waiting and link.destination not in self.here and outgoing.overdue(now_ns):
+                late.append(link)
+                self._touched[link] = None
+        self._count("resent", len(late))
+        for home, since_ns in list(self._greeting.items()):
+            if now_ns - since_ns >= RESEND_NS:
+                self._greeting[home] = now_ns
+                self._say_hello(home, asks=True)
+        self._due = True
+        return late
+
+    def dispatch(self, now_ns: int) -> None:
+        """All that was decided is journalled: now it may leave, together per host."""
+        batches: dict[Name, list[bytes]] = {}
+        for link in self._touched:
+            outgoing = self.outgoing.get(link)
+            if outgoing is not None:
+                home = self.placement[link.destination]
+                batches.setdefault(home, []).extend(self._frames(link, outgoing, now_ns))
+        self._touched = {}
+        for home in [home for home in self._owing if self._due or home in batches]:
+            batches.setdefault(home, []).extend(self._owed(self._owing.pop(home)))
+        self._due = False
+        for home, frames in batches.items():
+            for batch in _cut(frames):
+                self._count("calls")
+                self.post.frames(home, batch)
+        if self._wanting and all(self.here.values()):
+            for home in self._wanting:
+                self._say_hello(home, asks=False)
+            self._wanting = {}
+        if self.local:
+            self.post.again()
+
+    def _frames(self, link: LinkName, outgoing: Outgoing, now_ns: int) -> Iterator[bytes]:
+        source, destination = link
+        back = self.incoming.get(LinkName(destination, source))
+        for sequence, letter in outgoing.leave(now_ns):
+            acknowledged = 0
+            if back is not None:
+                acknowledged = back.told = back.received
+            self._count("frames")
+            yield encode(
+                Frame(
+                    WIRE_FORMAT, self.epoch, source, destination, sequence, acknowledged,
+                    letter.id, letter.cause, letter.message,
+                )
+            )  # fmt: skip
+
+    def _owed(self, links: Iterable[LinkName]) -> Iterator[bytes]:
+        for link in links:
+            incoming = self._incoming(link)
+            if incoming.owed:
+                yield self._acknowledgement(link, incoming)
+
+    def _acknowledgement(self, link: LinkName, incoming: Incoming) -> bytes:
+        incoming.told = incoming.received
+        back = link.destination, link.source
+        frame = Frame(WIRE_FORMAT, self.epoch, *back, 0, incoming.received, (0, 0), NO_CAUSE, None)
+        return encode(frame)
+
+    def _say_hello(self, home: Name, *, asks: bool) -> None:
+        """All that was received from there; one frame at least, for it carries the epoch."""
+        frames = [self._acknowledgement(LinkName(home, self.name), Incoming())]
+        for link, incoming in self.incoming.items():
+            if self.placement.get(link.source) == home and incoming.received:
+                frames.append(self._acknowledgement(link, incoming))
+        self._count("hellos")
+        self.post.hello(home, b"".join(frames), asks=asks)
+
+    # --- How it is --------------------------------------------------------------------------------
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that are not journalled by their receiver, as far as is known here."""
+        return sum(len(outgoing.waiting) for outgoing in self.outgoing.values())
+
+    @property
+    def greeting(self) -> int:
+        """Peers that have not said yet how far they are."""
+        return len(self._greeting)
+
+    @property
+    def heard(self) -> dict[Name, int]:
+        """How far each actor has come on its link from the supervisor."""
+        return {
+            link.destination: incoming.received
+            for link, incoming in self.incoming.items()
+            if link.source == SUPERVISOR
+        }
+
+    def _count(self, what: str, count: int = 1) -> None:
+        self.counts[what] = self.counts.get(what, 0) + count
+
+
+def _cut(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Frames as batches that travel well."""
+    batch: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if batch and size + len(frame) > BATCH_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+        batch.append(frame)
+        size += len(frame)
+    if batch:
+        yield b"".join(batch)

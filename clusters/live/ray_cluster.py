@@ -1,0 +1,154 @@
+"""The Ray that a live run stands on: one of our own, or one that the user named.
+
+Nothing is attached to by accident, nothing of other people is stopped: what was started here is
+ended here, process by process, also after an interruption.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Final, Self
+
+from clusters.live.interruption import shielded
+from clusters.live.processes import Process, descendants, end
+from clusters.live.watchdog import Watchdog
+from protocol.errors import ClusterError
+
+ENVIRONMENT: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    # Despite its name, on every system: listen on the loopback address only.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    # A killed worker is noticed, and its actor usable again, within a few hundred milliseconds.
+    "RAY_timeout_ms_task_wait_for_death_info": "100",
+    "RAY_core_worker_internal_heartbeat_ms": "100",
+    "RAY_raylet_death_check_interval_milliseconds": "200",
+    # Hosts are what the machine is here for.
+    "RAY_worker_niceness": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_event_stats": "0",
+    "RAY_enable_metrics_collection": "0",
+    "RAY_memory_monitor_refresh_ms": "0",
+}
+UNSET: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR")
+OBJECT_STORE_BYTES: Final = 80 << 20
+PRESTARTED_MAX: Final = 8
+END_SECONDS: Final = 8.0
+SHORT: Final = Path("/tmp")  # noqa: S108  the path of a socket has at most 107 characters
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+class RayCluster:
+    """A context: Ray runs inside it.  `name` says in one line which Ray it is."""
+
+    def __init__(self, hosts: int, address: str = "") -> None:
+        self.address = address
+        self.name = ""
+        self.node_id = ""
+        self._hosts = hosts
+        self._before: dict[str, str | None] = {}
+        self._folder = ""
+        self._watchdog: Watchdog | None = None
+
+    def __enter__(self) -> Self:
+        self._set_environment()
+        try:
+            self._start()
+        except BaseException as error:
+            self.__exit__(None, None, None)
+            if isinstance(error, Exception):
+                raise ClusterError(f"Ray does not start: {_first_line(error)}") from error
+            raise
+        return self
+
+    def _start(self) -> None:
+        import ray
+
+        if ray.is_initialized():
+            raise ClusterError("this process is connected to a Ray already")
+        if self.address:
+            ray.init(address=self.address, log_to_driver=False, configure_logging=False)
+        else:
+            self._folder = tempfile.mkdtemp(prefix="pl-", dir=SHORT if SHORT.is_dir() else None)
+            self._watchdog = Watchdog(self._folder)
+            cpus = max(1, min(PRESTARTED_MAX, self._hosts))
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                num_cpus=cpus,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _temp_dir=self._folder,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+        _silence(ray)
+        self.watch()
+        self.node_id = ray.get_runtime_context().get_node_id()
+        where = f"attached to {self.address}" if self.address else "started here, for this run only"
+        cpus = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
+        self.name = f"{where}: Ray {ray.__version__}, {cpus} CPUs"
+
+    def watch(self) -> None:
+        """Should this process be killed, then those that it has started now end as well."""
+        if self._watchdog is not None:
+            self._watchdog.watch(self._ours())
+
+    def _ours(self) -> list[Process]:
+        """All of our own Ray's processes; none of another's."""
+        if self._watchdog is None:
+            return []
+        return [one for one in descendants(os.getpid()) if one.pid != self._watchdog.process]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with shielded():
+            self._stop()
+
+    def _stop(self) -> None:
+        import ray
+
+        ours = self._ours()
+        self.watch()
+        try:
+            if ray.is_initialized():
+                ray.shutdown()
+        finally:
+            if self._watchdog is not None:
+                end(ours, END_SECONDS)
+                shutil.rmtree(self._folder, ignore_errors=True)
+                self._watchdog.dismiss()
+            _apply(self._before)
+
+    def _set_environment(self) -> None:
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        wanted: dict[str, str | None] = {**ENVIRONMENT, "PYTHONPATH": path}
+        wanted |= dict.fromkeys(UNSET)
+        self._before = {name: os.environ.get(name) for name in wanted}
+        _apply(wanted)
+
+
+def _silence(ray: ModuleType) -> None:
+    """Ray prints a paragraph to our standard output for every worker that we kill."""
+    worker = ray._private.worker  # noqa: SLF001  there is no switch for it
+    if hasattr(worker, "print_to_stdstream"):
+        worker.print_to_stdstream = lambda *_, **__: None
+
+
+def _apply(wanted: dict[str, str | None]) -> None:
+    for name, value in wanted.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

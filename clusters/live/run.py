@@ -1,0 +1,371 @@
+"""A live run from its beginning to its verdict: start, disturb, wait, re-execute, judge."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+from clusters.cluster import openings
+from clusters.judge import Judge, Verdict
+from clusters.live.cast import Cast, Setting, write_setting
+from clusters.live.chronicle import Chronicle
+from clusters.live.interruption import interruptible, listen, shielded
+from clusters.live.journal import DURABILITIES, SqliteJournal
+from clusters.live.placement import hosts_of, place
+from clusters.live.reading import summary
+from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
+from clusters.nemesis import Nemesis
+from protocol.errors import ClusterError, ExperimentError
+from protocol.facts import Event
+from protocol.facts.world import RunEnded, RunStarted
+from protocol.history import HISTORY_FORMAT, Record, Stamp, encode_record
+from protocol.machine import Machine
+from protocol.names import SUPERVISOR, Name
+from protocol.plan import Plan
+from protocol.properties.property import Property
+
+if TYPE_CHECKING:
+    from clusters.live.faults import Faults
+    from clusters.live.live_host import Log
+    from clusters.live.ray_cluster import RayCluster
+    from clusters.live.supervisor import Supervisor
+
+HISTORY: Final = "history.jsonl"
+LOGS: Final = "logs"
+PROGRESS_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveSetup:
+    """What is run live.
+
+    `seconds`: how long faults go on; None: until the guests have done their plans.  `classes` says
+    by role which actors are of another class (`module:Class`), `toys` names a function that
+    makes all of them.  `folder` gets `journals/`, `logs/` and `history.jsonl`.
+    """
+
+    machine: Machine
+    plans: dict[Name, Plan]
+    seed: int
+    folder: Path
+    nemesis: tuple[Nemesis, ...] = ()
+    placement: str = "packed"
+    durability: str = "process"
+    seconds: float | None = None
+    quiet_seconds: float = 60.0
+    address: str = ""
+    classes: dict[str, str] = field(default_factory=dict)
+    toys: str = ""
+    properties: tuple[type[Property], ...] = ()
+    experiment: str = ""
+    run: str = ""
+    revision: str = "sound"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How a run goes; `phase`: starting, running, quieting, re-executing."""
+
+    phase: str
+    seconds: float
+    cluster: str = ""
+    inputs: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveResult:
+    """What a live run came to.  `reasons`: what keeps it from being known, beside the verdict's."""
+
+    judged: Verdict
+    match: Match
+    quiet: bool
+    interrupted: bool
+    cluster: str
+    history: Path
+    counts: dict[str, int]
+    faults: dict[str, int]
+    reasons: tuple[str, ...]
+    seconds: float
+
+
+Report = Callable[[Progress], None]
+
+
+def ignore(_progress: Progress) -> None:
+    """Nobody wants to know."""
+
+
+def run_live(
+    setup: LiveSetup, progress: Report = ignore, inside: "RayCluster | None" = None
+) -> LiveResult:
+    """Do it.  Ctrl-C and SIGTERM end it early, and leave no process behind.
+
+    `inside`: a Ray that runs already, and goes on running afterwards.
+    """
+    run = LiveRun(setup, progress)
+    run.prepare()
+    try:
+        with interruptible():
+            run.live(inside)
+    except ClusterError:
+        run.conclude()  # What was done up to there stays readable.
+        raise
+    return run.conclude()
+
+
+class LiveRun:
+    """One live run, step by step."""
+
+    def __init__(self, setup: LiveSetup, progress: Report) -> None:
+        from clusters.live.faults import check_live
+
+        if setup.durability not in DURABILITIES:
+            raise ExperimentError(
+                f"durability '{setup.durability}' is not known ({', '.join(DURABILITIES)})"
+            )
+        self.setup = setup
+        self.report = progress
+        self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys)
+        self.actors = self.cast.actors()
+        check_live(setup.nemesis, setup.machine, self.actors)
+        self.placement = place(self.cast.roles(), setup.placement)
+        self.phase = "starting"
+        self.cluster = ""
+        self.quiet = False
+        self.interrupted = False
+        self.reasons: list[str] = []
+        self.faults: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        self._began = time.monotonic()
+        self._reported = 0.0
+        self._inputs = 0
+        self._outcomes: dict[str, int] = {}
+
+    # --- Before -----------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """The folders, and what is needed to re-execute it all."""
+        journals = self.setup.folder / JOURNALS
+        journals.mkdir(parents=True)
+        write_setting(journals / SETTING, Setting(self.cast, self.placement))
+
+    # --- Live -------------------------------------------------------------------------------------
+
+    def live(self, inside: "RayCluster | None" = None) -> None:
+        """Everything that needs Ray."""
+        from clusters.live.operations_log import OperationsLog
+        from clusters.live.ray_cluster import RayCluster
+
+        setup = self.setup
+        folder = setup.folder
+        log = OperationsLog(folder / LOGS, SUPERVISOR, host=SUPERVISOR, pid=os.getpid())
+        chronicle = Chronicle(folder / JOURNALS / CHRONICLE)
+        self._say()
+        own = RayCluster(len(hosts_of(self.placement)), setup.address)
+        try:
+            with nullcontext(inside) if inside is not None else own as cluster:
+                listen()
+                self.cluster = f"{cluster.name}, {len(set(self.placement.values()))} hosts"
+                log("cluster.started", message=cluster.name)
+                self._say()
+                supervisor = self._supervisor(cluster, chronicle, log)
+                supervisor.born = cluster.watch
+                self._supervise(supervisor)
+        except (KeyboardInterrupt, SystemExit):
+            self._interrupt()
+        finally:
+            with shielded():
+                self._collect(chronicle)
+                log.close()
+
+    def _supervise(self, supervisor: "Supervisor") -> None:
+        finals: dict[Name, tuple[int, bytes]] = {}
+        try:
+            self._phases(supervisor)
+            if self.quiet:
+                finals = supervisor.hashes()
+        finally:
+            with shielded():
+                self.counts = supervisor.total("counts")
+                self._count_failed(supervisor)
+                supervisor.stop()
+        for actor, (n, state_hash) in finals.items():
+            supervisor.chronicle.final(actor, n, state_hash)
+
+    def _count_failed(self, supervisor: "Supervisor") -> None:
+        """A `fail` was done when a step did fail."""
+        for index, nemesis in enumerate(self.setup.nemesis):
+            failed = supervisor.failed(index)
+            if failed:
+                self.faults[f"{nemesis.fault} {nemesis.site}"] = failed
+
+    def _supervisor(self, cluster: "RayCluster", chronicle: Chronicle, log: "Log") -> "Supervisor":
+        from clusters.live.ray_host import Charge, begin
+        from clusters.live.supervisor import Supervisor
+
+        setup = self.setup
+        folder = setup.folder.resolve()
+        fails = tuple(
+            one if one.fault == "fail" else Nemesis("fail", "", site="") for one in setup.nemesis
+        )
+        namespace = f"pasidlab-{os.getpid()}-{time.time_ns():x}"
+        charges = [
+            Charge(
+                host, namespace, self.cast, self.placement, setup.seed, fails,
+                setup.durability, str(journal_path(folder, host)), str(folder / LOGS),
+            )
+            for host in hosts_of(self.placement)
+        ]  # fmt: skip
+        node = cluster.node_id
+        return Supervisor(charges, lambda charge: begin(charge, node), chronicle, log)
+
+    def _phases(self, supervisor: "Supervisor") -> None:
+        from clusters.live.faults import Faults
+
+        setup = self.setup
+        supervisor.start()
+        started = RunStarted(
+            HISTORY_FORMAT, setup.experiment, setup.run, setup.seed, "live", setup.revision,
+            setup.machine,
+        )  # fmt: skip
+        supervisor.chronicle.stated(started)
+        for name, message in openings(self.placement):
+            supervisor.tell(name, message)
+        faults = Faults(supervisor, setup.nemesis, setup.seed, self.actors, setup.machine)
+        self.faults = faults.begun
+        self.phase = "running"
+        began = time.monotonic()
+        until = began + setup.seconds if setup.seconds is not None else None
+        while not self._done(supervisor, faults, until):
+            faults.act(time.monotonic() - began)
+            supervisor.step()
+            self._say(supervisor)
+        self.phase = "quieting"
+        supervisor.calm = True
+        faults.heal()
+        self._wait_for_quiet(supervisor, faults)
+
+    def _done(self, supervisor: "Supervisor", faults: "Faults", until: float | None) -> bool:
+        """Faults go on for as long as was said, or until there is nothing left to disturb."""
+        if until is not None:
+            return time.monotonic() >= until
+        return supervisor.quiet() and faults.over
+
+    def _wait_for_quiet(self, supervisor: "Supervisor", faults: "Faults") -> None:
+        until = time.monotonic() + self.setup.quiet_seconds
+        while not (faults.over and supervisor.quiet()):
+            if time.monotonic() > until:
+                self.reasons.append(
+                    f"not quiet after {self.setup.quiet_seconds:g} s: {supervisor.unquiet()[0]}"
+                    if supervisor.unquiet()
+                    else f"not quiet after {self.setup.quiet_seconds:g} s"
+                )
+                return
+            supervisor.step()
+            self._say(supervisor)
+        self.quiet = True
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+        self.reasons.append(f"interrupted while {self.phase}")
+
+    def _collect(self, chronicle: Chronicle) -> None:
+        """Take in the journals: nobody writes them any more."""
+        inputs = 0
+        for host in hosts_of(self.placement):
+            path = journal_path(self.setup.folder, host)
+            if path.exists():
+                SqliteJournal(path, host).keep()
+                head = summary(path)
+                inputs += head.inputs
+                chronicle.kept(host, head.count, head.tail)
+        if chronicle.serial:
+            chronicle.stated(RunEnded(self.quiet, inputs))
+
+    # --- Afterwards -------------------------------------------------------------------------------
+
+    def conclude(self) -> LiveResult:
+        """Re-execute from the journals; the history and the verdict come out of that."""
+        self.phase = "re-executing"
+        self._say()
+        path = self.setup.folder / HISTORY
+        judge = Judge(self.setup.machine, self.setup.properties)
+        with path.open("wb") as file:
+            recorder = Recorder(judge, file.write)
+            match = reexecute(self.setup.folder, recorder)
+            broken = [f"re-execution diverged: {match.divergence}"] if match.divergence else []
+            gaps = [*match.gaps, *broken]
+            verdict = judge.finish(quiet=match.quiet, gaps=gaps)
+            recorder.end()
+        faults = {what: self.faults[what] for what in sorted(self.faults)}
+        return LiveResult(
+            judged=verdict,
+            match=match,
+            quiet=self.quiet,
+            interrupted=self.interrupted,
+            cluster=self.cluster,
+            history=path,
+            counts={**self.counts, "inputs": match.total, "records": recorder.count},
+            faults=faults,
+            reasons=tuple(self.reasons),
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _say(self, supervisor: "Supervisor | None" = None) -> None:
+        now = time.monotonic()
+        if supervisor is not None and now - self._reported < PROGRESS_SECONDS:
+            return
+        self._reported = now
+        if supervisor is not None:
+            self._inputs, self._outcomes = supervisor.inputs(), supervisor.total("outcomes")
+        passed = now - self._began
+        said = (self.phase, passed, self.cluster, self._inputs, self._outcomes, dict(self.faults))
+        self.report(Progress(*said))
+
+
+class Recorder:
+    """Writes the history and lets the judge see it; `run.ended` waits for the judge's last word."""
+
+    def __init__(self, judge: Judge, write: Callable[[bytes], object]) -> None:
+        self.judge = judge
+        self.count = 0
+        self._write = write
+        self._last: Record | None = None
+        self._serial = 0
+
+    def __call__(self, record: Record) -> None:
+        """One more record."""
+        if record.stamp.actor == SUPERVISOR:
+            self._serial = record.stamp.n
+        if isinstance(record.fact, RunEnded):
+            self._last = record
+            return
+        self._put(record)
+        self.judge.observe(record)
+        self._news(record.stamp)
+
+    def end(self) -> None:
+        """What the judge said at the end, and the end."""
+        self._news(None)
+        if self._last is not None:
+            self._put(Record(self._stamp(self._last.stamp.ts_ns), self._last.fact))
+
+    def _news(self, stamp: Stamp | None) -> None:
+        news, self.judge.news = self.judge.news, []
+        for fact in news:
+            self._put(Record(stamp or self._stamp(0), cast("Event", fact)))
+
+    def _stamp(self, ts_ns: int) -> Stamp:
+        self._serial += 1
+        return Stamp(
+            actor=SUPERVISOR, n=self._serial, ts_ns=ts_ns, clock={SUPERVISOR: self._serial}
+        )
+
+    def _put(self, record: Record) -> None:
+        self._write(encode_record(record) + b"\n")
+        self.count += 1

@@ -1,0 +1,230 @@
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clusters.live import journal as journal_module
+from clusters.live.journal import (
+    Began,
+    Entry,
+    Fenced,
+    Input,
+    Sealed,
+    SqliteJournal,
+    encode_entry,
+)
+from clusters.live.reading import read_journal
+from protocol.errors import ClusterError, IncompleteError, UnreadableError
+from protocol.messages import HostLost
+from protocol.names import Name
+
+
+def entry(n: int, actor: Name = "core", epoch: int = 1) -> Input:
+    message = HostLost("vm1.guest")
+    return Input(actor, n, epoch, "vfio", 1, n, (n, 1), message, (0, 1), b"d" * 16, 1_000 + n)
+
+
+def written(folder: Path, count: int = 5, host: Name = "core") -> Path:
+    """A journal of one incarnation with some rows, as it lies in a run folder."""
+    path = folder / f"{host}.sqlite"
+    journal = SqliteJournal(path, host)
+    journal.begin(pid=7)
+    journal.append([entry(n) for n in range(1, count + 1)])
+    journal.keep()
+    return path
+
+
+def changed(path: Path, statement: str, values: tuple[object, ...] = ()) -> None:
+    db = sqlite3.connect(path)
+    db.execute(statement, values)
+    db.commit()
+    db.close()
+
+
+def read(path: Path) -> list[Entry]:
+    return list(read_journal(path))
+
+
+def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
+    entries = read(written(tmp_path))
+    assert entries[1:] == [entry(n) for n in range(1, 6)]
+    assert isinstance(entries[0], Began)
+    assert (entries[0].epoch, entries[0].recovered, entries[0].pid) == (1, 0, 7)
+
+
+@pytest.mark.parametrize("durability", ["process", "power"])
+def test_a_new_incarnation_reads_what_the_killed_one_wrote(tmp_path: Path, durability: str) -> None:
+    path = tmp_path / "core.sqlite"
+    first = SqliteJournal(path, "core", durability)
+    assert first.begin(pid=1) == 1
+    first.append([entry(1), entry(2)])
+
+    second = SqliteJournal(path, "core", durability)
+    assert second.begin(pid=2) == 2
+    began = [one for one in second.read() if isinstance(one, Began)]
+    assert [(one.epoch, one.recovered) for one in began] == [(1, 0), (2, 3)]
+    assert [one for one in second.read() if isinstance(one, Input)] == [entry(1), entry(2)]
+    second.close()
+    first.close()
+
+
+def test_err_a_zombie_cannot_append(tmp_path: Path) -> None:
+    zombie = SqliteJournal(tmp_path / "core.sqlite", "core")
+    zombie.begin(pid=1)
+    newest = SqliteJournal(tmp_path / "core.sqlite", "core")
+    newest.begin(pid=2)
+
+    with pytest.raises(Fenced, match="epoch 1 of host 'core' may not append: epoch 2 has begun"):
+        zombie.append([entry(1)])
+
+    newest.append([entry(1, epoch=2)])
+    assert [one for one in newest.read() if isinstance(one, Input)] == [entry(1, epoch=2)]
+    zombie.close()
+    newest.close()
+
+
+def test_err_sealing_an_actor_fences_whoever_runs_it(tmp_path: Path) -> None:
+    running = SqliteJournal(tmp_path / "vm2.sqlite", "vm2")
+    running.begin(pid=1)
+    running.append([entry(1, "vm2.guest")])
+    supervisor = SqliteJournal(tmp_path / "vm2.sqlite", "vm2")
+    supervisor.seal("vm2.guest")
+
+    with pytest.raises(Fenced):
+        running.append([entry(2, "vm2.guest")])
+    sealed = [one for one in supervisor.read() if isinstance(one, Sealed)]
+    assert [(one.actor, one.epoch) for one in sealed] == [("vm2.guest", 2)]
+    assert supervisor.begin(pid=2) == 3
+    supervisor.close()
+    running.close()
+
+
+def test_an_append_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal.begin(pid=1)
+
+    def broken(one: Entry) -> bytes:
+        if one == entry(2):
+            raise RuntimeError
+        return encode_entry(one)
+
+    monkeypatch.setattr(journal_module, "encode_entry", broken)
+    with pytest.raises(RuntimeError):
+        journal.append([entry(1), entry(2)])
+    journal.append([entry(1)])
+    assert list(journal.read())[1:] == [entry(1)]
+    journal.close()
+
+
+def test_a_journal_that_its_writer_never_closed_is_whole(tmp_path: Path) -> None:
+    """A killed process leaves its WAL behind; what was committed is in it."""
+    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal.begin(pid=1)
+    journal.append([entry(1)])
+    assert read(tmp_path / "core.sqlite")[1:] == [entry(1)]
+    journal.close()
+
+
+def test_err_the_journal_of_another_host(tmp_path: Path) -> None:
+    path = written(tmp_path, host="vm1")
+    with pytest.raises(UnreadableError, match="the journal of host 'vm1', not of 'core'"):
+        SqliteJournal(path, "core")
+
+
+def test_err_a_full_disk_is_the_clusters_failure(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal.begin(pid=1)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(ClusterError, match="cannot be written: database or disk is full"):
+        journal.append([entry(n) for n in range(1, 1000)])
+    assert len(list(journal.read())) == 1
+    journal.close()
+
+
+def test_err_a_file_cut_short_is_incomplete(tmp_path: Path) -> None:
+    path = written(tmp_path, count=500)
+    whole = path.read_bytes()
+    for size in (len(whole) - 1, len(whole) // 2, 4096, 99, 10, 0):
+        path.write_bytes(whole[:size])
+        with pytest.raises(IncompleteError, match=f"ends at byte {size}"):
+            read(path)
+
+
+def test_err_a_missing_file_is_incomplete(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteError, match="cannot be opened: No such file"):
+        read(tmp_path / "core.sqlite")
+
+
+def test_err_every_flipped_byte_of_an_entry_is_noticed(tmp_path: Path) -> None:
+    """Wherever the bit is: in the row, in its checksum, in SQLite's own pages."""
+    path = written(tmp_path, count=3)
+    before = read(path)
+    whole = path.read_bytes()
+    at = whole.index(encode_entry(entry(2)))
+    for place in range(at - 8, at + len(encode_entry(entry(2))) + 16):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        with pytest.raises((UnreadableError, IncompleteError), match=r"core\.sqlite"):
+            read(path)
+    path.write_bytes(whole)
+    assert read(path) == before
+
+
+Damage = Callable[[Path], None]
+
+
+@pytest.mark.parametrize(
+    ("statement", "error", "said"),
+    [
+        ("DELETE FROM log WHERE row = 4", IncompleteError, "row 4 is missing; row 5 comes next"),
+        ("DELETE FROM log WHERE row >= 4", IncompleteError, "ends at row 3 of 6"),
+        ("DELETE FROM head", IncompleteError, "has lost its head"),
+        ("UPDATE log SET entry = 'x' WHERE row = 2", UnreadableError, "row 2 of 6 is not bytes"),
+        ("UPDATE log SET entry = x'90' WHERE row = 2", UnreadableError, "its checksum"),
+        ("UPDATE head SET count = 5", UnreadableError, "not those its head was written for"),
+        ("UPDATE head SET epoch = 'new'", UnreadableError, "head is not one"),
+        ("PRAGMA user_version = 2", UnreadableError, "a journal of format 2; this program reads 1"),
+        ("PRAGMA application_id = 1", UnreadableError, "another program's SQLite file"),
+        ("CREATE VIEW more AS SELECT 1", UnreadableError, "its tables are others"),
+    ],
+)
+def test_err_what_was_changed_is_named(
+    tmp_path: Path, statement: str, error: type[Exception], said: str
+) -> None:
+    path = written(tmp_path)
+    changed(path, statement)
+    with pytest.raises(error, match=said):
+        read(path)
+
+
+def test_err_another_file_is_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "core.sqlite"
+    path.write_bytes(b"hello" * 100)
+    with pytest.raises(UnreadableError, match="not a journal"):
+        read(path)
+    with pytest.raises(UnreadableError, match="not a journal"):
+        SqliteJournal(path, "core")
+
+
+@pytest.mark.parametrize(
+    ("blob", "said"),
+    [
+        (b"\xdd\xff\xff\xff\xff", "too large"),
+        (b"\x91" * 40 + b"\x01", "deeper"),
+        (b"\x91\xa1i", "not an entry of a journal"),
+        (b"\x01\x01", "2 entries where one is expected"),
+    ],
+)
+def test_err_an_entry_that_was_never_one(tmp_path: Path, blob: bytes, said: str) -> None:
+    """Its checksum is right: somebody made it, so it is read with limits."""
+    path = tmp_path / "core.sqlite"
+    journal = SqliteJournal(path, "core")
+    journal.begin(pid=1)
+    head = journal_module.read_head(journal._db, path)
+    tail = journal_module.chain(head.tail, blob)
+    journal._db.execute("INSERT INTO log VALUES (2, ?, ?)", (blob, tail))
+    journal._db.execute("UPDATE head SET count = 2, tail = ?", (tail,))
+    journal.keep()
+    with pytest.raises(UnreadableError, match=said):
+        read(path)
