@@ -75,7 +75,7 @@ class InvalidateIotlb(Message, frozen=True, tag=True):
 
 
 class InvalidateDevTlb(Message, frozen=True, tag=True):
-    """driver -> unit: device-TLB invalidation with PASID; Done when the device has completed it.
+    """driver or VDCM -> unit: device-TLB invalidation with PASID; Done when the device has completed it.
 
     ETIMEDOUT if the device is gone.
     """
@@ -87,7 +87,7 @@ class InvalidateDevTlb(Message, frozen=True, tag=True):
 
 
 class DrainRequests(Message, frozen=True, tag=True):
-    """driver -> unit: fence wait, IOTLB, device-TLB, wait with page-request drain.
+    """driver or VDCM -> unit: fence wait, IOTLB, device-TLB, wait with page-request drain.
 
     -> DrainRequestsGot.
     """

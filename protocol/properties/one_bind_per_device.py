@@ -6,8 +6,6 @@ from protocol.facts import (
     BindAnswered,
     DeviceBound,
     DeviceUnbound,
-    EntryCleared,
-    EntryWritten,
     Event,
     PasidReclaimed,
 )
@@ -18,15 +16,13 @@ from protocol.properties.property import Kind, named, when
 
 
 class OneBindPerDevice:
-    """A device has at most one entry for a PASID, and only the call that bound it rolls it back."""
+    """A device is bound to a PASID at most once, and only the call that bound it rolls it back."""
 
     name: ClassVar[str] = "one-bind-per-device"
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "N11"
     source: ClassVar[str] = "E. Auger on v3 7/7 Disable multiple GPASID-dev bind; b025dea63cde"
     observes: ClassVar[tuple[type[Event], ...]] = (
-        EntryWritten,
-        EntryCleared,
         DeviceBound,
         DeviceUnbound,
         BindAnswered,
@@ -35,25 +31,19 @@ class OneBindPerDevice:
 
     def __init__(self, machine: Machine) -> None:
         self.groups = {vm.name: vm.groups for vm in machine.vms}
-        self.entries: dict[tuple[Name, Pasid], Name] = {}
-        """Where an entry is present, and for which VM."""
         self.settled: dict[Pasid, dict[Name, bool]] = {}
         """Devices bound, and whether the bind call that did it has succeeded since."""
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
-            case EntryWritten() as fact:
-                was = self.entries.get((fact.device, fact.pasid))
-                self.entries[fact.device, fact.pasid] = fact.vm
-                if was is not None:
+            case DeviceBound() as fact:
+                bound = self.settled.setdefault(fact.pasid, {})
+                if fact.device in bound:
                     return (
                         f"{fact.device} was bound to {named(fact.pasid, fact.incarnation)} for "
-                        f"{fact.vm} at {when(record.stamp)}, and was bound to it for {was}"
+                        f"{fact.vm} at {when(record.stamp)}, and was bound to it already"
                     )
-            case EntryCleared() as fact:
-                self.entries.pop((fact.device, fact.pasid), None)
-            case DeviceBound() as fact:
-                self.settled.setdefault(fact.pasid, {})[fact.device] = False
+                bound[fact.device] = False
             case DeviceUnbound() as fact:
                 settled = self.settled.get(fact.pasid, {}).pop(fact.device, False)
                 if settled and fact.why == "rollback":

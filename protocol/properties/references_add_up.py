@@ -38,12 +38,13 @@ class ReferencesAddUp:
                     )
                 return self._compare(record, fact)
             case PasidReclaimed() as fact:
-                left = self.ledger.held_by(fact.pasid)
+                left, total = self.ledger.held_by(fact.pasid), self.ledger.total(fact.pasid)
                 self.ledger.reclaimed(fact)
-                if left:
+                if fact.refs != total:  # With the right count, it is unreferenced-at-reclaim's.
                     return (
                         f"{named(fact.pasid, fact.incarnation)} was reclaimed at "
-                        f"{when(record.stamp)}, but {', '.join(left)} had not put"
+                        f"{when(record.stamp)} with a count of {fact.refs}, "
+                        f"but {', '.join(left) or 'nobody'} had not put"
                     )
         return None
 

@@ -156,7 +156,14 @@ def test_err_reclaimed_over_the_head_of_a_holder() -> None:
     story = Story("references-add-up")
     story.then("core", taken())
     (sentence,) = story.then("core", reclaimed(1))
-    assert sentence.endswith("but iommu:svm had not put")
+    assert sentence.endswith("with a count of 0, but iommu:svm had not put")
+
+
+def test_a_reclaim_that_counts_its_holders_adds_up() -> None:
+    """That it may not be is another rule (R1)."""
+    story = Story("references-add-up")
+    story.then("core", taken())
+    assert story.then("core", replace(reclaimed(1), refs=1)) == []
 
 
 # --- N8, N9 ---------------------------------------------------------------------------------------

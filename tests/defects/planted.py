@@ -1,0 +1,105 @@
+"""One planted defect for every rule: the mistake that breaks it, and nothing else.
+
+A property that no mistake can break says nothing; one that breaks only in company says nothing of
+its own.  So each defect here is one small method of one actor, written over by a mistake that
+somebody could make, and the experiment beside it is a small one on which random schedules find it.
+Two need more: both who guard a rule are wrong (N13), and who waits has to be kept (N18).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from clusters.cluster import ActorClass, Role
+from tests.defects import core, driver, stages, users
+from tests.defects.stages import Stage
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A property, the actors with the mistake by role, and where it is found.
+
+    `also` names properties that this rule cannot be broken without, and why.
+    """
+
+    property: str
+    stage: Stage
+    classes: dict[Role, ActorClass]
+    also: tuple[str, ...] = ()
+    why: str = ""
+
+
+def planted(name: str, at: Stage, **classes: ActorClass) -> Planted:
+    """A defect that breaks one property alone."""
+    return Planted(name, at, classes)
+
+
+PLANTED: Final[tuple[Planted, ...]] = (
+    # What must be over at a reclaim: R1 to R11.
+    planted("unreferenced-at-reclaim", stages.LOST_VDCM, core=core.ReclaimsFromTheLost),
+    planted("entries-cleared-before-reclaim", stages.PLAIN, iommu=driver.LeavesTheEntryPresent),
+    planted(
+        "iommu-caches-flushed-before-reclaim",
+        stages.WITHOUT_ATS,
+        iommu=driver.FlushesTheIotlbFirst,
+    ),
+    planted(
+        "device-tlb-flushed-before-reclaim",
+        stages.WITHOUT_PRI,
+        iommu=driver.FlushesTheDeviceFirst,
+    ),
+    planted(
+        "page-requests-settled-before-reclaim",
+        stages.FREED_WITH_FAULTS,
+        iommu=driver.DrainsPastTheRing,
+    ),
+    planted(
+        "translations-cleared-before-reclaim", stages.SLOW_COMMAND, kvm=users.ClearsUnderACommand
+    ),
+    planted("slots-cleared-before-reclaim", stages.IMS, vdcm=users.LeavesTheImsEntry),
+    planted("descriptors-ended-before-reclaim", stages.SLOW_HARDWARE, vdcm=users.DrainsNothing),
+    planted("driver-done-before-reclaim", stages.PLAIN, iommu=driver.PutsWithDataAttached),
+    planted("msr-cleared-before-reclaim", stages.PLAIN, kvm=users.LoadsTheMsr),
+    planted("freed-before-reclaim", stages.FAILED_ALLOC, core=core.TakesBackAFailedAlloc),
+    # What must never be: N1 to N20.
+    planted("dma-in-its-own-life", stages.UNBOUND_WITH_DMA, iommu=driver.ZeroesAPresentEntry),
+    planted(
+        "page-answers-in-the-same-life", stages.FAULTS_OF_TWO, iommu=driver.AnswersForTheFirstBound
+    ),
+    planted("no-reference-while-pending", stages.IMS_WHILE_FREED, core=core.FindsThePending),
+    planted("one-notification-per-transition", stages.EXIT, core=core.NotifiesASecondFree),
+    planted("unbind-names-the-bound-spid", stages.PLAIN, core=core.ClearsTheSpidFirst),
+    planted("references-add-up", stages.LOST_VDCM, core=core.ForgetsWhatTheLostHold),
+    planted("contexts-hold-references", stages.PLAIN, kvm=users.TranslatesWithoutAReference),
+    planted("numbers-in-use-are-unique", stages.SAME_SPID, core=core.AttachesAnSpidTwice),
+    planted("quotas-add-up", stages.THREE_OF_TWO, core=core.AllowsOneTooMany),
+    planted("only-the-owner-acts", stages.ANOTHERS, core=core.OwnsForEveryone),
+    planted("one-bind-per-device", stages.BOUND_TWICE, vfio=users.RollsBackEverything),
+    planted("present-entries-unchanged", stages.PLAIN, unit=driver.WritesAnEntryInTwoGoes),
+    planted(
+        # The core guards against the driver's half, and without that the core's is never met.
+        "private-data-kept",
+        stages.TWO_UNITS,
+        core=core.ReplacesData,
+        iommu=driver.AttachesDataPerDevice,
+    ),
+    planted("atomic-code-never-sleeps", stages.FREED, iommu=driver.DrainsInItsHandler),
+    planted("no-chained-notification", stages.FREED, iommu=driver.DetachesInItsHandler),
+    Planted(
+        "lives-apart-in-a-device",
+        stages.IMS_AND_REUSE,
+        {"vdcm": users.LeavesTheImsEntry},
+        also=("slots-cleared-before-reclaim",),
+        why="what is in a device when the number lives again was there when it was reclaimed",
+    ),
+    planted("damage-confined-to-the-vm", stages.IMS_OF_TWO, vdcm=users.LooksUpForTheFirstVm),
+    planted("free-answered-at-once", stages.FREED, core=core.RefusesToFreeWhatIsInUse),
+    planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
+    planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
+    planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
+    # What must come in the end: L1, L4, L6, and what a script expects.
+    planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
+    planted("exited-vms-leave-nothing", stages.EXIT, vdcm=users.LosesTheMm),
+    planted("vm-entry-lifted", stages.FREED, kvm=users.LeavesTheBlockUp),
+    planted("outcomes-as-scripted", stages.LATE, vfio=users.FailsALateUnbind),
+    planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
+)
