@@ -35,11 +35,11 @@ BAD = (CORE, NotifyReply(1, Verdict.BAD))
 Sent = list[tuple[Name, AnyMessage]]
 
 
-def machine(wq: str) -> Machine:
-    """Two VMs share dsa0; dsa1 is vm3's."""
+def machine(wq: str, *, pri: bool = False) -> Machine:
+    """Two VMs share dsa0; dsa1 is vm3's.  Without PRI, so that putting needs no unit."""
     return Machine(
         units=(Unit("dmar0"),),
-        devices=(Device("dsa0", "dmar0", wq=wq), Device("dsa1", "dmar0", wq=wq)),
+        devices=tuple(Device(name, "dmar0", pri=pri, wq=wq) for name in ("dsa0", "dsa1")),
         vms=(Vm("vm1", (("dsa0",),)), Vm("vm2", (("dsa0",),)), Vm("vm3", (("dsa1",),))),
     )
 

@@ -9,6 +9,7 @@ from actors.ioasid_core import IoasidCore
 from clusters.cluster import Actor
 from clusters.nemesis import Nemesis
 from clusters.sim import determinism
+from clusters.sim.strategies import Order
 from clusters.sim.world import Setup, simulate
 from protocol.effects import Out
 from protocol.errors import DivergedError, ExperimentError
@@ -75,7 +76,7 @@ def test_err_what_another_process_cannot_import_is_refused() -> None:
 
 
 def test_err_a_second_run_that_breaks_is_our_own_bug() -> None:
-    errand = determinism._errand(SETUP, [1], "random", whole=False)
+    errand = determinism._errand(SETUP, [Order("random", 1)], whole=False)
     errand = structs.replace(errand, cast=f"{__name__}:no_such_function")
     with pytest.raises(AssertionError, match=r"the second run failed: (.|\n)*no_such_function"):
         determinism._ask(errand)
@@ -103,7 +104,7 @@ def test_a_setup_travels_to_another_process_whole() -> None:
         run="r1",
     )
     errand = msgspec.json.decode(
-        msgspec.json.encode(determinism._errand(setup, [1], "random", whole=False)),
+        msgspec.json.encode(determinism._errand(setup, [Order("random", 1)], whole=False)),
         type=determinism.Errand,
     )
     assert determinism._setup(errand) == setup

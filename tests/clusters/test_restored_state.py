@@ -1,4 +1,4 @@
-"""An actor's state is all there is to it: whoever is read back from bytes goes on like the original.
+"""An actor's state is all there is to it: whoever is read back from bytes goes on as before.
 
 After each input of a run each actor is restored from its own msgpack encoding; the copy then gets
 the rest of the inputs, and must do and end as the original did.

@@ -15,7 +15,7 @@ from protocol.messages import Done, HostLost, Start, TimerFired, Told
 from protocol.names import Name
 
 NUMBERS = 400
-LONG = 4_000
+LONG = 3_000
 STORM = 20_000
 LIMIT = 1_000
 RING = ("a", "b", "c", "d")
