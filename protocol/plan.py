@@ -35,7 +35,7 @@ class Plan(Struct, frozen=True):
     `mix` gives each operation a weight.  `misbehave` names what the process may do that a good one
     does not: `free-before-unbind`, `unbind-with-dma`, `double-free`, `late-unbind`, `no-response`,
     `foreign-pasid`.  `tell` lists (variable, process): after an alloc into the variable the process
-    is told it, because its script names it.
+    is told it, because its script names it; if there is none, that it stands for nothing.
     """
 
     steps: tuple[Step, ...] = ()

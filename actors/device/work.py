@@ -94,16 +94,10 @@ def translated(device: Device, answer: Translated, out: Out) -> None:
 
 
 def fill(device: Device, work: Work, line: Line, out: Out) -> None:
-    """The line of a page stays until it is invalidated."""
-    if line_is_new(device, work, line):
+    """The line of a page stays until it is invalidated; the first of a PASID is stated."""
+    if work.pasid not in device.tlb:
         out.record(CacheFilled("device-tlb", device.name, work.pasid, line.incarnation))
     device.tlb.setdefault(work.pasid, {})[work.page] = line
-
-
-def line_is_new(device: Device, work: Work, line: Line) -> bool:
-    """For the record only, once per life; what is done does not depend on it."""
-    lines = device.tlb.get(work.pasid, {})
-    return all(other.incarnation != line.incarnation for other in lines.values())
 
 
 def request_page(device: Device, number: int, out: Out) -> None:

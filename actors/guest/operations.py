@@ -103,6 +103,8 @@ def learn(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
     match task.step.operation, answer:
         case "alloc", RequestPasidGot():
             variables.on_allocated(guest, task.step.variable, answer, out)
+        case "alloc", Refused():
+            variables.on_not_allocated(guest, task.step.variable, out)
         case "free", Done():
             variables.on_freed(guest, pasid)
         case "bind", Done():
@@ -139,6 +141,8 @@ def leave(guest: "Guest", task: Operation, out: Out) -> None:
         if isinstance(other, Operation) and other.number != task.number:
             other.outcome = INFO
             calls.state_outcome(other, out)
+    for name in dict.fromkeys(name for name, _ in guest.plan.tell):
+        variables.on_not_allocated(guest, name, out)
     guest.forget()
     out.record(VmExited(guest.vm))
     out.send(VFIO, ReleaseFds(guest.vm))

@@ -80,12 +80,23 @@ def on_told(guest: "Guest", told: Told, sender: Name) -> None:
 
 def on_allocated(guest: "Guest", name: str, got: RequestPasidGot, out: Out) -> None:
     """A new value for the name, and for all who were promised it."""
-    gpasid = free_gpasid(guest)
+    value = Value(got.pasid, got.incarnation, free_gpasid(guest))
     keep(guest, name)
-    guest.variables[name] = Variable(Value(got.pasid, got.incarnation, gpasid))
+    guest.variables[name] = Variable(value)
+    tell(guest, name, value, out)
+
+
+def on_not_allocated(guest: "Guest", name: str, out: Out) -> None:
+    """Whoever was promised a name that stands for nothing hears that, and goes on with nothing."""
+    if name not in guest.variables:
+        tell(guest, name, NOTHING, out)
+
+
+def tell(guest: "Guest", name: str, value: Value, out: Out) -> None:
+    """Those whose scripts say the name know it from now on."""
     for variable, process in guest.plan.tell:
         if variable == name:
-            out.send(process, Told(name, got.pasid, got.incarnation, gpasid))
+            out.send(process, Told(name, value.pasid, value.incarnation, value.gpasid))
 
 
 def keep(guest: "Guest", name: str) -> None:

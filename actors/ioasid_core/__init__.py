@@ -52,7 +52,7 @@ class IoasidCore:
     """By PASID, `lives` has what is not FREE, `chains` of what somebody is being told.
 
     `numbers` finds the smallest that is FREE.  `blocks` are in order of registration; `calls` has
-    the PASID of each notification that is out (0: none).
+    the PASID of each notification that is out (0: none); `bereft` are mms that lost a subscriber.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
@@ -70,6 +70,7 @@ class IoasidCore:
     blocks: list[Block] = field(default_factory=list)
     calls: list[Pasid] = field(default_factory=list)
     lost: list[Name] = field(default_factory=list)
+    bereft: list[Name] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -178,6 +179,8 @@ class IoasidCore:
     rank = notifiers.rank
     # Chains.
     notify = chain.notify
+    may_bind = chain.may_bind
+    lets_in = chain.lets_in
     told_spid = chain.told_spid
     on_notify_reply = chain.on_notify_reply
     answered = chain.answered

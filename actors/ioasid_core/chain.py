@@ -58,6 +58,10 @@ def run(core: IoasidCore, pasid: Pasid, waiting: list[Notice], out: Out) -> None
         if notice.transition is Transition.UNBIND and life_of(core, pasid).spid == INVALID_PASID:
             answer(notice, None, out)  # None attached, or the detach before this one took it.
             continue
+        if notice.transition is Transition.BIND and not core.may_bind(pasid):
+            core.clear_spid(pasid, out)
+            answer(notice, Errno.ENODEV, out)
+            continue
 
         chain = begin(core, pasid, notice, out)
         if call_next(core, pasid, chain, out):
@@ -65,6 +69,11 @@ def run(core: IoasidCore, pasid: Pasid, waiting: list[Notice], out: Out) -> None
             core.chains[pasid] = chain
             return
         core.chain_done(pasid, chain, out)
+
+
+def may_bind(core: IoasidCore, pasid: Pasid) -> bool:
+    """Where a subscriber was lost, nobody would clean up after the guest (§1.9)."""
+    return core.sets[life_of(core, pasid).set].token not in core.bereft
 
 
 def begin(core: IoasidCore, pasid: Pasid, notice: Notice, out: Out) -> Chain:
@@ -76,8 +85,14 @@ def begin(core: IoasidCore, pasid: Pasid, notice: Notice, out: Out) -> Chain:
     out.record(NotificationSent(name, pasid, life.incarnation, life.set, token, spid))
 
     hearing = [b for b in core.blocks if core.hears(b, notice.transition, life.set)]
-    left = [(block.subscriber, block.token) for block in sorted(hearing, key=core.rank)]
+    opens = core.lets_in(notice.transition)
+    left = [(b.subscriber, b.token) for b in sorted(hearing, key=core.rank, reverse=opens)]
     return Chain(notice, life.incarnation, life.set, token, spid, left)
+
+
+def lets_in(_core: IoasidCore, transition: Transition) -> bool:
+    """Lowest priority first: who lets the guest in is told last, who keeps it out first (R8)."""
+    return transition is Transition.BIND
 
 
 def told_spid(core: IoasidCore, pasid: Pasid, _transition: Transition, _out: Out) -> Gpasid:

@@ -11,7 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.ioasid_core.ioasid_set import set_of
-from actors.ioasid_core.state import REGISTER_NOMEM, Block, Transition, block_object
+from actors.ioasid_core.state import (
+    REGISTER_NOMEM,
+    Block,
+    Chain,
+    Transition,
+    block_object,
+)
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import (
@@ -95,9 +101,21 @@ def on_host_lost(core: IoasidCore, lost: HostLost, out: Out) -> None:
     core.lost = sorted([*core.lost, lost.name])
     for block in [block for block in core.blocks if block.subscriber == lost.name]:
         remove_block(core, block, out)
+        core.bereft = sorted({*core.bereft, block.token})
     for pasid, chain in enumerate(core.chains):
-        if chain is not None and chain.subscriber == lost.name:
+        if chain is None:
+            continue
+        if chain.notice.transition is Transition.BIND and owes(chain, lost.name):
+            chain.bad = True
+            chain.left.clear()  # Nobody may let the guest in now.
+        if chain.subscriber == lost.name:
             core.answered(pasid, chain, Verdict.BAD, out)
+
+
+def owes(chain: Chain, subscriber: Name) -> bool:
+    """Whether the chain has not had the subscriber's verdict."""
+    called = chain.subscriber == subscriber
+    return not chain.over and (called or any(name == subscriber for name, _ in chain.left))
 
 
 def add_block(core: IoasidCore, block: Block, out: Out) -> None:

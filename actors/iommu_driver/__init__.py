@@ -66,7 +66,7 @@ class IommuDriver:
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
     SDEV: ClassVar[Site] = Site("iommu.bind.sdev", Errno.ENOMEM)
-    ENABLE_PASID: ClassVar[Site] = Site("iommu.bind.enable_pasid", Errno.ENODEV)
+    ENABLE_PASID: ClassVar[Site] = Site("iommu.bind.enable_pasid", Errno.EINVAL)
     SITES: ClassVar[tuple[Site, ...]] = (SVM, SDEV, ENABLE_PASID)
     LOSABLE: ClassVar[bool] = False
 
@@ -90,29 +90,29 @@ class IommuDriver:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
         match message:
             case Start():
-                free.on_start(self, out)
+                self.on_start(out)
             case HostLost():
                 pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
             case AttachDomain():
-                domains.on_attach_domain(self, message, sender, out)
+                self.on_attach_domain(message, sender, out)
             case DetachDomain():
-                domains.on_detach_domain(self, message, sender, out)
+                self.on_detach_domain(message, sender, out)
             case BindGpasid():
-                bind.on_bind_gpasid(self, message, sender, out)
+                self.on_bind_gpasid(message, sender, out)
             case UnbindGpasid():
-                unbind.on_unbind_gpasid(self, message, sender, out)
+                self.on_unbind_gpasid(message, sender, out)
             case NotifyFree():
                 self.on_notify_free(message, sender, out)
             case NotifyAlloc() | NotifyBind() | NotifyUnbind():
-                free.on_set_notification(message, sender, out)
+                self.on_set_notification(message, sender, out)
             case RunWork():
-                free.on_run_work(self, message, out)
+                self.on_run_work(message, out)
             case PageRequestInterrupt():
-                prq.on_page_request_interrupt(self, sender, out)
+                self.on_page_request_interrupt(sender, out)
             case TimerFired():
-                prq.on_timer_fired(self, message, out)
+                self.on_timer_fired(message, out)
             case PageResponse():
-                prq.on_page_response(self, message, sender, out)
+                self.on_page_response(message, sender, out)
             case Done() | Refused() | FindPasidGot() | PutPasidGot():
                 answers.on_answer(self, message, out)
             case ReadPrqGot() | DrainRequestsGot():
@@ -126,9 +126,11 @@ class IommuDriver:
         """Entries and flushes belong to the unit that their own device is behind (N20, S27)."""
         return self.units[device]
 
-    # The steps of each operation, in their order.
+    # Handlers, and the steps of each operation in their order.
+    on_bind_gpasid = bind.on_bind_gpasid
     bind_refusal = bind.bind_refusal
     find_pasid = bind.find_pasid
+    pasid_found = bind.pasid_found
     join_refusal = bind.join_refusal
     make_sdev = bind.make_sdev
     write_entry = bind.write_entry
@@ -149,6 +151,7 @@ class IommuDriver:
     put_reference = svm.put_reference
     finish = svm.finish
 
+    on_unbind_gpasid = unbind.on_unbind_gpasid
     unbind_device = unbind.unbind_device
     may_unbind = unbind.may_unbind
 
@@ -170,15 +173,24 @@ class IommuDriver:
     drain_requests = drain.drain_requests
     requests_drained = drain.requests_drained
 
+    on_start = free.on_start
+    on_set_notification = free.on_set_notification
     on_notify_free = free.on_notify_free
     queue_work = free.queue_work
+    on_run_work = free.on_run_work
     next_device = free.next_device
 
+    on_page_request_interrupt = prq.on_page_request_interrupt
     wake_thread = prq.wake_thread
+    on_timer_fired = prq.on_timer_fired
+    ring_read = prq.ring_read
     take_request = prq.take_request
+    on_page_response = prq.on_page_response
     respond = prq.respond
     answer_page = prq.answer_page
     answer_group = prq.answer_group
 
+    on_attach_domain = domains.on_attach_domain
+    on_detach_domain = domains.on_detach_domain
     uses_domain = domains.uses_domain
     domain_id = domains.domain_id

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from actors.iommu_driver.bind import pasid_found
-from actors.iommu_driver.prq import end_round, ring_read
+from actors.iommu_driver.prq import end_round
 from actors.iommu_driver.state import Bind, Operation, Registration, Round, Unbind, Work
 from protocol.effects import Out
 from protocol.messages import (
@@ -77,7 +76,7 @@ def on_find_pasid_got(driver: IommuDriver, found: FindPasidGot, out: Out) -> Non
     """The PASID exists."""
     task = driver.tasks[found.call]
     assert isinstance(task, Bind), "only bind looks a PASID up"
-    pasid_found(driver, task, out)
+    driver.pasid_found(task, out)
 
 
 def on_put_pasid_got(driver: IommuDriver, got: PutPasidGot, out: Out) -> None:
@@ -91,7 +90,7 @@ def on_read_prq_got(driver: IommuDriver, ring: ReadPrqGot, out: Out) -> None:
     """For the PRQ thread, or for a drain that only looks."""
     task = driver.tasks[ring.call]
     if isinstance(task, Round):
-        ring_read(driver, task, ring, out)
+        driver.ring_read(task, ring, out)
     else:
         assert isinstance(task, Operation), "only the PRQ thread and drains read the ring"
         driver.ring_scanned(task, ring, out)

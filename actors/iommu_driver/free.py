@@ -99,6 +99,7 @@ def next_device(driver: IommuDriver, work: Work, out: Out) -> None:
 
 
 def on_set_notification(
+    _driver: IommuDriver,
     notification: NotifyAlloc | NotifyBind | NotifyUnbind,
     core: Name,
     out: Out,

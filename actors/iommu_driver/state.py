@@ -181,6 +181,11 @@ def name_of(task: Locker) -> str:
             assert_never(task)
 
 
+def vm_for(task: Operation, svm: Svm) -> Name:
+    """On whose behalf the task tears down; after FREE the driver does it on its own."""
+    return svm.vm if isinstance(task, Work) else task.request.vm
+
+
 def why_of(task: Operation) -> str:
     """Why the task tears down."""
     match task:

@@ -21,6 +21,7 @@ from actors.iommu_driver.state import (
     Unbind,
     Work,
     name_of,
+    vm_for,
     why_of,
 )
 from actors.iommu_driver.svm import free_sdev
@@ -73,7 +74,7 @@ def clear_present(driver: IommuDriver, task: Operation, out: Out) -> None:
             device=task.device,
             pasid=svm.pasid,
             incarnation=svm.incarnation,
-            vm=svm.vm,
+            vm=vm_for(task, svm),
             why=why_of(task),
             fpd=isinstance(task, Work),
         ),

@@ -31,6 +31,7 @@ from protocol.machine import Machine
 from protocol.messages import (
     DisableVwq,
     Done,
+    DrainRequestsGot,
     DrainVwq,
     EnableVwq,
     FindBySpid,
@@ -55,31 +56,16 @@ from protocol.messages import (
 )
 from protocol.names import CORE, Call, Gpasid, Incarnation, Name, Pasid
 
-Inbox: TypeAlias = (
-    Start
-    | HostLost
-    | TimerFired
-    | OpenVdev
-    | ReleaseFds
-    | EnableVwq
-    | DisableVwq
-    | DrainVwq
-    | ResetVdev
-    | WriteVims
-    | NotifyAlloc
-    | NotifyBind
-    | NotifyUnbind
-    | NotifyFree
-    | RunWork
-    | Answer
-)
+Request: TypeAlias = OpenVdev | EnableVwq | DisableVwq | DrainVwq | ResetVdev | WriteVims
+Notice: TypeAlias = NotifyAlloc | NotifyBind | NotifyUnbind | NotifyFree
+Inbox: TypeAlias = Start | HostLost | TimerFired | ReleaseFds | Request | Notice | RunWork | Answer
 
 
 @dataclass(slots=True)
 class Vdcm:
     """A slot with a PASID in it has exactly one reference; `works` are those with a turn to come.
 
-    `vdevs` has the VMs on this device, `lost` says that the device is gone.
+    `vdevs` has the VMs on this device.  The device `asks_pages` of its `unit`, until it is `lost`.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY,)
@@ -89,6 +75,8 @@ class Vdcm:
     device: Name
     mode: WqMode
     vdevs: dict[Name, Phase]
+    unit: Name
+    asks_pages: bool
     slots: dict[str, Slot] = field(default_factory=dict)
     works: dict[str, Work] = field(default_factory=dict)
     tasks: dict[Call, Task] = field(default_factory=dict)
@@ -99,7 +87,8 @@ class Vdcm:
         """A virtual device for each VM on the device, none of them open."""
         device = machine.device(name.partition(".")[2])
         vdevs = dict.fromkeys(machine.vms_on(device.name), Phase.CLOSED)
-        return cls(name, device.name, WqMode(device.wq), vdevs)
+        asks_pages = device.pri and device.ats
+        return cls(name, device.name, WqMode(device.wq), vdevs, device.unit, asks_pages)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The VDCM's table of contents."""
@@ -134,7 +123,7 @@ class Vdcm:
                 notifications.on_notify_free(self, message, out)
             case RunWork():
                 works.on_run_work(self, message, out)
-            case Done() | Refused() | FindBySpidGot() | PutPasidGot():
+            case Done() | Refused() | FindBySpidGot() | PutPasidGot() | DrainRequestsGot():
                 answers.take(self, message, out)
             case _:
                 assert_never(message)
@@ -183,6 +172,10 @@ class Vdcm:
     def quiesce(self, slot: Slot, call: Call, out: Out, *, abort: bool) -> None:
         """Have the hardware behind the slot stop, with its host PASID (mends S25f)."""
         hardware.quiesce(self, slot, call, out, abort=abort)
+
+    def must_settle(self, slot: Slot) -> bool:
+        """Whether what ran with the slot's PASID may have left page requests on their way."""
+        return self.asks_pages and slot.kind is not Kind.IMS and not self.lost
 
     def fill(self, slot: Slot, pasid: Pasid, incarnation: Incarnation, out: Out) -> None:
         """The reference is granted: from now on the slot has to be cleared by somebody."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.vdcm import clearing, files, hardware, notifications, programming
+from actors.vdcm import clearing, files, hardware, notifications, pages, programming
 from actors.vdcm.state import (
     Answer,
     Clear,
@@ -18,7 +18,7 @@ from actors.vdcm.state import (
 )
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.messages import Done, FindBySpidGot, PutPasidGot, Refused, Verdict
+from protocol.messages import Done, DrainRequestsGot, FindBySpidGot, PutPasidGot, Refused, Verdict
 from protocol.names import Call
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ def take(vdcm: Vdcm, answer: Answer, out: Out) -> None:
             notifications.granted(vdcm, call, task, out)
         case Right(step=RightStep.GET) as task, Refused():
             notifications.end(vdcm, call, task, Verdict.BAD, out)
+        case Clear(step=ClearStep.INVALIDATE_DEV_TLB) as task, Done() | Refused():
+            pages.flushed(vdcm, call, task, out)
+        case Clear(step=ClearStep.DRAIN_REQUESTS) as task, DrainRequestsGot():
+            clearing.put(vdcm, call, task, out)
         case Clear(step=ClearStep.PUT) as task, PutPasidGot():
             clearing.leave(vdcm, call, task, out)
         case _, Done() | Refused():

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.vdcm import slots, works
+from actors.vdcm import pages, slots, works
 from actors.vdcm.state import Clear, ClearStep, Kind, Phase, Why, key_of
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -72,15 +72,21 @@ def begin(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
 
 
 def quiesced(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
-    """The hardware is clean, so the reference goes back; a shared WQ has none."""
+    """None of its descriptors is left; a shared WQ has no reference of its own."""
     slot = vdcm.slots[task.slots[0]]
     if slot.pasid == 0:
         slot.in_use = False
         leave(vdcm, call, task, out)
-        return
+    elif vdcm.must_settle(slot):
+        pages.settle(vdcm, call, task, out)
+    else:
+        put(vdcm, call, task, out)
 
+
+def put(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
+    """The hardware is clean, so the reference goes back."""
     task.step = ClearStep.PUT
-    vdcm.clear(slot, call, out)
+    vdcm.clear(vdcm.slots[task.slots[0]], call, out)
 
 
 def leave(vdcm: Vdcm, call: Call, task: Clear, out: Out, *, found: bool = True) -> None:

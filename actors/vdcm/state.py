@@ -6,11 +6,18 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from protocol.errors import Errno
-from protocol.messages import Done, FindBySpidGot, NotifyBind, PutPasidGot, Refused
+from protocol.messages import (
+    Done,
+    DrainRequestsGot,
+    FindBySpidGot,
+    NotifyBind,
+    PutPasidGot,
+    Refused,
+)
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
 
-Answer: TypeAlias = Done | Refused | FindBySpidGot | PutPasidGot
-"""What the core and the device answer."""
+Answer: TypeAlias = Done | Refused | FindBySpidGot | PutPasidGot | DrainRequestsGot
+"""What the core, the device and its unit answer."""
 
 
 class Phase(Enum):
@@ -148,6 +155,8 @@ class ClearStep(Enum):
 
     SLOT = "slot"
     QUIESCE = "quiesce"
+    INVALIDATE_DEV_TLB = "InvalidateDevTlb"
+    DRAIN_REQUESTS = "DrainRequests"
     PUT = "put"
 
 

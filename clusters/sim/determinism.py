@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, Role
 from clusters.nemesis import Nemesis
+from clusters.sim.strategies import Order
 from clusters.sim.world import Setup, simulate
 from protocol.errors import DivergedError, ExperimentError
 from protocol.history import Record, encode_record
@@ -31,7 +32,7 @@ MODULE: Final = "clusters.sim.determinism"
 
 
 class Errand(Struct, frozen=True):
-    """What the other process is asked: a setup as text, and the seeds.  `whole`: all records."""
+    """What the other process is asked: a setup as text, and schedules.  `whole`: all records."""
 
     machine: Machine
     plans: dict[Name, Plan]
@@ -42,8 +43,7 @@ class Errand(Struct, frozen=True):
     numbers: dict[str, int]
     delay_steps: tuple[int, int]
     words: dict[str, str]
-    strategy: str
-    seeds: tuple[int, ...]
+    orders: tuple[Order, ...]
     whole: bool = False
 
 
@@ -52,32 +52,37 @@ WORDS: Final = ("semantics", "experiment", "revision", "run")
 
 
 def check(setup: Setup, seeds: Sequence[int], strategy: str = "random") -> None:
-    """Each seed's run, here and in one other process; `DivergedError` names what differs first."""
-    here = [digest_of(setup, seed, strategy) for seed in seeds]
-    there = _ask(_errand(setup, seeds, strategy, whole=False))
-    for seed, ours, theirs in zip(seeds, here, there, strict=True):
+    """Each seed's run, as `check_orders`."""
+    check_orders(setup, [Order(strategy, seed) for seed in seeds])
+
+
+def check_orders(setup: Setup, orders: Sequence[Order]) -> None:
+    """Each schedule here and in one other process; `DivergedError` names what differs first."""
+    here = [digest_of(setup, order.seed, order.strategy) for order in orders]
+    there = _ask(_errand(setup, orders, whole=False))
+    for order, ours, theirs in zip(orders, here, there, strict=True):
         if ours != theirs.decode():
-            _explain(setup, seed, strategy)
+            _explain(setup, order)
 
 
 def digest_of(setup: Setup, seed: int, strategy: str = "random") -> str:
     """A hash of the whole history of a run."""
     digest = blake2b(digest_size=16)
-    for line in _lines(setup, seed, strategy):
+    for line in _lines(setup, Order(strategy, seed)):
         digest.update(line)
     return digest.hexdigest()
 
 
-def _lines(setup: Setup, seed: int, strategy: str) -> Iterator[bytes]:
+def _lines(setup: Setup, order: Order) -> Iterator[bytes]:
     records: list[Record] = []
-    simulate(setup, seed, strategy, records.append)
+    simulate(setup, order.seed, order.strategy, records.append)
     return map(encode_record, records)
 
 
-def _explain(setup: Setup, seed: int, strategy: str) -> None:
-    there = _ask(_errand(setup, [seed], strategy, whole=True))
-    step = 0
-    for ours, theirs in zip_longest(_lines(setup, seed, strategy), there, fillvalue=b"nothing"):
+def _explain(setup: Setup, order: Order) -> None:
+    there = _ask(_errand(setup, [order], whole=True))
+    step, seed = 0, order.seed
+    for ours, theirs in zip_longest(_lines(setup, order), there, fillvalue=b"nothing"):
         if ours != theirs:
             raise DivergedError(
                 f"seed {seed} is not the same schedule twice: they differ at step {step}, here"
@@ -97,7 +102,7 @@ class _Step(Struct):
 # --- The other process ----------------------------------------------------------------------------
 
 
-def _errand(setup: Setup, seeds: Sequence[int], strategy: str, *, whole: bool) -> Errand:
+def _errand(setup: Setup, orders: Sequence[Order], *, whole: bool) -> Errand:
     return Errand(
         machine=setup.machine,
         plans=dict(setup.plans),
@@ -108,8 +113,7 @@ def _errand(setup: Setup, seeds: Sequence[int], strategy: str, *, whole: bool) -
         numbers={key: int(getattr(setup, key)) for key in NUMBERS},
         delay_steps=setup.delay_steps,
         words={key: getattr(setup, key) for key in WORDS},
-        strategy=strategy,
-        seeds=tuple(seeds),
+        orders=tuple(orders),
         whole=whole,
     )
 
@@ -177,11 +181,11 @@ def main() -> None:
     """What the other process does: the errand on its standard input."""
     errand = msgspec.json.decode(sys.stdin.buffer.read(), type=Errand)
     setup = _setup(errand)
-    for seed in errand.seeds:
+    for order in errand.orders:
         if errand.whole:
-            lines: Iterator[bytes] = _lines(setup, seed, errand.strategy)
+            lines: Iterator[bytes] = _lines(setup, order)
         else:
-            lines = iter([digest_of(setup, seed, errand.strategy).encode()])
+            lines = iter([digest_of(setup, order.seed, order.strategy).encode()])
         for line in lines:
             sys.stdout.buffer.write(line + b"\n")
 

@@ -6,7 +6,7 @@ what was recorded, and what is possible now.
 
 from typing import Final
 
-from clusters.sim.strategies import make
+from clusters.sim.strategies import make, prepared
 from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape, words
 from clusters.sim.world import History, RunResult, Setup, World
 from protocol.errors import DivergedError
@@ -80,6 +80,7 @@ class Recorded:
 
 def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResult:
     """The run of a tape.  Without choices its strategy makes them again."""
+    setup = prepared(setup, tape.strategy)
     if not tape.choices:
         result = World(setup, make(tape.strategy, tape.seed, setup.nemeses), history).run()
     else:

@@ -15,7 +15,7 @@ from clusters.judge import Judge, Verdict, Violation
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Faults
 from clusters.sim.network import CLOSED, Network, check_semantics
-from clusters.sim.strategies import Strategy, make
+from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
 from protocol.effects import Send
 from protocol.facts import Event
@@ -361,4 +361,11 @@ def simulate(
     setup: Setup, seed: int, strategy: str = "random", history: History | None = None
 ) -> RunResult:
     """One run, by a strategy's name and a seed."""
-    return World(setup, make(strategy, seed, setup.nemeses), history).run()
+    return follow(prepared(setup, strategy), Order(strategy, seed), history)[0]
+
+
+def follow(setup: Setup, order: Order, history: History | None = None) -> tuple[RunResult, Lesson]:
+    """One run of a campaign, in a setup prepared for it, and what it taught."""
+    scout = make(order.strategy, order.seed, setup.nemeses)
+    result = World(setup, scout, history).run()
+    return result, scout.lesson()

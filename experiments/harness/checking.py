@@ -1,119 +1,141 @@
-"""A stored history, read line by line and judged; what is missing makes it unknown, not a pass."""
+"""A stored history, read and judged; what is missing makes it unknown, not a pass."""
 
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from clusters.judge import Judge
+from msgspec import structs
+
+from clusters.judge import Judge, Verdict
+from experiments.harness.concluding import violation_result
 from experiments.harness.config import Experiment, load
-from experiments.harness.say import Voice, columns
+from experiments.harness.finding import find_history
+from experiments.harness.histories import DoubtfulError, History
+from experiments.harness.reading import refuse_odd, shown
+from experiments.harness.result import Result, Status, WitnessResult
+from experiments.harness.running import command
+from experiments.harness.say import Voice, columns, many
 from experiments.harness.script import nearest
-from experiments.harness.setup import VERDICTS, properties_of, property_results
-from experiments.harness.store import find_run
-from protocol.errors import ExperimentError, IncompleteError, UnreadableError
-from protocol.facts import RunEnded, RunStarted
-from protocol.history import HISTORY_FORMAT, Record, decode_record
+from experiments.harness.setup import BROKEN, VERDICTS, properties_of, property_results, reasons_of
+from experiments.harness.store import EXPERIMENT
+from protocol.errors import ExperimentError, IncompleteError
+from protocol.facts import RunStarted
+from protocol.history import Record
 from protocol.properties import PROPERTIES
 from protocol.properties.property import Kind, Property
 
-LINE_BYTES_MAX: Final = 1 << 20
+SAID_MAX: Final = 20
+"""Violations that are said; --json has more."""
 
 
 def check(what: str, only: Sequence[str], runs: Path, voice: Voice) -> int:
     """Read the history that `what` names, judge it, say the verdict."""
     began = time.monotonic()
-    path = _history_of(what, runs)
-    lines = _lines(path)
-    started = _first(lines, path)
-    chosen = _chosen(only, path)
+    chosen = _named(only)
+    path = find_history(what, runs)
+    refuse_odd(path)
+    history = History(path)
+    records = history.read()
+    started = _first(records)
+    if not chosen:
+        chosen = _expected(path, voice)
     judge = Judge(started.machine, chosen)
-    count, ended, gaps = 1, None, []
+    gaps, doubtful = [], False
     try:
-        for record in lines:
-            count += 1
+        for record in records:
             judge.observe(record)
-            if isinstance(record.fact, RunEnded):
-                ended = record.fact
     except IncompleteError as error:
         gaps.append(str(error))
-    if ended is None and not gaps:
-        gaps.append(f"{path}: the history does not end: no run.ended record")
+        doubtful = isinstance(error, DoubtfulError)
+    ended = history.ended
     verdict = judge.finish(quiet=bool(ended and ended.quiet and not gaps), gaps=gaps)
+    if doubtful:
+        verdict = _doubted(verdict)
     status, code = VERDICTS[verdict.word]
-    voice.object(
-        {
-            "verdict": status.value,
-            "exit_code": int(code),
-            "records": count,
-            "reasons": verdict.reasons,
-            "properties": property_results(verdict),
-            "violations": [
-                {"property": v.property, "message": v.sentence, "at": v.record and v.record.stamp}
-                for v in judge.violations
-            ],
-        }
-    )  # fmt: skip
-    judged = [kind for kind in chosen if kind.kind is not Kind.SOMETIMES]
-    rate = count / max(time.monotonic() - began, 1e-9)
-    voice.verdict(status.value, f"{len(judged)} properties over {count:,} records ({rate:,.0f}/s)")
-    rows = [(v.property, v.sentence) for v in judge.violations[:20]]
-    reasons = [] if rows else [f"  {reason}" for reason in verdict.reasons]
-    for line in [*columns(rows), *reasons]:
-        voice.answer(line)
+    seconds = time.monotonic() - began
+    result = Result(
+        verb="check",
+        experiment=shown(path),
+        title=started.experiment,
+        revision=started.revision,
+        world=started.world,
+        seed=started.seed,
+        verdict=status,
+        exit_code=int(code),
+        reasons=reasons_of(verdict),
+        properties=property_results(verdict),
+        witnesses=tuple(WitnessResult(name, int(bool(n))) for name, n in judge.witnesses.items()),
+        violations=tuple(map(violation_result, judge.violations)),
+        counts={"records": history.count},
+        seconds=round(seconds, 3),
+        again=_again(path),
+    )
+    voice.object(result)
+    _say(result, voice)
     return int(code)
 
 
-def _history_of(what: str, runs: Path) -> Path:
-    direct = Path(what)
-    if direct.is_file():
-        return direct
-    path = find_run(what, runs) / "history.jsonl"
-    if not path.exists():
-        raise ExperimentError(
-            f"{path.parent}: this run kept no history (nothing was violated in it)"
-        )
-    return path
+def _doubted(verdict: Verdict) -> Verdict:
+    """What was found may come from what is missing: so it is not known."""
+    statuses = tuple(
+        structs.replace(one, word="unjudged", reason=f"perhaps only because of that: {one.reason}")
+        if one.word in BROKEN
+        else one
+        for one in verdict.properties
+    )
+    return structs.replace(verdict, word="unknown", properties=statuses)
 
 
-def _lines(path: Path) -> Iterator[Record]:
-    """The records; a last line that is cut off is an incomplete history, a wrong one is refused."""
-    with path.open("rb") as file:
-        number = 0
-        while line := file.readline(LINE_BYTES_MAX):
-            number += 1
-            where = f"{path} line {number}"
-            if not line.endswith(b"\n"):
-                if len(line) >= LINE_BYTES_MAX:
-                    raise UnreadableError(f"{where}: longer than {LINE_BYTES_MAX} bytes")
-                raise IncompleteError(
-                    f"{where}: cut off after {len(line)} bytes; all before is judged"
-                )
-            yield decode_record(line, where)
+def _say(result: Result, voice: Voice) -> None:
+    judged = [one for one in result.properties if one.kind != Kind.SOMETIMES.value]
+    count = result.counts["records"]
+    rate = count / max(result.seconds, 1e-3)
+    voice.verdict(
+        result.verdict.value,
+        f"{many(len(judged), 'property')} over {many(count, 'record')} ({rate:,.0f}/s)",
+    )
+    if result.verdict is not Status.VIOLATION:
+        for reason in result.reasons:
+            voice.answer(f"  {reason}")
+        return
+    rows = [(one.property, one.message) for one in result.violations[:SAID_MAX]]
+    for line in columns(rows):
+        voice.answer(line)
+    if len(result.violations) > SAID_MAX:
+        voice.answer(f"  and {len(result.violations) - SAID_MAX:,} more (see --json)")
+    replays = " replay " in result.again
+    voice.keyed("replay" if replays else "again", result.again)
 
 
-def _first(lines: Iterator[Record], path: Path) -> RunStarted:
-    first = next(lines, None)
-    if first is None or not isinstance(first.fact, RunStarted):
-        raise UnreadableError(f"{path} line 1: a history begins with run.started")
-    if first.fact.format != HISTORY_FORMAT:
-        raise UnreadableError(
-            f"{path} line 1: history format {first.fact.format}, this reads {HISTORY_FORMAT}"
-        )
-    return first.fact
+def _again(path: Path) -> str:
+    """A replay shows more than another check, where there is a counterexample."""
+    found = sorted(path.parent.glob("ce-*.json"))
+    return command("replay", shown(found[0])) if found else command("check", shown(path))
 
 
-def _chosen(only: Sequence[str], path: Path) -> tuple[type[Property], ...]:
-    """Those named; else what the experiment beside it expects; else all but the witnesses."""
-    if only:
-        there = {found.name: found for found in PROPERTIES}
-        for name in only:
-            if name not in there:
-                raise ExperimentError(
-                    f"--only {name}: no such property{nearest(name, there)}"
-                    " (see: pasidlab list properties)"
-                )
-        return tuple(there[name] for name in only)
-    beside = path.parent / "experiment.toml"
-    experiment = load(beside) if beside.is_file() else Experiment(title="stored history")
-    return properties_of(experiment, str(beside))
+def _first(records: Iterator[Record]) -> RunStarted:
+    first = next(records).fact
+    assert isinstance(first, RunStarted)  # `History` has seen to it.
+    return first
+
+
+def _named(only: Sequence[str]) -> tuple[type[Property], ...]:
+    """Those that --only names, once each."""
+    there = {found.name: found for found in PROPERTIES}
+    for name in only:
+        if name not in there:
+            raise ExperimentError(
+                f"--only {name}: no such property{nearest(name, there)}"
+                " (see: pasidlab list properties)"
+            )
+    return tuple(there[name] for name in dict.fromkeys(only))
+
+
+def _expected(path: Path, voice: Voice) -> tuple[type[Property], ...]:
+    """What the experiment beside it expects; else all but the witnesses."""
+    beside = path.parent / EXPERIMENT
+    if beside.is_file():
+        return properties_of(load(beside), shown(beside))
+    voice.talk(f"no {EXPERIMENT} beside it: judged by every *always* and *eventually*")
+    return properties_of(Experiment(title="stored history"), str(beside))

@@ -22,6 +22,7 @@ FILE_BYTES_MAX: Final = 1 << 20
 Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Meta(ge=0, le=366 * 86_400)]
 Fault = Literal[
     "crash", "amnesia", "lose", "pause", "partition", "delay", "duplicate", "drop", "fail",
     "remove", "reset",
@@ -30,6 +31,9 @@ Misbehaviour = Literal[
     "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",
     "foreign-pasid",
 ]  # fmt: skip
+Strategy = Literal["portfolio", "random", "pct", "pos", "delay-bounded", "fail-nth", "fail-random"]
+DEEP: Final = ("pct", "delay-bounded", "fail-nth")
+"""Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
 
 
@@ -98,16 +102,22 @@ class NemesisTable(Closed, frozen=True):
     """`[[nemesis]]`: a fault, at what, how often.
 
     `target` is an actor's name, or `one`, `minority`, `majority` or `all` of a kind (`one kvm`; a
-    bare kind means one).  `site` is for `fail`; `times` bounds how often (0: as often as it comes).
+    bare kind means one); for `delay` also a link (`vfio -> iommu`).  `times` bounds how often (0:
+    as often as it comes).  `fail`: the `nth` passage of `site` fails, or each with `probability`,
+    else the next one after `every_steps`; without a target, whoever passes it.  `delay`: a message
+    waits `wait_steps`.
     """
 
     fault: Fault
-    target: str
+    target: str = ""
     every_steps: tuple[Positive, Positive] = (50, 200)
-    every_seconds: tuple[float, float] = (2.0, 10.0)
+    every_seconds: tuple[Seconds, Seconds] = (2.0, 10.0)
     lasts_steps: tuple[Positive, Positive] = (10, 100)
-    lasts_seconds: tuple[float, float] = (0.2, 1.0)
+    lasts_seconds: tuple[Seconds, Seconds] = (0.2, 1.0)
     site: str = ""
+    nth: Count = 0
+    probability: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    wait_steps: tuple[Positive, Positive] = (1, 20)
     times: Count = 0
 
 
@@ -116,7 +126,7 @@ class FinallyTable(Closed, frozen=True):
 
     heal: bool = True
     quiet_steps: Positive = 100_000
-    quiet_seconds: float = 60.0
+    quiet_seconds: Seconds = 60.0
 
 
 class ExpectTable(Closed, frozen=True):
@@ -128,9 +138,10 @@ class ExpectTable(Closed, frozen=True):
 
 
 class ExploreTable(Closed, frozen=True):
-    """`[explore]`: how schedules are searched."""
+    """`[explore]`: how schedules are searched; depth 0 is the strategy's own."""
 
-    strategy: Literal["random"] = "random"
+    strategy: Strategy = "portfolio"
+    depth: Annotated[int, Meta(ge=0, le=8)] = 0
     schedules: Positive = 1_000
     max_steps: Positive = 100_000
 
@@ -177,6 +188,14 @@ def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Exp
         raise ExperimentError(
             f"{where}: $.revision: '{experiment.revision}' is not a revision"
             f"{nearest(experiment.revision, ['sound'])} (revisions: sound)"
+        )
+    for k, nemesis in enumerate(experiment.nemesis):
+        if not nemesis.target and nemesis.fault != "fail":
+            raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")
+    if experiment.explore.depth and experiment.explore.strategy not in DEEP:
+        raise ExperimentError(
+            f"{where}: $.explore.depth: strategy '{experiment.explore.strategy}' has none"
+            f" (these have: {', '.join(DEEP)})"
         )
     machine_of(experiment, where)
     plans_of(experiment, where)
@@ -254,7 +273,7 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
         if process.name not in plans:
             raise ExperimentError(
                 f"{place}.name: '{process.name}' is not a process{nearest(process.name, plans)}"
-                f" (processes: {', '.join(plans)})"
+                f" (processes: {', '.join(plans) or 'none, guests.count is 0'})"
             )
         if process.name in scripts:
             raise ExperimentError(f"{place}.name: '{process.name}' has a script already")

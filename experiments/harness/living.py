@@ -4,13 +4,20 @@ import time
 from pathlib import Path
 from typing import Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
-from experiments.harness.config import Experiment, machine_of, plans_of
+from experiments.harness.config import machine_of, plans_of
+from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
 from experiments.harness.say import Voice, columns
-from experiments.harness.setup import VERDICTS, nemeses_of, properties_of, property_results
+from experiments.harness.setup import (
+    VERDICTS,
+    loaded,
+    nemeses_of,
+    properties_of,
+    property_results,
+)
 from experiments.harness.store import Run
 from protocol.errors import ClusterError
 from protocol.names import Name
@@ -20,17 +27,18 @@ PLAIN_EVERY_S: Final = 5.0
 IGNORED: Final = "explore.*, every_steps, lasts_steps, max_steps"
 
 
-def chaos(
-    experiment: Experiment,
-    file: str,
-    seed: int,
-    runs: Path,
-    voice: Voice,
-    *,
-    seconds: float | None,
-    address: str,
-) -> int:
+class How(Struct, frozen=True):
+    """How a live run goes on: how long with faults, and on which cluster ("": our own)."""
+
+    seconds: float | None = None
+    address: str = ""
+
+
+def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     """One live run; its exit code."""
+    experiment, file = loaded(asked), str(asked.file)
+    nemesis = nemeses_of(experiment, file)
+    properties = properties_of(experiment, file)
     run = Run(runs, Path(file).stem, seed)
     run.write_experiment(experiment)
     setup = LiveSetup(
@@ -38,13 +46,13 @@ def chaos(
         plans=_rounds(plans_of(experiment, file), experiment.live.rounds),
         seed=seed,
         folder=run.folder,
-        nemesis=nemeses_of(experiment, file),
+        nemesis=nemesis,
         placement=experiment.live.placement,
         durability=experiment.live.durability,
-        seconds=seconds,
+        seconds=how.seconds,
         quiet_seconds=experiment.finally_.quiet_seconds,
-        address=address,
-        properties=properties_of(experiment, file),
+        address=how.address,
+        properties=properties,
         experiment=experiment.title,
         revision=experiment.revision,
         run=run.final.name,

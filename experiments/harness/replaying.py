@@ -1,99 +1,215 @@
 """A stored schedule, run again and compared with what it was."""
 
-from collections.abc import Sequence
+import time
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct, structs
+
 from clusters.sim.replay import replay
 from clusters.sim.tape import Origin, Tape, read_tape, read_token
+from clusters.sim.world import RunResult
+from experiments.harness.concluding import CAUSES, violation_result
 from experiments.harness.config import Experiment, load
-from experiments.harness.result import Exit
-from experiments.harness.say import Voice
-from experiments.harness.setup import digest_of, setup_of
-from experiments.harness.store import git_state
+from experiments.harness.finding import find_file, find_run, summary_of
+from experiments.harness.options import Asked
+from experiments.harness.reading import read_file, refuse_odd, shown
+from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
+from experiments.harness.running import command
+from experiments.harness.say import Voice, many
+from experiments.harness.setup import (
+    VERDICTS,
+    digest_of,
+    loaded,
+    property_results,
+    reasons_of,
+    setup_of,
+)
+from experiments.harness.store import EXPERIMENT, git_state, model_changes, resolved
 from experiments.harness.story import as_step, story
-from protocol.errors import DivergedError, ExperimentError
+from protocol.errors import DivergedError, ExperimentError, UnreadableError
 from protocol.history import Record
 
 TAPE_BYTES_MAX: Final = 64 << 20
-CAUSES: Final = (
-    "usual causes: the code changed, a set decided an order,"
-    " a clock or chance was read below clusters"
-)
+NAMED_MAX: Final = 3
+"""Changed files that are named."""
 
 
-def replay_file(path: Path, voice: Voice, *, show: bool) -> int:
-    """A `ce-*.json` beside its run's `experiment.toml`."""
-    if not path.is_file():
-        raise ExperimentError(f"{path}: no such counterexample file (or a token without its FILE)")
-    if path.stat().st_size > TAPE_BYTES_MAX:
-        raise ExperimentError(f"{path}: larger than {TAPE_BYTES_MAX} bytes")
-    tape, origin = read_tape(path.read_bytes(), str(path))
-    beside = path.resolve().parent / "experiment.toml"
-    if not beside.is_file():
-        raise ExperimentError(f"{path}: its experiment.toml is not beside it")
-    experiment = load(beside)
-    if digest_of(experiment) != origin.experiment:
-        raise ExperimentError(f"{beside}: is not the experiment that {path.name} was recorded with")
-    git, dirty = git_state()
-    if origin.git != git:
-        voice.talk(
-            f"recorded with git {origin.git[:7] or '?'}, this is {git[:7] or '?'}"
-            f"{' with changes' if dirty else ''}: it may come out differently"
-        )
-    return _run(experiment, str(beside), tape, voice, origin=origin, show=show)
+class Schedule(Struct, frozen=True):
+    """What is replayed: the experiment, the tape, where it comes from, the command for it."""
+
+    experiment: Experiment
+    where: str
+    tape: Tape
+    origin: Origin | None
+    words: tuple[str, ...]
 
 
-def replay_token(
-    token: str, file: Path, changes: Sequence[str], voice: Voice, *, show: bool
-) -> int:
-    """A token: seed and strategy, with the experiment it belongs to."""
-    tape = read_token(token)
-    return _run(load(file, tuple(changes)), str(file), tape, voice, origin=None, show=show)
+def schedule(what: str, asked: Asked | None, runs: Path) -> Schedule:
+    """The schedule that `what` names: a counterexample file, a run folder, or a token.
+
+    A token needs its experiment; a counterexample file has it beside it.
+    """
+    path = _counterexample(what, runs)
+    if path is None:
+        return _of_token(what, asked)
+    tape, origin = read_tape(read_file(path, TAPE_BYTES_MAX), str(path))
+    if asked is not None:
+        experiment, where = loaded(asked), str(asked.file)
+        digest, words = digest_of(resolved(experiment)), asked.words()
+    else:
+        beside = path.resolve().parent / EXPERIMENT
+        if not beside.is_file():
+            raise ExperimentError(
+                f"{path}: its {EXPERIMENT} is not beside it; name it:"
+                f" {command('replay', str(path), 'FILE')}"
+            )
+        experiment, where, words = load(beside), shown(beside), ()
+        digest = digest_of(beside.read_bytes())
+    if digest != origin.experiment:
+        raise ExperimentError(f"{where}: is not the experiment that {path} was recorded with")
+    return Schedule(experiment, where, tape, origin, (shown(path), *words))
 
 
-def _run(
-    experiment: Experiment,
-    where: str,
-    tape: Tape,
-    voice: Voice,
-    *,
-    origin: Origin | None,
-    show: bool,
-) -> int:
-    records: list[Record] = []
+def _counterexample(what: str, runs: Path) -> Path | None:
+    if file := find_file(what, runs):
+        refuse_odd(file)
+        if file.suffix == ".toml":
+            raise ExperimentError(
+                f"{file}: is an experiment; replay wants a counterexample file, or a token and"
+                " then the experiment"
+            )
+        return file
+    if not any(candidate.is_dir() for candidate in (Path(what), runs / what)):
+        return None
+    folder = find_run(what, runs)
+    found = sorted(folder.glob("ce-*.json"))
+    if not found:
+        summary = summary_of(folder)
+        verdict = f" (its verdict: {summary.verdict.value})" if summary else ""
+        raise ExperimentError(f"{shown(folder)}: this run has no counterexample{verdict}")
+    return found[0]
+
+
+def _of_token(token: str, asked: Asked | None) -> Schedule:
     try:
-        result = replay(setup_of(experiment, where), tape, history=records.append)
+        tape = read_token(token, "token")
+    except UnreadableError as error:
+        if asked is None or "/" in token or "." in token:
+            raise ExperimentError(f"{token}: no such counterexample file, run or token") from error
+        raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
+    if asked is None:
+        raise ExperimentError(f"a token needs its experiment: {command('replay', token, 'FILE')}")
+    return Schedule(loaded(asked), str(asked.file), tape, None, (token, *asked.words()))
+
+
+def replay_and_say(given: Schedule, voice: Voice, *, show: bool) -> int:
+    """Run it again, say what came out, and whether it is what was recorded."""
+    began = time.monotonic()
+    if other := _elsewhere(given.origin, always=False):
+        voice.talk(f"{other}: it may come out differently")
+    records: list[Record] = []
+    found: RunResult | None = None
+    try:
+        found = replay(setup_of(given.experiment, given.where), given.tape, records.append)
+        _compare(given.origin, found)
+        divergence = ""
     except DivergedError as error:
-        raise DivergedError(f"diverged {error}\n  {CAUSES}") from error
+        divergence = str(error).removeprefix("diverged ")
+    result = _result(given, found, divergence)
+    result = structs.replace(
+        result,
+        counts={**result.counts, "records": len(records)},
+        seconds=round(time.monotonic() - began, 3),
+    )
+    voice.object(result)
     if show:
         for record in records:
             if line := as_step(record):
                 voice.answer(line)
-    found = result.violations[0] if result.violations else None
-    voice.object(
-        {
-            "verdict": "violation" if found else result.verdict.word,
-            "property": found.property if found else "",
-            "message": found.sentence if found else "",
-            "steps": result.steps,
-            "token": tape.token(),
-        }
-    )
-    if found is not None:
-        voice.verdict("violation", found.property)
-        voice.answer(f"  {found.sentence}")
-        if not show:
-            for line in story(records, found):
-                voice.answer(line)
-    if origin is not None and origin.property and (not found or found.property != origin.property):
+    _say(given, result, voice)
+    if found is not None and found.violations and not show and not divergence:
+        voice.answer()
+        for line in story(records, found.violations[0]):
+            voice.row(line)
+    voice.answer()
+    steps = () if show else ("--steps",)
+    voice.keyed("steps" if steps else "again", command("replay", *given.words, *steps))
+    return result.exit_code
+
+
+def _compare(origin: Origin | None, found: RunResult) -> None:
+    """What is violated must be what was violated."""
+    now = found.violations[0].property if found.violations else ""
+    if origin is not None and origin.property and origin.property != now:
         raise DivergedError(
-            f"diverged: the recording violated {origin.property} at step {origin.step};"
-            f" now {found.property if found else 'nothing'} is violated\n  {CAUSES}"
+            f"at the end: the recording violated {origin.property} at step {origin.step},"
+            f" now {now or 'nothing'} is violated"
         )
-    if found is not None:
-        return int(Exit.VIOLATION)
-    voice.verdict(result.verdict.word, f"{result.steps:,} steps, as recorded")
-    for reason in result.verdict.reasons:
-        voice.answer(f"  {reason}")
-    return int(Exit.UNKNOWN if result.verdict.word == "unknown" else Exit.PASS)
+
+
+def _elsewhere(origin: Origin | None, *, always: bool) -> str:
+    """The commit it was recorded with and this one; "" where they are the same, unless `always`."""
+    if origin is None:
+        return ""
+    git, _ = git_state()
+    if origin.git == git and not always:
+        return ""
+    changed = model_changes(origin.git)
+    more = f" and {len(changed) - NAMED_MAX} more" if len(changed) > NAMED_MAX else ""
+    files = f" ({', '.join(changed[:NAMED_MAX])}{more} changed)" if changed else ""
+    return f"recorded with git {origin.git[:7] or '?'}, this is {git[:7] or '?'}{files}"
+
+
+def _result(given: Schedule, found: RunResult | None, divergence: str) -> Result:
+    experiment, tape = given.experiment, given.tape
+    result = Result(
+        verb="replay",
+        experiment=given.where,
+        title=experiment.title,
+        revision=experiment.revision,
+        world="sim",
+        seed=tape.seed,
+        verdict=Status.DIVERGED,
+        exit_code=int(Exit.DIVERGED),
+        reasons=(divergence,),
+        again=command("replay", *given.words),
+    )
+    if found is None:
+        return result
+    status, code = VERDICTS[found.verdict.word]
+    reasons = reasons_of(found.verdict)
+    if divergence:
+        status, code = Status.DIVERGED, worst([Exit.DIVERGED])
+        reasons = (divergence, *reasons)
+    return structs.replace(
+        result,
+        verdict=status,
+        exit_code=int(code),
+        reasons=reasons,
+        properties=property_results(found.verdict),
+        witnesses=tuple(WitnessResult(name, int(bool(n))) for name, n in found.witnesses.items()),
+        violations=tuple(map(violation_result, found.violations)),
+        counts={"schedules": 1, "steps": found.steps},
+    )
+
+
+def _say(given: Schedule, result: Result, voice: Voice) -> None:
+    steps = many(result.counts.get("steps", 0), "step")
+    recorded = ", as recorded" if given.tape.choices else ""
+    match result.verdict:
+        case Status.VIOLATION:
+            first = result.violations[0]
+            voice.verdict("violation", f"{first.property}    {steps}{recorded}")
+            voice.answer(f"  {first.message}")
+        case Status.DIVERGED:
+            voice.verdict("diverged", result.reasons[0])
+            if recorded_with := _elsewhere(given.origin, always=True):
+                voice.answer(f"  {recorded_with}")
+            voice.answer(f"  {CAUSES}")
+        case Status.PASS:
+            voice.verdict("pass", f"{steps}{recorded}")
+        case _:
+            voice.verdict("unknown", f"{steps}{recorded}; nothing was violated, but")
+            for reason in result.reasons:
+                voice.answer(f"  {reason}")

@@ -54,6 +54,7 @@ class Status(Enum):
     DIVERGED = "diverged"
     CLUSTER = "cluster failed"
     INTERRUPTED = "interrupted"
+    NOT_RUN = "could not run"
 
 
 class PropertyResult(Struct, frozen=True):
@@ -72,8 +73,21 @@ class WitnessResult(Struct, frozen=True):
     schedules: int
 
 
-class Counterexample(Struct, frozen=True):
-    """A violation found: by which schedule, its file, and the command that shows it again."""
+class ViolationResult(Struct, frozen=True, omit_defaults=True):
+    """What a property said, and where: after input `n` of `actor`; `step` in the simulator."""
+
+    property: str
+    message: str
+    actor: str = ""
+    n: int = 0
+    step: int = 0
+
+
+class Counterexample(Struct, frozen=True, kw_only=True):
+    """A violation found: by which schedule, its file, and the command that shows it again.
+
+    `token` stands for the schedule, too, together with the experiment; `strategy` found it.
+    """
 
     property: str
     message: str
@@ -82,10 +96,18 @@ class Counterexample(Struct, frozen=True):
     steps: int
     file: str
     replay: str
+    token: str = ""
+    strategy: str = ""
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """A run's result.  `reasons`: why it is unknown; `counts`: steps, deliveries and such."""
+    """What a verb came to; `result.json`, and the object of --json.
+
+    `reasons` say why it is not a pass; `violations` are those of the one history that is kept;
+    `counts` are schedules, steps, records and such; `strategies`: how many schedules of each, and
+    `proof` what is proved by them; `again` is the command that does it again.
+    Where nothing was run, format, verdict, exit code and reasons are all there is.
+    """
 
     format: int = RESULT_FORMAT
     verb: str
@@ -99,7 +121,11 @@ class Result(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     properties: tuple[PropertyResult, ...] = ()
     witnesses: tuple[WitnessResult, ...] = ()
+    violations: tuple[ViolationResult, ...] = ()
     counterexamples: tuple[Counterexample, ...] = ()
     counts: dict[str, int] = {}
+    strategies: dict[str, int] = {}
+    proof: str = ""
     seconds: float = 0.0
     folder: str = ""
+    again: str = ""

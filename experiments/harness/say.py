@@ -4,20 +4,29 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import click
 import msgspec
 
+from experiments.harness.errors import UnwritableError
+
 COLOURS: Final = {
     "pass": "green", "held": "green", "violation": "red", "violated": "red", "unknown": "yellow",
     "diverged": "magenta", "cluster failed": "magenta", "interrupted": "yellow",
 }  # fmt: skip
-WIDTH: Final = 80
+KEY_WIDTH: Final = 11
+_VISIBLE: Final = {
+    code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"
+}
 
 
 class Voice:
-    """One command's way to talk; with `json` one object on stdout and nothing else."""
+    """One command's way to talk; with `json` one object on stdout and nothing else.
+
+    When nobody reads any more (`| head`) it goes on in silence: the verdict is what it is.
+    """
 
     def __init__(
         self, *, json: bool = False, quiet: bool = False, colour: bool | None = None
@@ -25,17 +34,31 @@ class Voice:
         self.json = json
         self.quiet = quiet
         self.colour = _colour() if colour is None else colour
+        self.heard = True
 
     def answer(self, text: str = "") -> None:
         """A line of the answer, on stdout; not with --json."""
         if not self.json:
-            click.echo(text, color=self.colour)
+            self._put(plain(text))
+
+    def row(self, text: str) -> None:
+        """A line of a table: cut to the terminal's width, because the whole is in a file."""
+        self.answer(fit(text))
+
+    def keyed(self, key: str, text: str) -> None:
+        """A line that begins with what it is."""
+        self.answer(f"{key:<{KEY_WIDTH}}{text}")
 
     def verdict(self, word: str, rest: str) -> None:
         """The verdict's line: the word, coloured, then what it is about."""
-        self.answer(
-            f"{self.paint(word, word):<{11 + len(self.paint(word, word)) - len(word)}}{rest}"
-        )
+        if not self.json:
+            gap = " " * max(2, KEY_WIDTH - len(word)) if rest else ""
+            self._put(f"{self.paint(word, word)}{gap}{plain(rest)}")
+
+    def title(self, text: str) -> None:
+        """A line that stands out on a terminal."""
+        if not self.json:
+            self._put(click.style(plain(text), bold=True) if self.colour else plain(text))
 
     def paint(self, text: str, word: str) -> str:
         """`text` in the colour of a verdict's word."""
@@ -44,18 +67,57 @@ class Voice:
     def object(self, value: Any) -> None:  # noqa: ANN401  whatever msgspec encodes
         """The one object of --json."""
         if self.json:
-            click.echo(msgspec.json.encode(value))
+            self._put(msgspec.json.encode(value).decode())
 
     def talk(self, text: str) -> None:
         """Talk, on stderr; not with --quiet."""
         if not self.quiet:
-            click.echo(text, err=True, color=False)
+            complain(text)
+
+    def _put(self, text: str) -> None:
+        if not self.heard:
+            return
+        try:
+            click.echo(text, color=self.colour)
+        except BrokenPipeError:
+            self.heard = False
+            hush()
+        except OSError as error:
+            hush()
+            raise UnwritableError(f"stdout: cannot be written: {error.strerror}") from error
+
+
+def complain(text: str) -> None:
+    """A line on stderr; where that is gone, nothing can be done."""
+    with suppress(OSError):
+        click.echo(plain(text), err=True, color=False)
+
+
+def hush() -> None:
+    """Nobody reads stdout; what Python still has for it goes nowhere, and without a word."""
+    with suppress(OSError, ValueError):
+        stdout = sys.stdout.fileno()
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stdout)
+        os.close(null)
+
+
+def plain(text: str) -> str:
+    """`text` from outside, so that it can neither move the cursor nor break the output."""
+    return text.translate(_VISIBLE).encode("utf-8", "backslashreplace").decode()
+
+
+def moving() -> bool:
+    """Whether somebody watches stderr, so that something may move there."""
+    return sys.stderr.isatty() and not _still()
 
 
 def _colour() -> bool:
-    if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
-        return False
-    return sys.stdout.isatty()
+    return sys.stdout.isatty() and not _still() and not os.environ.get("NO_COLOR")
+
+
+def _still() -> bool:
+    return bool(os.environ.get("CI")) or os.environ.get("TERM") == "dumb"
 
 
 def fit(line: str) -> str:
@@ -63,7 +125,7 @@ def fit(line: str) -> str:
     if not sys.stdout.isatty():
         return line
     width = shutil.get_terminal_size().columns
-    return line if len(line) <= width else line[: width - 3] + "..."
+    return line if len(line) <= width else line[: max(0, width - 3)] + "..."
 
 
 def columns(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> list[str]:
@@ -78,3 +140,10 @@ def columns(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> list[str]:
         )
         for row in rows
     ]
+
+
+def many(count: int, thing: str) -> str:
+    """`1 property`, `2,000 schedules`."""
+    if count == 1:
+        return f"1 {thing}"
+    return f"{count:,} {thing[:-1]}ies" if thing.endswith("y") else f"{count:,} {thing}s"

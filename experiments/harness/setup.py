@@ -2,8 +2,6 @@
 
 import hashlib
 import secrets
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -13,6 +11,7 @@ from clusters.judge import Verdict
 from clusters.nemesis import Nemesis, check
 from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
+from experiments.harness.options import Asked
 from experiments.harness.result import Exit, PropertyResult, Status
 from experiments.harness.script import nearest
 from protocol.errors import ExperimentError
@@ -29,6 +28,7 @@ _WORDS: Final = {
     "unseen": Status.UNKNOWN,
     "unjudged": Status.UNKNOWN,
 }
+BROKEN: Final = ("violated", "unmet")
 VERDICTS: Final = {
     "pass": (Status.PASS, Exit.PASS),
     "violation": (Status.VIOLATION, Exit.VIOLATION),
@@ -36,10 +36,9 @@ VERDICTS: Final = {
 }
 
 
-def loaded(path: Path, changes: Sequence[str], revision: str | None) -> Experiment:
-    """The experiment of a file with the command line's changes."""
-    extra = (f'revision="{revision}"',) if revision else ()
-    return load(path, (*changes, *extra))
+def loaded(asked: Asked) -> Experiment:
+    """The experiment that the command line asks for."""
+    return load(asked.file, asked.all_changes())
 
 
 def drawn_seed(seed: int | None) -> int:
@@ -47,9 +46,12 @@ def drawn_seed(seed: int | None) -> int:
     return secrets.randbits(SEED_BITS) if seed is None else seed
 
 
-def digest_of(experiment: Experiment) -> str:
-    """Sixteen hexadecimal digits that tell two resolved experiments apart."""
-    return hashlib.blake2b(msgspec.msgpack.encode(experiment), digest_size=8).hexdigest()
+def digest_of(text: bytes) -> str:
+    """Sixteen hexadecimal digits that tell two resolved experiments apart.
+
+    Of the text and not of the values: that stays what it is when an experiment gets a new key.
+    """
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], ...]:
@@ -84,7 +86,13 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
         machine = machine_of(experiment, where)
         actors = build(machine, plans_of(experiment, where))
         for k, nemesis in enumerate(plan):
-            check(nemesis, machine, actors, f"{where}: $.nemesis[{k}]")
+            place = f"{where}: $.nemesis[{k}]"
+            try:
+                check(nemesis, machine, actors, place)
+            except ExperimentError as error:
+                if str(error).startswith(place):
+                    raise
+                raise ExperimentError(f"{place}.target: {error}") from error
     return plan
 
 
@@ -103,11 +111,27 @@ def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
         nemeses=nemeses_of(experiment, where),
         max_steps=experiment.explore.max_steps,
         quiet_steps=experiment.finally_.quiet_steps,
+        heal=experiment.finally_.heal,
         delay_steps=experiment.network.delay_steps,
         experiment=experiment.title,
         revision=experiment.revision,
         run=run,
     )
+
+
+def reasons_of(verdict: Verdict) -> tuple[str, ...]:
+    """Why it is not a pass; what has one reason is said together.
+
+    Of a violation just what was violated: what else is unknown then, is so because the run ended.
+    """
+    broken = [one for one in verdict.properties if one.word in BROKEN]
+    if broken:
+        return tuple(f"{one.name}: {one.reason}" for one in broken)
+    together: dict[str, list[str]] = {}
+    for one in verdict.properties:
+        if _WORDS[one.word] is Status.UNKNOWN:
+            together.setdefault(one.reason, []).append(one.name)
+    return (*verdict.gaps, *(f"{', '.join(names)}: {why}" for why, names in together.items()))
 
 
 def property_results(verdict: Verdict) -> tuple[PropertyResult, ...]:

@@ -6,8 +6,11 @@ in `.part`, or has no `result.json`, is a run that was cut off.
 
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,11 +20,18 @@ import msgspec
 from msgspec import Struct
 
 from experiments.harness.config import Experiment
+from experiments.harness.errors import UnwritableError
 from experiments.harness.result import Result
-from protocol.errors import ExperimentError
 
 PART: Final = ".part"
+LATEST: Final = "latest"
+HISTORY: Final = "history.jsonl"
+EXPERIMENT: Final = "experiment.toml"
 PACKAGES: Final = ("pasidlab", "msgspec", "msgpack", "ray", "click", "rich", "structlog")
+MODEL: Final = ("protocol", "actors", "clusters")
+"""What a replay depends on."""
+GIT_SECONDS_MAX: Final = 10
+_ODD: Final = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Manifest(Struct, frozen=True):
@@ -45,23 +55,20 @@ class Run:
         """Make the folder, under a name that says it is not whole yet."""
         self.runs = runs
         self.started = _now()
-        stamp = self.started.strftime("%Y%m%dT%H%M%S")
-        self.final = _unused(runs / experiment_name / f"{stamp}-{seed:x}")
-        self.folder = self.final.with_name(self.final.name + PART)
         self.seed = seed
-        try:
-            self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise ExperimentError(f"{self.folder}: cannot be made: {error}") from error
+        stamp = self.started.strftime("%Y%m%dT%H%M%S")
+        self.final, self.folder = _claim(runs / folder_name(experiment_name) / f"{stamp}-{seed:x}")
 
-    def write_experiment(self, experiment: Experiment) -> None:
-        """`experiment.toml`, with every default written out."""
-        text = msgspec.toml.encode(experiment)
-        (self.folder / "experiment.toml").write_bytes(text)
+    def write_experiment(self, experiment: Experiment) -> bytes:
+        """`experiment.toml`, with every default written out; its text."""
+        text = resolved(experiment)
+        self.write(EXPERIMENT, text)
+        return text
 
     def write(self, name: str, content: bytes) -> Path:
         """A file of the run; its path after `finish`."""
-        (self.folder / name).write_bytes(content)
+        with _writing(self.folder / name):
+            (self.folder / name).write_bytes(content)
         return self.final / name
 
     def finish(self, result: Result, cluster: str = "") -> Path:
@@ -80,11 +87,17 @@ class Run:
         )
         self.write("run.json", pretty(manifest))
         self.write("result.json", pretty(result))
-        self.folder.rename(self.final)
-        self.folder = self.final
-        _point(self.runs / "latest", self.final)
-        _point(self.final.parent / "latest", self.final)
+        with _writing(self.final):
+            self.folder.rename(self.final)
+            self.folder = self.final
+            _point(self.runs / LATEST, self.final)
+            _point(self.final.parent / LATEST, self.final)
         return self.final
+
+
+def resolved(experiment: Experiment) -> bytes:
+    """The experiment as TOML, with every default written out."""
+    return msgspec.toml.encode(experiment)
 
 
 def pretty(value: object) -> bytes:
@@ -92,34 +105,79 @@ def pretty(value: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
-def find_run(what: str, runs: Path) -> Path:
-    """The run folder that `what` names: a path, `latest`, or an experiment's name (its latest)."""
-    for candidate in (Path(what), runs / what, runs / what / "latest"):
-        if (candidate / "history.jsonl").exists() or (candidate / "result.json").exists():
-            return candidate.resolve()
-    part = Path(what + PART)
-    if part.exists():
-        raise ExperimentError(f"{what}: this run was cut off; what it wrote is in {part}")
-    raise ExperimentError(f"{what}: no such run under {runs}")
+def folder_name(experiment_name: str) -> str:
+    """The name of an experiment's folder: nothing that a shell or a link would trip over."""
+    name = _ODD.sub("_", experiment_name).strip("._-")[:64] or "experiment"
+    return f"{name}_" if name == LATEST or name.endswith(PART) else name
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _claim(path: Path) -> tuple[Path, Path]:
+    """`path`, or with a number behind it if it is taken, and its folder while it is not whole.
+
+    Two runs of the same second may ask at once: whoever makes the folder has it.
+    """
+    with _writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        final, k = path, 1
+        while True:
+            part = final.with_name(final.name + PART)
+            try:
+                part.mkdir()
+            except FileExistsError:
+                pass
+            else:
+                if not final.exists():
+                    return final, part
+                part.rmdir()
+            k += 1
+            final = path.with_name(f"{path.name}-{k}")
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` a relative symbolic link to `target`, in one step."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(os.path.relpath(target, link.parent))
+    temporary.replace(link)
+
+
+# --- The code that ran ----------------------------------------------------------------------------
 
 
 def git_state() -> tuple[str, bool]:
     """The commit of the code and whether it is changed; ("", False) outside a checkout."""
-    root = Path(__file__).resolve().parents[2]
+    commit = _git("rev-parse", "HEAD")
+    return commit, bool(commit and _git("status", "--porcelain", "--untracked-files=no"))
 
-    def git(*words: str) -> str:
+
+def model_changes(commit: str) -> Sequence[str]:
+    """The files of the model that differ from a commit; none also if git does not know it."""
+    if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
+        return ()
+    return _git("diff", "--name-only", commit, "--", *MODEL).splitlines()
+
+
+def _git(*words: str) -> str:
+    root = Path(__file__).resolve().parents[2]
+    try:
         done = subprocess.run(
             ["git", "-C", str(root), *words],  # noqa: S607  the user's git
             capture_output=True,
             text=True,
             check=False,
+            timeout=GIT_SECONDS_MAX,
         )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except OSError:
-        return "", False
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _now() -> datetime:
@@ -134,20 +192,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _unused(path: Path) -> Path:
-    """`path`, or with a number behind it if a run of this second is already there."""
-    candidate, k = path, 1
-    while candidate.exists() or candidate.with_name(candidate.name + PART).exists():
-        k += 1
-        candidate = path.with_name(f"{path.name}-{k}")
-    return candidate
-
-
-def _point(link: Path, target: Path) -> None:
-    """Make `link` a relative symbolic link to `target`, in one step."""
-    temporary = link.with_name(f".{link.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(os.path.relpath(target, link.parent))
-    temporary.replace(link)

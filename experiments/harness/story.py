@@ -1,6 +1,7 @@
 """A violation as a story: the deliveries that led to it, as a table of steps."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -13,42 +14,76 @@ from protocol.facts import (
     EntryWritten,
     MessageDelivered,
     MessageSent,
+    OpFail,
+    OpInfo,
+    OpInvoked,
+    OpOk,
     PasidReclaimed,
+    PropertyViolated,
     ReferenceDropped,
     ReferenceTaken,
+    RunEnded,
     StateChanged,
 )
 from protocol.history import Record
 
 ROWS_MAX: Final = 30
+_NAMED: Final = re.compile(r"\bPASID ([0-9]+)")
 Row = tuple[str, str, str, str, str]
 
 
 def story(records: Sequence[Record], violation: Violation) -> list[str]:
     """Lines of a table: what happened before the violation and has to do with its PASID."""
     last = violation.record
-    if last is None:
-        return []  # It is about the end: something never happened.
-    pasid = getattr(last.fact, "pasid", 0)
+    at_end = isinstance(last.fact, RunEnded) or not _said_at(records, violation)
+    pasid = _pasid(records, violation, at_end=at_end)
     rows: list[Row] = []
     doings = _doings(records)
     for record in records:
         fact, stamp = record.fact, record.stamp
-        if isinstance(fact, MessageDelivered) and last.saw(stamp.actor, stamp.n):
+        if isinstance(fact, MessageDelivered) and (at_end or last.saw(stamp.actor, stamp.n)):
             doing = doings.get((stamp.actor, stamp.n), [])
-            about = fact.detail.get("pasid")
-            if pasid and about != pasid and not any(f"PASID {pasid} " in text for text in doing):
+            here = (stamp.actor, stamp.n) == (last.stamp.actor, last.stamp.n)
+            about = not pasid or fact.detail.get("pasid") == pasid
+            if not (about or here or any(f"PASID {pasid} " in text for text in doing)):
                 continue
-            row = (str(stamp.step), fact.peer, stamp.actor, fact.message, "; ".join(doing))
-            rows.append(row)
+            step = str(stamp.step or stamp.n)
+            rows.append((step, fact.peer, stamp.actor, fact.message, "; ".join(doing)))
+    if not rows:
+        return []
     shown = rows[-ROWS_MAX:]
-    table = columns([("step", "from", "to", "message", "what it did"), *shown])
-    lines = [line.rstrip() for line in table]
+    mark = "(the end)" if at_end else "<- violation"
+    shown[-1] = (*shown[-1][:4], f"{shown[-1][4]}   {mark}".lstrip())
+    head, *lines = columns([("step", "from", "to", "message", "what it did"), *shown])
     if len(rows) > len(shown):
-        lines.insert(1, f"  ... {len(rows) - len(shown)} earlier steps about it are in the history")
-    if lines:
-        lines[-1] += "   <- violation"
-    return lines
+        of = f" about PASID {pasid}" if pasid else ""
+        lines.insert(0, f"  ... {len(rows) - len(shown):,} earlier steps{of}")
+    return [line.rstrip() for line in (head, *lines)]
+
+
+def _said_at(records: Sequence[Record], violation: Violation) -> bool:
+    """Whether it was said at a record, and not at the end about what never happened."""
+    stamp = violation.record.stamp
+    return any(
+        isinstance(record.fact, PropertyViolated)
+        and record.fact.message == violation.sentence
+        and (record.stamp.actor, record.stamp.n) == (stamp.actor, stamp.n)
+        for record in reversed(records)
+    )
+
+
+def _pasid(records: Sequence[Record], violation: Violation, *, at_end: bool) -> int:
+    """The PASID it is about: the fact's, its operation's, or the one that is named; 0: none."""
+    fact, actor = violation.record.fact, violation.record.stamp.actor
+    if not at_end and (pasid := getattr(fact, "pasid", 0)):
+        return int(pasid)
+    if not at_end and isinstance(fact, OpOk | OpFail | OpInfo):
+        began = [one.fact for one in records if one.stamp.actor == actor]
+        for one in reversed(began):
+            if isinstance(one, OpInvoked) and one.op == fact.op:
+                return one.pasid
+    named = _NAMED.search(violation.sentence)
+    return int(named[1]) if named else 0
 
 
 def _doings(records: Sequence[Record]) -> dict[tuple[str, int], list[str]]:
@@ -82,21 +117,37 @@ def _words(record: Record) -> tuple[int, str]:
             return 1, f"PASID {pasid} got by {holder}"
         case ReferenceDropped(pasid=pasid, holder=holder):
             return 1, f"PASID {pasid} put by {holder}"
+        case OpOk(operation=operation):
+            return 3, f"{operation} ended in ok"
+        case OpFail(operation=operation, errno=errno):
+            return 3, f"{operation} ended in {errno}"
+        case OpInfo(operation=operation):
+            return 3, f"{operation} will never be answered"
         case _:
             return 0, ""
 
 
 def as_step(record: Record) -> str:
-    """One record as one line, for `replay --steps`."""
+    """One record as one line, for `replay --steps`; what was sent is told when it arrives."""
     fact, stamp = record.fact, record.stamp
     match fact:
         case MessageDelivered(peer=peer, message=message, detail=detail):
-            said = " ".join(f"{key}={value}" for key, value in detail.items())
-            return f"{stamp.step:>6}  {peer} -> {stamp.actor}  {message}  {said}"
+            said = _pairs(detail)
+            return f"{stamp.step:>6}  {peer} -> {stamp.actor}  {message}  {said}".rstrip()
         case MessageSent():
             return ""
         case _:
             event = msgspec.to_builtins(fact)
             name = event.pop("event")
-            said = " ".join(f"{key}={value}" for key, value in event.items())
-            return f"        {stamp.actor}: {name} {said}"
+            return f"{'':>8}{stamp.actor}: {name} {_pairs(event)}".rstrip()
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return " ".join(f"{key}={_value(value)}" for key, value in values.items())
+
+
+def _value(value: object) -> str:
+    """A word as it is; what has spaces or parts as JSON."""
+    if isinstance(value, str) and value and " " not in value:
+        return value
+    return msgspec.json.encode(value).decode()

@@ -4,14 +4,28 @@ from pathlib import Path
 
 import click
 
-from experiments.harness.options import Seconds, experiment_options
+from experiments.harness.options import EXIT_CODES, Asked, Seconds, Verb, experiment_options
 from experiments.harness.say import Voice
 
 
-@click.command("chaos")
-@experiment_options
+@click.command(
+    "chaos",
+    cls=Verb,
+    epilog=EXIT_CODES,
+    examples=(
+        "pasidlab chaos experiments/chaos/kill_everyone.toml",
+        "pasidlab chaos experiments/ioasid/vm_killed.toml --for 30s --seed 7",
+        "pasidlab chaos experiments/chaos/kill_everyone.toml --address 127.0.0.1:6379",
+    ),
+)
 @click.option("--for", "seconds", type=Seconds(), help="Faults for this long: 30s, 5m.")
-@click.option("--address", default="", help="A Ray cluster to attach to (default: start our own).")
+@click.option(
+    "--address",
+    default="",
+    metavar="HOST:PORT",
+    help="A Ray cluster to attach to (default: start our own).",
+)
+@experiment_options
 def command(
     *,
     file: Path,
@@ -25,18 +39,10 @@ def command(
     quiet: bool,
     no_color: bool,
 ) -> int:
-    r"""An experiment FILE on live Ray actors, with real kills; then judged and re-executed.
-
-    \b
-    Examples:
-      pasidlab chaos experiments/chaos/kill_everyone.toml
-      pasidlab chaos experiments/ioasid/vm_killed.toml --for 30s --seed 7
-      pasidlab chaos experiments/chaos/kill_everyone.toml --address 127.0.0.1:6379
-    """
-    from experiments.harness.living import chaos
-    from experiments.harness.setup import drawn_seed, loaded
+    """An experiment FILE on live Ray actors, with real kills; then judged and re-executed."""
+    from experiments.harness.living import How, chaos
+    from experiments.harness.setup import drawn_seed
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    experiment = loaded(file, changes, revision)
-    return chaos(experiment, str(file), drawn_seed(seed), runs_dir, voice,
-                 seconds=seconds, address=address)  # fmt: skip
+    asked = Asked(file, changes, revision)
+    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address), voice)

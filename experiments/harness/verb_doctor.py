@@ -13,6 +13,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
+from experiments.harness.options import Verb, runs_option
 from experiments.harness.result import Exit
 from experiments.harness.say import Voice, columns
 from protocol.errors import PasidlabError
@@ -29,25 +30,26 @@ class Finding(Struct, frozen=True):
     ok: bool = True
 
 
-@click.command("doctor")
+@click.command(
+    "doctor",
+    cls=Verb,
+    epilog="Exit codes: 0 all is well, 2 something is not.",
+    examples=("pasidlab doctor", "pasidlab doctor --ray", "pasidlab doctor --json"),
+)
 @click.option("--ray", is_flag=True, help="Start a small Ray of our own, and stop it again.")
+@runs_option("Where runs go")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-def command(*, ray: bool, as_json: bool) -> int:
-    r"""Versions, determinism, disk, and whether Ray is installed (and, with --ray, starts).
-
-    \b
-    Examples:
-      pasidlab doctor
-      pasidlab doctor --ray
-      pasidlab doctor --json
-    """
-    voice = Voice(json=as_json)
-    findings = [_python(), *_packages(), _ray(start=ray), _disk(), _determinism()]
-    voice.object(findings)
+@click.option("--no-color", is_flag=True, help="No colours, also on a terminal.")
+def command(*, ray: bool, runs_dir: Path, as_json: bool, no_color: bool) -> int:
+    """Versions, determinism, disk, and whether Ray is installed (and, with --ray, starts)."""
+    voice = Voice(json=as_json, colour=False if no_color else None)
+    findings = [_python(), *_packages(), _ray(start=ray), _disk(runs_dir), _determinism()]
+    well = all(found.ok for found in findings)
+    voice.object({"ok": well, "findings": findings})
     rows = [("ok" if found.ok else "wrong", found.what, found.said) for found in findings]
     for line in columns(rows, ""):
         voice.answer(line)
-    return int(Exit.PASS if all(found.ok for found in findings) else Exit.USAGE)
+    return int(Exit.PASS if well else Exit.USAGE)
 
 
 def _python() -> Finding:
@@ -82,10 +84,14 @@ def _ray(*, start: bool) -> Finding:
     return Finding("ray", said, ok=done.returncode == 0)
 
 
-def _disk() -> Finding:
-    free = shutil.disk_usage(Path.cwd()).free
-    writable = os.access(Path.cwd(), os.W_OK)
-    return Finding("disk", f"{free >> 30} GiB free here", ok=free > DISK_MIN and writable)
+def _disk(runs: Path) -> Finding:
+    """Of the folder where runs go, or the nearest one above it that is there."""
+    place = next(folder for folder in (runs, *runs.resolve().parents) if folder.is_dir())
+    free = shutil.disk_usage(place).free
+    if not os.access(place, os.W_OK | os.X_OK):
+        return Finding("disk", f"{runs}: cannot be written", ok=False)
+    less = f", less than {DISK_MIN >> 30}" if free < DISK_MIN else ""
+    return Finding("disk", f"{free >> 30} GiB free for {runs}{less}", ok=not less)
 
 
 def _determinism() -> Finding:

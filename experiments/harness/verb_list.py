@@ -1,24 +1,25 @@
 """`pasidlab list`: what there is."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, get_args
 
 import click
+from msgspec import Struct
 
-from experiments.harness.config import Fault, load
-from experiments.harness.say import Voice, columns, fit
+from experiments.harness.options import OneOf, Verb, runs_option
+from experiments.harness.say import Voice, columns
 from protocol.errors import PasidlabError
-from protocol.plan import MISBEHAVIOURS, OPERATIONS
 
-FAULTS: Final = {
-    "crash": "the host dies and comes back by its journal: to the protocol only a delay",
-    "lose": "it never comes back; peers are told, a lost VM's files are closed",
-    "pause": "it is stopped for a while, then goes on",
-    "delay": "messages on its links wait for a while",
-    "fail": "a fallible step (site) answers with the kernel's errno",
-}
-"""Faults that can be had now; the other names of the vocabulary come with later issues."""
+
+class Thing(Struct, frozen=True, omit_defaults=True):
+    """One thing there is: what it is, and what else belongs to it."""
+
+    name: str
+    about: str
+    more: dict[str, str] = {}
+
 
 NOUNS: Final = (
     "experiments", "properties", "faults", "operations", "misbehaviours", "strategies",
@@ -26,98 +27,122 @@ NOUNS: Final = (
 )  # fmt: skip
 
 
-@click.command("list", epilog="Nouns: " + ", ".join(NOUNS))
-@click.argument("noun", type=click.Choice(NOUNS), metavar="NOUN")
-@click.option("--verbose", "-v", is_flag=True, help="Say what each is.")
+@click.command(
+    "list",
+    cls=Verb,
+    epilog=f"Nouns: {', '.join(NOUNS)}.",
+    examples=(
+        "pasidlab list properties -v",
+        "pasidlab list experiments",
+        "pasidlab list runs --json",
+    ),
+)
+@click.argument("noun", type=OneOf("a noun", NOUNS), metavar="NOUN")
+@click.option("-v", "--verbose", is_flag=True, help="All that is known of each.")
+@runs_option("Where runs are")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@click.option("--runs-dir", default="runs", show_default=True, help="Where runs are.")
-def command(noun: str, *, verbose: bool, as_json: bool, runs_dir: str) -> int:
-    r"""What experiments, properties, faults and so on there are.
-
-    \b
-    Examples:
-      pasidlab list properties -v
-      pasidlab list experiments
-      pasidlab list faults --json
-    """
-    voice = Voice(json=as_json)
-    things = _things(noun, Path(runs_dir))
-    voice.object(things)
-    if verbose:
-        for name, about in things.items():
-            voice.answer(click.style(name, bold=True) if voice.colour else name)
-            for line in about.splitlines():
-                voice.answer(f"    {line}" if line else "")
-    else:
-        for line in columns([(n, (a.splitlines() or [""])[0]) for n, a in things.items()], ""):
-            voice.answer(fit(line))
+@click.option("--no-color", is_flag=True, help="No colours, also on a terminal.")
+def command(noun: str, *, verbose: bool, as_json: bool, runs_dir: Path, no_color: bool) -> int:
+    """What experiments, properties, faults and so on there are."""
+    voice = Voice(json=as_json, colour=False if no_color else None)
+    things = _runs(runs_dir) if noun == "runs" else MAKERS[noun]()
+    voice.object({noun: things})
+    if not verbose:
+        for line in columns([(one.name, one.about.partition("\n")[0]) for one in things], ""):
+            voice.row(line)
+        return 0
+    for one in things:
+        voice.title(one.name)
+        said = [*one.about.splitlines(), *(f"{key}: {text}" for key, text in one.more.items())]
+        for line in said:
+            voice.answer(f"    {line}".rstrip())
     return 0
 
 
-def _things(noun: str, runs: Path) -> dict[str, str]:
-    match noun:
-        case "experiments":
-            return _experiments()
-        case "properties":
-            return _properties()
-        case "faults":
-            later = "comes with a later issue"
-            return {fault: FAULTS.get(fault, later) for fault in get_args(Fault)}
-        case "operations":
-            return dict(OPERATIONS)
-        case "misbehaviours":
-            return dict(MISBEHAVIOURS)
-        case "strategies":
-            return {"random": "random walk over what can happen next, faults weighted down"}
-        case "revisions":
-            return {"sound": "V4 with KVM and VDCM from DCP, every known hole mended"}
-        case "sites":
-            return _sites()
-        case _:
-            return _runs(runs)
+def _experiments() -> list[Thing]:
+    from experiments.harness.config import load
+    from experiments.harness.reading import EXPERIMENTS, shown
 
-
-def _experiments() -> dict[str, str]:
-    root = Path(__file__).resolve().parents[1]
-    found = {}
-    for path in sorted(root.glob("*/*.toml")):
-        try:
-            shown = path.relative_to(Path.cwd())
-        except ValueError:
-            shown = path
+    found = []
+    for path in sorted(EXPERIMENTS.glob("*/*.toml")):
         try:
             experiment = load(path)
-            found[str(shown)] = f"{experiment.title}\n{experiment.source}"
+            more = {"source": experiment.source} if experiment.source else {}
+            found.append(Thing(shown(path), experiment.title, more))
         except PasidlabError as error:
-            found[str(shown)] = f"(wrong: {error})"
+            found.append(Thing(shown(path), f"(wrong: {error})"))
     return found
 
 
-def _properties() -> dict[str, str]:
+def _properties() -> list[Thing]:
     from protocol.properties import PROPERTIES
 
-    return {
-        kind.name: f"{inspect.getdoc(kind) or ''}\n{kind.kind.value}  {kind.invariant}  "
-        f"source: {kind.source}"
+    return [
+        Thing(
+            kind.name,
+            inspect.getdoc(kind) or "",
+            {"kind": kind.kind.value, "invariant": kind.invariant, "source": kind.source},
+        )
         for kind in PROPERTIES
-    }
+    ]
 
 
-def _sites() -> dict[str, str]:
+def _faults() -> list[Thing]:
+    from clusters.nemesis import FAULTS, LATER
+    from experiments.harness.config import Fault
+
+    assert list(get_args(Fault)) == list(FAULTS)
+    later = " (comes with a later issue)"
+    return [
+        Thing(fault, f"{about}{later if fault in LATER else ''}") for fault, about in FAULTS.items()
+    ]
+
+
+def _operations() -> list[Thing]:
+    from protocol.plan import OPERATIONS
+
+    return [Thing(name, about) for name, about in OPERATIONS.items()]
+
+
+def _misbehaviours() -> list[Thing]:
+    from protocol.plan import MISBEHAVIOURS
+
+    return [Thing(name, about) for name, about in MISBEHAVIOURS.items()]
+
+
+def _strategies() -> list[Thing]:
+    from clusters.sim.strategies import CAMPAIGNS
+
+    return [Thing(name, about) for name, about in CAMPAIGNS.items()]
+
+
+def _revisions() -> list[Thing]:
+    return [Thing("sound", "V4 with KVM and VDCM from DCP, every known hole mended")]
+
+
+def _sites() -> list[Thing]:
     from clusters.cluster import ROLES
 
-    return {
-        site.name: f"{role} answers {site.errno.value}"
+    return [
+        Thing(site.name, f"{role} answers {site.errno.value}", {"role": role})
         for role, kind in ROLES.items()
         for site in kind.SITES
-    }
+    ]
 
 
-def _runs(runs: Path) -> dict[str, str]:
-    found = {}
-    for folder in sorted(runs.glob("*/*")):
-        if folder.is_symlink() or not folder.is_dir():
-            continue
-        whole = (folder / "result.json").exists()
-        found[str(folder)] = "whole" if whole else "cut off: no result.json"
-    return found
+def _runs(runs: Path) -> list[Thing]:
+    from experiments.harness.finding import all_runs
+
+    return [Thing(name, about) for name, about in all_runs(runs)]
+
+
+MAKERS: Final[dict[str, Callable[[], list[Thing]]]] = {
+    "experiments": _experiments,
+    "properties": _properties,
+    "faults": _faults,
+    "operations": _operations,
+    "misbehaviours": _misbehaviours,
+    "strategies": _strategies,
+    "revisions": _revisions,
+    "sites": _sites,
+}

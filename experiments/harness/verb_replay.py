@@ -4,44 +4,61 @@ from pathlib import Path
 
 import click
 
+from experiments.harness.options import (
+    CHANGES,
+    EXIT_CODES,
+    MAX_STEPS,
+    REVISION,
+    Asked,
+    Verb,
+    answer_options,
+    runs_option,
+)
 from experiments.harness.say import Voice
 
 
-@click.command("replay")
-@click.argument("what", metavar="CE_FILE_OR_TOKEN")
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--steps", is_flag=True, help="Print every step.")
-@click.option("--set", "changes", multiple=True, metavar="PATH=VALUE", help="With a token's FILE.")
-@click.option("--runs-dir", default="runs", show_default=True, envvar="PASIDLAB_RUNS_DIR",
-              type=click.Path(path_type=Path, file_okay=False), help="Where runs are.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No talk on stderr.")
-@click.option("--no-color", is_flag=True, help="No colours, also on a terminal.")
+@click.command(
+    "replay",
+    cls=Verb,
+    epilog=EXIT_CODES,
+    examples=(
+        "pasidlab replay latest",
+        "pasidlab replay runs/latest/ce-1.json --steps",
+        "pasidlab replay aeaaaaaaaaaaab3smfxgi33ntx3q experiments/ioasid/vm_killed.toml",
+    ),
+)
+@click.argument("what", metavar="CE_FILE|RUN|TOKEN")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--steps", is_flag=True, help="Print every step, and what it did.")
+@CHANGES
+@REVISION
+@MAX_STEPS
+@runs_option("Where runs are")
+@answer_options
 def command(
     *,
     what: str,
     file: Path | None,
     steps: bool,
     changes: tuple[str, ...],
+    revision: str | None,
+    max_steps: int | None,
     runs_dir: Path,
     as_json: bool,
     quiet: bool,
     no_color: bool,
 ) -> int:
-    r"""One schedule again: a counterexample file of a run, or a token with its experiment FILE.
+    """One schedule again: a counterexample file, or a token with its experiment FILE.
 
-    \b
-    Examples:
-      pasidlab replay runs/latest/ce-1.json
-      pasidlab replay runs/latest/ce-1.json --steps
-      pasidlab replay 1r5eed1c0d experiments/ioasid/free_before_unbind.toml
+    A counterexample file has its experiment beside it; --set, --revision and --max-steps belong to
+    a FILE that is named.
     """
-    from experiments.harness.replaying import replay_file, replay_token
+    from experiments.harness.replaying import replay_and_say, schedule
 
+    if as_json and steps:
+        raise click.UsageError("--json is one object: it does not go with --steps")
+    if file is None and (changes or revision is not None or max_steps is not None):
+        raise click.UsageError("--set, --revision and --max-steps want the experiment FILE, too")
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    if file is not None:
-        return replay_token(what, file, changes, voice, show=steps)
-    path = Path(what)
-    if not path.exists() and (runs_dir / what).exists():
-        path = runs_dir / what
-    return replay_file(path, voice, show=steps)
+    asked = None if file is None else Asked(file, changes, revision, max_steps)
+    return replay_and_say(schedule(what, asked, runs_dir), voice, show=steps)

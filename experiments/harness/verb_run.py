@@ -1,17 +1,25 @@
 """`pasidlab run`: one run in the simulator."""
 
-import time
 from pathlib import Path
 
 import click
 
-from experiments.harness.options import experiment_options
+from experiments.harness.options import EXIT_CODES, MAX_STEPS, Asked, Verb, experiment_options
 from experiments.harness.say import Voice
 
 
-@click.command("run")
+@click.command(
+    "run",
+    cls=Verb,
+    epilog=EXIT_CODES,
+    examples=(
+        "pasidlab run experiments/ioasid/normal_life.toml",
+        "pasidlab run experiments/ioasid/vm_killed.toml --seed 0x5eed",
+        "pasidlab run experiments/ioasid/normal_life.toml --set pool.pasids=4",
+    ),
+)
+@MAX_STEPS
 @experiment_options
-@click.option("--max-steps", type=click.IntRange(1), help="Stop after so many deliveries.")
 def command(
     *,
     file: Path,
@@ -24,33 +32,13 @@ def command(
     quiet: bool,
     no_color: bool,
 ) -> int:
-    r"""One run of an experiment FILE in the simulator, with its whole history.
-
-    \b
-    Examples:
-      pasidlab run experiments/ioasid/normal_life.toml
-      pasidlab run experiments/ioasid/vm_killed.toml --seed 0x5eed
-      pasidlab run experiments/ioasid/normal_life.toml --set pool.pasids=4
-    """
-    from experiments.harness.running import Outcome, conclude, simulated
-    from experiments.harness.setup import drawn_seed, loaded
+    """One run of an experiment FILE in the simulator, with its whole history."""
+    from experiments.harness.concluding import conclude
+    from experiments.harness.once import once
+    from experiments.harness.running import simulated
+    from experiments.harness.setup import drawn_seed
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    if max_steps:
-        changes = (*changes, f"explore.max_steps={max_steps}")
-    experiment = loaded(file, changes, revision)
-    began = time.monotonic()
-    run_seed = drawn_seed(seed)
-    case = simulated(experiment, str(file), run_seed, runs_dir)
-    result, records = case.once(run_seed)
-    outcome = Outcome(
-        verb="run",
-        verdict=result.verdict,
-        schedules=1,
-        steps=result.steps,
-        witnesses={name: 1 for name, count in result.witnesses.items() if count},
-        failing=(0, result, records) if result.violations else None,
-        records=records,
-        seconds=time.monotonic() - began,
-    )
-    return conclude(case, outcome, voice)
+    asked = Asked(file, changes, revision, max_steps)
+    case = simulated(asked, drawn_seed(seed), runs_dir)
+    return conclude(case, once(case), voice)

@@ -34,7 +34,7 @@ class EntryCleared(Event, frozen=True, tag="entry.cleared"):
 class CacheFilled(Event, frozen=True, tag="cache.filled"):
     """unit or device: `cache` (pasid-cache, iotlb, device-tlb) has a line of this life.
 
-    Once per line.
+    Once until it is flushed, however many lines follow.
     """
 
     cache: str

@@ -20,10 +20,15 @@ class RunStarted(Event, frozen=True, tag="run.started"):
 
 
 class RunEnded(Event, frozen=True, tag="run.ended"):
-    """Last record.  `quiet`: nothing was left to deliver, so *eventually* may be judged."""
+    """Last record.  `quiet`: nothing was left to deliver, so *eventually* may be judged.
+
+    `steps` is the number of deliveries, `records` that of all records with this one (0: not said),
+    so that a line that is missing is noticed.
+    """
 
     quiet: bool
     steps: int
+    records: int = 0
 
 
 class MessageSent(Event, frozen=True, tag="message.sent"):

@@ -185,6 +185,7 @@ class DetachData(Message, frozen=True, tag=True):
 class AttachSpid(Message, frozen=True, tag=True):
     """ioasid_attach_spid: BIND to the set; EINVAL spid invalid or used, ENOENT, EBUSY pending.
 
+    ENODEV, and nobody is told, where a subscriber of the mm was lost: none would clean up (§1.9).
     ENOMEM when a subscriber answered BAD: the SPID stays attached, and the caller undoes it by
     DetachSpid, so that BIND and UNBIND stay paired (mends S41; S10, S24: the state is checked).
     """

@@ -16,7 +16,7 @@ from protocol.names import Call, Incarnation, Name, Pasid
 class WriteEntry(Message, frozen=True, tag=True):
     """driver -> unit: set up a nested PASID-table entry, P last; EBUSY if one is present.
 
-    `table` is the first level, `vm` stands for the second; `bind` names the bind that asked.
+    `table` is the first level, `vm` stands for the second, `did` is the domain id of that.
     """
 
     call: Call
@@ -33,7 +33,7 @@ class ClearPresent(Message, frozen=True, tag=True):
 
     ENOENT not present.
 
-    `vm` is the mm whose bind it undoes; `why` is `unbind`, `free`, `release` or `rollback`.
+    `vm` is the mm on whose behalf; `why` is `unbind`, `free`, `release` or `rollback`.
     """
 
     call: Call
@@ -75,7 +75,7 @@ class InvalidateIotlb(Message, frozen=True, tag=True):
 
 
 class InvalidateDevTlb(Message, frozen=True, tag=True):
-    """driver or VDCM -> unit: device-TLB invalidation with PASID; Done when the device has completed it.
+    """driver or VDCM -> unit: device-TLB invalidation with PASID; Done when the device is through.
 
     ETIMEDOUT if the device is gone.
     """

@@ -28,10 +28,15 @@ Close: TypeAlias = TranslationCleared | SlotCleared | SvmFreed | PasidUnlinked
 
 @dataclass(slots=True)
 class Holding:
-    """What one holder has on one life: references, contexts, and where it closed the last one."""
+    """What one holder has on one life: references and contexts, and where it got the last of each.
+
+    `taken_n` is an input of `taken_by`, `closed_n` one of `closed_by`.
+    """
 
     references: int = 0
     contexts: int = 0
+    taken_by: Name = ""
+    taken_n: int = 0
     closed_by: Name = ""
     closed_n: int = 0
 
@@ -64,7 +69,7 @@ class ContextsHoldReferences:
     def observe(self, record: Record) -> str | None:
         match record.fact:
             case ReferenceTaken() as fact:
-                self._taken(fact)
+                self._taken(record, fact)
             case ReferenceDropped() as fact:
                 return self._dropped(record, fact)
             case TranslationWritten() | SlotProgrammed() | SvmCreated() | PasidLinked() as fact:
@@ -78,15 +83,13 @@ class ContextsHoldReferences:
     def unmet(self) -> list[str]:
         return []
 
-    def _taken(self, fact: ReferenceTaken) -> None:
+    def _taken(self, record: Record, fact: ReferenceTaken) -> None:
         life = self.lives.get(fact.pasid)
         if life is None:
             life = self.lives[fact.pasid] = (fact.incarnation, {})
-        holding = life[1].get(fact.holder)
-        if holding is None:
-            life[1][fact.holder] = Holding(references=1)
-        else:
-            holding.references += 1
+        holding = life[1].setdefault(fact.holder, Holding())
+        holding.references += 1
+        holding.taken_by, holding.taken_n = record.stamp.actor, record.stamp.n
 
     def _dropped(self, record: Record, fact: ReferenceDropped) -> str | None:
         holding = self._holding(fact.pasid, fact.incarnation, fact.holder)
@@ -112,12 +115,15 @@ class ContextsHoldReferences:
     def _opened(self, record: Record, fact: Open) -> str | None:
         holder = _holder(record, fact)
         holding = self._holding(fact.pasid, fact.incarnation, holder)
+        opened = f"a context of {holder} on {named(fact.pasid, fact.incarnation)} was opened"
         if holding is None or holding.contexts >= holding.references:
-            return (
-                f"a context of {holder} on {named(fact.pasid, fact.incarnation)} was opened "
-                f"at {when(record.stamp)} without a reference of its own"
-            )
+            return f"{opened} at {when(record.stamp)} without a reference of its own"
         holding.contexts += 1
+        if not record.saw(holding.taken_by, holding.taken_n):
+            return (
+                f"{opened} at {when(record.stamp)}, not known to be after its reference "
+                f"was granted (input {holding.taken_n} of {holding.taken_by})"
+            )
         return None
 
     def _closed(self, record: Record, fact: Close) -> None:

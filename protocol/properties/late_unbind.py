@@ -2,9 +2,10 @@
 
 from typing import ClassVar
 
-from protocol.facts import Event, UnbindRequested
+from protocol.facts import Event, PasidUnlinked, UnbindRequested
 from protocol.history import Record
 from protocol.machine import Machine
+from protocol.names import Name, Pasid
 from protocol.properties.property import Kind, named, when
 
 
@@ -15,14 +16,17 @@ class LateUnbind:
     kind: ClassVar[Kind] = Kind.SOMETIMES
     invariant: ClassVar[str] = ""
     source: ClassVar[str] = "v3 01/14 ioasid.rst, free before unbind"
-    observes: ClassVar[tuple[type[Event], ...]] = (UnbindRequested,)
+    observes: ClassVar[tuple[type[Event], ...]] = (PasidUnlinked, UnbindRequested)
 
     def __init__(self, machine: Machine) -> None:
-        """It remembers nothing."""
+        self.freed: dict[tuple[Name, Pasid], None] = {}
+        """What each VM has freed, ever: an unbind of another's PASID is not late."""
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
-            case UnbindRequested(linked=False) as fact:
+            case PasidUnlinked() as fact:
+                self.freed[fact.vm, fact.pasid] = None
+            case UnbindRequested(linked=False) as fact if (fact.vm, fact.pasid) in self.freed:
                 life = named(fact.pasid, fact.incarnation)
                 return f"{fact.vm} unbound {life} at {when(record.stamp)}, after its free"
         return None

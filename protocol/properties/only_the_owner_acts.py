@@ -2,7 +2,15 @@
 
 from typing import ClassVar
 
-from protocol.facts import EntryWritten, Event, FreeRequested, PasidAllocated, ReferenceTaken
+from protocol.facts import (
+    EntryWritten,
+    Event,
+    FreeRequested,
+    PasidAllocated,
+    PasidLinked,
+    PasidUnlinked,
+    ReferenceTaken,
+)
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.property import Kind, Owners, when
@@ -19,6 +27,8 @@ class OnlyTheOwnerActs:
         PasidAllocated,
         ReferenceTaken,
         EntryWritten,
+        PasidLinked,
+        PasidUnlinked,
         FreeRequested,
     )
 
@@ -35,6 +45,11 @@ class OnlyTheOwnerActs:
             case EntryWritten(vm=vm) as fact:
                 if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
                     return self._foreign(record, fact, f"{fact.device} got an entry for {vm}")
+            case PasidLinked(vm=vm) | PasidUnlinked(vm=vm) as fact:
+                # VFIO frees in the name of a set; for whom, only this says.
+                if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
+                    how = "linked" if isinstance(fact, PasidLinked) else "unlinked"
+                    return self._foreign(record, fact, f"it was {how} for {vm}")
             case FreeRequested(effective=True) as fact:
                 owner = self.owners.of(fact.pasid, fact.incarnation)
                 if owner is not None and fact.set != owner[2]:
@@ -45,7 +60,10 @@ class OnlyTheOwnerActs:
         return []
 
     def _foreign(
-        self, record: Record, fact: ReferenceTaken | EntryWritten | FreeRequested, what: str
+        self,
+        record: Record,
+        fact: ReferenceTaken | EntryWritten | PasidLinked | PasidUnlinked | FreeRequested,
+        what: str,
     ) -> str:
         life = self.owners.said(fact.pasid, fact.incarnation)
         return f"{what} at {when(record.stamp)}: {life}"

@@ -23,7 +23,7 @@ class RingOverflow:
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
-            case RequestAutoAnswered(code=code) as fact if code != ResponseCode.INVALID:
+            case RequestAutoAnswered(code=ResponseCode.SUCCESS) as fact:
                 life = named(fact.pasid, fact.incarnation)
                 return f"the ring of {fact.unit} had no room for {life} at {when(record.stamp)}"
         return None

@@ -221,6 +221,24 @@ def test_another_guest_is_told_and_another_guests_name_is_waited_for() -> None:
     assert hand(guest, told, "vm2.guest") == [(VFIO, bind)]
 
 
+def test_a_name_that_stands_for_nothing_is_told_too() -> None:
+    """Else whoever waits for it would do nothing for ever, and that would look like a pass."""
+    nothing = Told("p", 0, 0, 0)
+    steps = (ALLOC, ALLOC, ALLOC, Step("exit"))
+    plan = Plan(steps, tell=(("p", "vm2.guest"), ("q", "vm3.guest")))
+    teller, _ = booted(plan=plan)
+    refused = Refused(1, Errno.ENOSPC)
+    again = (VFIO, REQUEST)
+    assert hand(teller, refused, VFIO) == [("vm2.guest", nothing), again]
+    assert hand(teller, GOT, VFIO) == [("vm2.guest", Told("p", 17, 170, 1)), again]
+    leaving = hand(teller, refused, VFIO)
+    assert leaving[0] == ("vm3.guest", Told("q", 0, 0, 0))
+    assert all(isinstance(message, ReleaseFds) for _, message in leaving[1:])
+
+    guest, _ = booted(Step("bind", "p", owner="vm2.guest", device="dsa0"))
+    assert hand(guest, nothing, "vm2.guest") == [(VFIO, BindPgtbl(1, 0, 0, 0, 1, 1))]
+
+
 def test_what_nobody_is_left_to_tell_will_never_be_known() -> None:
     foreign = Step("bind", "p", owner="vm2.guest", device="dsa0")
     guest, _ = booted(foreign, Step("unbind", "q", owner=GUEST, device="dsa0"))

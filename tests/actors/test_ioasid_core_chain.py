@@ -270,16 +270,20 @@ def test_a_lost_subscriber_is_bad_now_and_called_no_more_but_holds_what_it_held(
     get(core, "translation", KVM)
     attach(core)
     out = hand(core, HostLost(KVM), SUPERVISOR)
-    assert out.facts[:3] == [
+    assert out.facts[:2] == [
         NotifierUnregistered(KVM, "vm1"),
         MemoryFreed("notifier", f"{KVM}/vm1"),
-        SubscriberAnswered("BIND", 1, 1, KVM, "BAD"),
     ]
+    assert facts(out, SubscriberAnswered) == [SubscriberAnswered("BIND", 1, 1, KVM, "BAD")]
     assert names(out) == [(VDCM, "NotifyBind")]
     assert pairs(reply(core, out)) == [(IOMMU, Refused(6, Errno.ENOMEM))]
 
     assert names(free(core)) == [(VDCM, "NotifyFree")]
-    assert life(core, 1).ledger == {"iommu:svm": 1, f"{KVM}:translation": 1}
+    assert life(core, 1).ledger == {
+        "iommu:svm": 1,
+        f"{KVM}:lost": 1,
+        f"{KVM}:translation": 1,
+    }
 
 
 def test_all_notifications_that_the_lost_one_has_are_bad_in_order_of_their_numbers() -> None:

@@ -7,33 +7,46 @@ from protocol.errors import Errno
 from protocol.facts import (
     MemoryAllocated,
     MemoryFreed,
+    NotificationSent,
     NotifierRegistered,
     NotifierUnregistered,
 )
+from protocol.lifecycle import State
 from protocol.messages import (
     AllocPasid,
     AllocSet,
+    AttachSpid,
+    DetachSpid,
     Done,
     FreeSet,
+    HostLost,
+    NotifyReply,
     Priority,
     Refused,
     RegisterNotifier,
     RegisterNotifierMm,
     UnregisterNotifier,
+    Verdict,
 )
-from protocol.names import IOMMU, NO_SET
+from protocol.names import INVALID_PASID, IOMMU, NO_SET, SUPERVISOR
 from tests.actors.core_hands import (
     ANY,
     KVM,
     VDCM,
+    attach,
     empty,
     facts,
+    free,
     hand,
     heard,
+    life,
     names,
     null_set,
     pairs,
+    put,
     register,
+    replies,
+    reply,
     with_pasid,
     with_set,
 )
@@ -137,3 +150,69 @@ def test_unregistering_takes_off_that_block_only_and_is_always_done() -> None:
     assert core == heard((VDCM, IOMMU))
     hand(core, UnregisterNotifier(2, ""), IOMMU)
     assert core == heard((VDCM,))
+
+
+# --- Losses: what a lost subscriber can no longer clean up (§1.9) ---------------------------------
+
+
+def test_err_for_an_mm_that_lost_a_subscriber_nothing_is_bound_any_more() -> None:
+    """KVM would let the guest in, and no VDCM would drain what it sends to the device (R8)."""
+    core = heard()
+    hand(core, HostLost(VDCM), SUPERVISOR)
+    out = attach(core)
+    assert pairs(out) == [(IOMMU, Refused(6, Errno.ENODEV))]
+    assert facts(out, NotificationSent) == []
+    assert life(core, 1).spid == INVALID_PASID
+    assert core.sets[1].spids == []
+    assert life(core, 1).ledger == {"iommu:svm": 1}
+
+    hand(core, AllocSet(1, "vm2", 4))
+    hand(core, AllocPasid(1, 2, *ANY))
+    assert pairs(hand(core, AttachSpid(1, 2, 2, 33), IOMMU)) == [(IOMMU, Done(1))]
+
+
+def test_err_a_bind_that_waits_for_another_chain_is_refused_when_its_turn_comes() -> None:
+    core = heard()
+    hand(core, AllocPasid(1, 1, *ANY))
+    told = hand(core, AttachSpid(6, 2, 2, 33), IOMMU)
+    assert pairs(told) == []
+    hand(core, HostLost(VDCM), SUPERVISOR)
+    out = hand(core, NotifyReply(1, Verdict.DONE), KVM)
+    assert pairs(out) == [(IOMMU, Refused(6, Errno.ENODEV))]
+    assert core.chains[2] is None
+
+
+def test_err_a_loss_in_the_middle_of_bind_fails_it_and_keeps_the_number_for_good() -> None:
+    """Whether the lost one is called just then, or has yet to be: KVM's entry may be in use."""
+    for called in (True, False):
+        core = heard()
+        out = attach(core)
+        if called:
+            reply(core, out)
+        lost = hand(core, HostLost(VDCM), SUPERVISOR)
+        end = lost if called else reply(core, out)
+        assert pairs(end) == [(IOMMU, Refused(6, Errno.ENOMEM))]
+        assert life(core, 1).ledger == {"iommu:svm": 1, f"{VDCM}:lost": 1}
+
+        replies(core, hand(core, DetachSpid(7, 1, 1), IOMMU))
+        replies(core, free(core))
+        put(core, "svm")
+        assert life(core, 1).state is State.FREE_PENDING
+
+
+def test_a_lost_one_that_has_answered_bind_holds_what_it_took_and_no_more() -> None:
+    core = heard()
+    hand(core, RegisterNotifierMm(1, "vm2", Priority.CPU), "vdcm.dsa1")
+    out = attach(core)
+    hand(core, HostLost("vdcm.dsa1"), SUPERVISOR)
+    out = reply(core, reply(core, out))
+    assert pairs(out) == [(IOMMU, Done(6))]
+    assert life(core, 1).ledger == {"iommu:svm": 1}
+
+
+def test_err_a_pasid_that_was_freed_in_the_middle_of_bind_gets_no_new_holder() -> None:
+    core = heard()
+    attach(core)
+    free(core)
+    hand(core, HostLost(KVM), SUPERVISOR)
+    assert life(core, 1).ledger == {"iommu:svm": 1}

@@ -2,7 +2,7 @@ import pytest
 
 from actors.iommu_driver import IommuDriver
 from actors.iommu_driver.state import Operation, Svm
-from protocol.effects import Out
+from protocol.effects import Out, Send
 from protocol.errors import Errno
 from protocol.facts import (
     DeviceTornDown,
@@ -46,7 +46,7 @@ from tests.actors.iommu_driver_hands import (
     request_of,
     unbind_of,
 )
-from tests.helpers import step
+from tests.helpers import sent, step
 
 
 def test_the_last_unbind_goes_step_by_step() -> None:
@@ -351,6 +351,30 @@ class NoDrain(IommuDriver):
         self.torn_down(task, out)
 
 
+class AnyoneUnbinds(IommuDriver):
+    """N10: as posted, unbind was not told whose PASID it is."""
+
+    def may_unbind(self, _svm: Svm, _request: UnbindGpasid) -> bool:
+        return True
+
+
+class Deaf(IommuDriver):
+    """A handler is overridden like a step."""
+
+    def on_unbind_gpasid(self, _request: UnbindGpasid, _sender: Name, _out: Out) -> None:
+        """Nobody is answered."""
+
+
+def test_an_entry_is_cleared_in_the_name_of_whoever_asked() -> None:
+    """Else the history could not say that one VM undid the bind of another (N17)."""
+    state = bound("dsa0").driver
+    fields = {name: getattr(state, name) for name in IommuDriver.__slots__}
+    out = step(AnyoneUnbinds(**fields), unbind_of(vm="vm2"), VFIO, name=IOMMU)
+    clear = next(effect.message for effect in sent(out) if isinstance(effect, Send))
+    assert isinstance(clear, ClearPresent)
+    assert clear.vm == "vm2"
+
+
 def test_a_subclass_changes_one_step_by_overriding_one_method() -> None:
     """What `defects` and `revisions` live on."""
     state = bound("dsa0", "dsa1").driver
@@ -364,3 +388,4 @@ def test_a_subclass_changes_one_step_by_overriding_one_method() -> None:
     fields = {name: getattr(hands.driver, name) for name in IommuDriver.__slots__}
     out = step(NoDrain(**fields), Done(1), "dmar0", name=IOMMU)
     assert DeviceTornDown("dsa0", P, LIFE) in out.facts
+    assert step(Deaf(**fields), unbind_of(), VFIO, name=IOMMU).effects == []

@@ -23,7 +23,7 @@ for file in sys.argv[1:]:
     simulate(setup_of(load(Path(file)), file), 0x5EED, history=records.append)
     sys.stdout.buffer.write(b"".join(encode_record(record) + b"\\n" for record in records))
 """
-NEEDED = ("msgspec", "msgpack", "tomli-w")
+NEEDED = ("msgspec", "msgpack", "tomli_w", "click", "rich")
 
 
 def histories(python: str, extra_path: Path | None = None) -> bytes:
@@ -55,11 +55,12 @@ def find(name: str) -> str:
 def packages_for(python: str) -> Path:
     """What the simulator needs, for another Python, once, beside our own environment."""
     target = Path(sys.prefix) / f"for-{Path(python).name}"
-    if not (target / "msgspec").is_dir():
-        install = [python, "-m", "pip", "install", "--quiet", "--target", str(target), *NEEDED]
+    if not all((target / package).is_dir() for package in NEEDED):
+        install = [python, "-m", "pip", "install", "--quiet", "--upgrade", "--target", str(target)]
+        install += NEEDED
         done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=100)
         if done.returncode:
-            pytest.skip(f"{python}: msgspec cannot be installed for it here")
+            pytest.skip(f"{python}: what it needs cannot be installed here")
     return target
 
 

@@ -71,14 +71,14 @@ def test_changes_are_typed_and_reach_into_lists() -> None:
 
 
 WRONG = {
-    "title = 1": "$.title: Expected `str`, got `int`",
+    "title = 1": "$.title: wants text, not 1",
     'title = "x"\ntitel = "y"': "$: 'titel' is not a key here; did you mean 'title'?",
     'title = "x"\n[network]\nlost = 1': "$.network: 'lost' is not a key here (keys: semantics,",
     'title = "x"\n[[nemesis]]\nfault = "krash"\ntarget = "kvm"': (
         "$.nemesis[0].fault: 'krash' is not a fault; did you mean 'crash'?"
     ),
-    'title = "x"\n[[nemesis]]\nfault = "crash"': "missing required field `target`",
-    'title = "x"\n[pool]\npasids = 0': "$.pool.pasids: Expected `int` >= 1",
+    'title = "x"\n[[nemesis]]\nfault = "crash"': "$.nemesis[0]: the key 'target' is missing",
+    'title = "x"\n[pool]\npasids = 0': "$.pool.pasids: wants a whole number >= 1, not 0",
     'title = "x"\n[pool]\npasids = 2\nquota = 4': "$.pool.quota: 1 VMs of 4 PASIDs need 4",
     'title = "x"\nrevision = "sounds"': "is not a revision; did you mean 'sound'?",
     'title = "x"\n[guests]\nmix = { bnd = 1 }': "'bnd' is not an operation; did you mean 'bind'?",
@@ -90,6 +90,11 @@ WRONG = {
     'title = "x"\n[[process]]\nname = "vm9.guest"\nsteps = []': (
         "$.process[0].name: 'vm9.guest' is not a process; did you mean 'vm1.guest'?"
     ),
+    'title = "x"\n[network]\ndelay_steps = [1]': "$.network.delay_steps: wants a list of length 2",
+    'title = "x"\n[finally]\nquiet_seconds = nan': "wants a number >= 0.0, not nan",
+    'title = "x"\n[finally]\nheal = "no"': "$.finally.heal: wants true or false, not 'no'",
+    'title = "x"\npool = 4': "$.pool: wants a table, not 4",
+    "": "$: the key 'title' is missing",
     "[": "not TOML",
 }
 STEPS = {
@@ -144,6 +149,15 @@ def test_err_a_script_given_twice_is_refused() -> None:
         ("nemesis.0.target=kvm", "there is no [0], only 0 entries"),
         ("title.x=1", "'title' is not a table"),
         ("title.x.y=1", "'x' is not a table"),
+        ("pool..pasids=1", "wants path.to.key=value"),
+        (
+            "pool.pasids=4\nrevision='x'",
+            "--set pool.pasids=4: wants path.to.key=value, on one line",
+        ),
+        ("pool.pasids=four", "--set pool.pasids=four: $.pool.pasids: wants a whole number, not 'f"),
+        ("machine.unit.0.prq=4", "there is no [0], only 0 entries"),
+        ("titel=x", "--set titel=x: $: 'titel' is not a key here; did you mean 'title'?"),
+        (f"title={'[' * 5_000}", ": $.title: wants text of length <= 200"),
     ],
 )
 def test_err_a_change_that_leads_nowhere_is_refused(change: str, reason: str) -> None:

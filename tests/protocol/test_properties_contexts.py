@@ -97,6 +97,18 @@ def test_err_a_reference_dropped_that_never_saw_the_context_closed(
     assert sentence.endswith(f"not known to be after its context was closed (input 2 of {actor})")
 
 
+@contexts
+def test_err_a_context_that_never_saw_its_reference_granted(
+    actor: str, holder: str, opened: Event, closed: Event
+) -> None:
+    """Whoever does not wait for the answer is lucky at best (S21)."""
+    story = Story("contexts-hold-references")
+    story.then("core", taken(holder=holder))
+    (sentence,) = story.apart(actor, opened)
+    assert sentence.endswith("not known to be after its reference was granted (input 1 of core)")
+    assert story.then(actor, closed) == []
+
+
 def test_err_one_reference_is_not_enough_for_two_contexts() -> None:
     story = Story("contexts-hold-references")
     story.then("core", taken(holder="vm1.kvm:translation"))

@@ -10,6 +10,8 @@ from protocol.facts import (
     Event,
     FreeRequested,
     PasidAllocated,
+    PasidLinked,
+    PasidUnlinked,
     SetAllocated,
     SetFreed,
     SpidAttached,
@@ -257,6 +259,7 @@ def test_the_owner_may() -> None:
     for life in (1, 2, 3):
         story.then("core", allocated(life))
         story.then("core", replace(taken(life), token="vm1"))
+        story.then("vfio", PasidLinked(P, life, "vm1"), PasidUnlinked(P, life, "vm1"))
         story.then("core", taken(life, "iommu:svm", 2))
         story.then("dmar0", entry("vm1", life))
         story.then("core", FreeRequested(P, life, 1, "vfio", effective=True, state="ACTIVE"))
@@ -271,6 +274,8 @@ def test_the_owner_may() -> None:
         (entry("vm2"), "dsa0 got an entry for vm2 at"),
         (entry("vm2", life=0), "dsa0 got an entry for vm2 at"),
         (FreeRequested(P, 1, 2, "vfio", effective=True, state="IDLE"), "vfio freed for set 2 at"),
+        (PasidLinked(P, 1, "vm2"), "it was linked for vm2 at"),
+        (PasidUnlinked(P, 1, "vm2"), "it was unlinked for vm2 at"),
     ],
 )
 def test_err_another_may_not(fact: Event, words: str) -> None:

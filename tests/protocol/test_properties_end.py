@@ -17,6 +17,7 @@ from protocol.facts import (
     OpInvoked,
     OpOk,
     PageAnswered,
+    PasidUnlinked,
     ReferenceDropped,
     ReferenceTaken,
     RequestAutoAnswered,
@@ -274,12 +275,6 @@ def test_reuse_is_seen_when_a_number_comes_again() -> None:
 
 SEEN: list[tuple[str, Event, str, Event]] = [
     (
-        "late-unbind",
-        UnbindRequested(P, 1, "vm1", 0, linked=False),
-        "vm1 unbound PASID 5 (life 1) at input 1 of vfio, after its free",
-        UnbindRequested(P, 1, "vm1", 0, linked=True),
-    ),
-    (
         "drain-with-request-in-ring",
         DrainScanned("dsa0", P, 1, 2),
         "a drain of PASID 5 (life 1) on dsa0 found 2 requests in the ring at input 1 of vfio",
@@ -306,6 +301,12 @@ SEEN: list[tuple[str, Event, str, Event]] = [
         "the ring of dmar0 had no room for PASID 5 (life 1) at input 1 of vfio",
         RequestAutoAnswered("dmar0", "dsa0", P, 1, 1),
     ),
+    (
+        "ring-overflow",
+        RequestAutoAnswered("dmar0", "dsa0", P, 1, 0),
+        "the ring of dmar0 had no room for PASID 5 (life 1) at input 1 of vfio",
+        RequestAutoAnswered("dmar0", "dsa0", P, 1, -1),
+    ),
 ]
 
 
@@ -314,6 +315,20 @@ def test_a_witness_says_what_it_saw(name: str, fact: Event, sentence: str, other
     assert Story(name).then("vfio", fact) == [sentence]
     story = Story(name)
     assert story.then("vfio", other) == []
+    assert story.property.unmet() == []
+
+
+def test_an_unbind_is_late_after_the_same_vms_free() -> None:
+    """Not if it is of a PASID that this VM never had, nor while the number is its own again."""
+    story = Story("late-unbind")
+    late = UnbindRequested(P, 1, "vm1", 0, linked=False)
+    assert story.then("vfio", late) == []
+    assert story.then("vfio", PasidUnlinked(P, 1, "vm1")) == []
+    assert story.then("vfio", late) == [
+        "vm1 unbound PASID 5 (life 1) at input 3 of vfio, after its free"
+    ]
+    assert story.then("vfio", UnbindRequested(P, 1, "vm1", 0, linked=True)) == []
+    assert story.then("vfio", UnbindRequested(P, 0, "vm2", 0, linked=False)) == []
     assert story.property.unmet() == []
 
 

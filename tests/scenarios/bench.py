@@ -4,7 +4,7 @@ from collections import deque
 from typing import TypeVar
 
 from clusters.cluster import build
-from clusters.host import Host
+from clusters.host import Host, Moment
 from clusters.judge import Judge
 from protocol.effects import Send
 from protocol.facts import Event
@@ -14,6 +14,8 @@ from protocol.names import SUPERVISOR, Name
 from protocol.properties import PROPERTIES
 
 F = TypeVar("F", bound=Event)
+Sent = tuple[Name, Name, AnyMessage, Moment | None]
+"""Who sent what to whom, and in which input (None: the test did)."""
 
 
 class Bench:
@@ -29,20 +31,21 @@ class Bench:
 
     def say(self, sender: Name, to: Name, message: AnyMessage) -> list[tuple[Name, AnyMessage]]:
         """What leaves the bench after this: to whom, and what."""
-        waiting = deque([(sender, to, message)])
+        first: Sent = (sender, to, message, None)
+        waiting = deque([first])
         left: list[tuple[Name, AnyMessage]] = []
         while waiting:
-            sender, to, message = waiting.popleft()
+            sender, to, message, origin = waiting.popleft()
             if to not in self.hosts:
                 left.append((to, message))
                 continue
             host = self.hosts[to]
-            out = host.take(message, sender)
+            out = host.take(message, sender, origin)
             for fact in out.facts:
                 self.facts.append(fact)
                 assert not self.judge.observe(host.record(fact)), self.judge.violations[-1].sentence
             waiting.extend(
-                (to, effect.to, effect.message)
+                (to, effect.to, effect.message, host.moment)
                 for effect in out.effects
                 if isinstance(effect, Send)
             )

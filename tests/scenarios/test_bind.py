@@ -4,6 +4,8 @@ from typing import Final
 
 import pytest
 
+from actors.iommu_driver import IommuDriver
+from actors.kvm import Kvm
 from actors.vfio import Vfio
 from actors.vfio.state import Bind, Free, Locked, Unbind
 from clusters.nemesis import Nemesis
@@ -239,10 +241,9 @@ CONTEXTS: Final[dict[type[Event], type[Event]]] = {
     SlotProgrammed: SlotCleared,
 }
 FAILURES: Final = {
-    "iommu.bind.svm": (IOMMU, "ENOMEM"),
-    "iommu.bind.sdev": (IOMMU, "ENOMEM"),
-    "iommu.bind.enable_pasid": (IOMMU, "EINVAL"),
-    "kvm.bind.table": ("vm1.kvm", "ENOMEM"),
+    site.name: (actor, site.errno.value)
+    for actor, made in ((IOMMU, IommuDriver), ("vm1.kvm", Kvm))
+    for site in made.SITES
 }
 
 

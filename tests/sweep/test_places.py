@@ -31,7 +31,7 @@ from tests.sweep.scripts import SCRIPTS
 
 ASKED = "a reference is asked for, no context yet"
 WRITTEN = "the context is written, the reply on its way"
-CLEARED = "the context is cleared, the reference still held"
+CLEARED = "the context is cleared, its put not heard of yet"
 PUT = "the put is on its way"
 TOLD = "told, and its work not queued yet"
 WORKING = "in the middle of its work"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from clusters.nemesis import Nemesis
 from clusters.sim.faults import Timetable
+from clusters.sim.strategies.campaign import Lesson
 from clusters.sim.tape import Fire
 from protocol.names import Name
 
@@ -23,24 +24,28 @@ PATIENCE: Final = (0.0, 0.5, 0.8, 0.95)
 
 
 class RandomWalk:
-    """Only `Random.random` is used: its numbers are the same in every version of Python."""
+    """Only `Random.random` is used: its numbers are the same in every version of Python.
+
+    Other strategies have one of these for what they do not order themselves: faults, draws, and
+    what comes after they were unfair for long enough.
+    """
 
     name = "random"
 
-    __slots__ = ("_patience", "_random", "_timetable", "seed")
+    __slots__ = ("_patience", "_timetable", "random", "seed")
 
     def __init__(self, seed: int, nemeses: tuple[Nemesis, ...] = ()) -> None:
         self.seed = seed
-        self._random = Random(seed).random
-        self._patience = PATIENCE[int(self._random() * len(PATIENCE))]
-        self._timetable = Timetable(nemeses, self._random)
+        self.random = Random(seed).random
+        self._patience = PATIENCE[int(self.random() * len(PATIENCE))]
+        self._timetable = Timetable(nemeses, self.random)
 
     def choose(self, world: "World") -> int:
         if world.step >= self._timetable.due:
             fault = self._timetable.next(world)
             if fault is not None:
                 return fault
-        network, random = world.network, self._random
+        network, random = world.network, self.random
         enabled = network.enabled
         slot = enabled[int(random() * len(enabled))]
         while network.names[slot].__class__ is Fire and random() < self._patience:
@@ -51,4 +56,13 @@ class RandomWalk:
         return self._timetable.fails(world, actor, site)
 
     def draw(self, world: "World", actor: Name, bound: int) -> int:
-        return int(self._random() * bound)
+        return int(self.random() * bound)
+
+    def fault(self, world: "World") -> int | None:
+        """The number of the fault that the plan wants to begin or end now, if any."""
+        if world.step < self._timetable.due:
+            return None
+        return self._timetable.next(world)
+
+    def lesson(self) -> Lesson:
+        return Lesson()

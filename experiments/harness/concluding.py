@@ -1,0 +1,269 @@
+"""The end of `run` and `explore`: write the run's files, say the verdict, give the exit code."""
+
+from typing import Final
+
+from msgspec import structs
+
+from clusters.judge import Violation
+from clusters.sim.strategies import campaign_title, title
+from clusters.sim.tape import Origin
+from experiments.harness.errors import UnwritableError
+from experiments.harness.interruption import shielded
+from experiments.harness.result import (
+    Counterexample,
+    Exit,
+    Result,
+    Status,
+    ViolationResult,
+    WitnessResult,
+    worst,
+)
+from experiments.harness.running import Case, Failing, Outcome, command
+from experiments.harness.say import Voice, columns, complain, many
+from experiments.harness.setup import VERDICTS, property_results, reasons_of
+from experiments.harness.store import HISTORY, git_state
+from experiments.harness.story import story
+from protocol.facts import RunEnded
+from protocol.history import Record, encode_record
+from protocol.properties.property import Kind
+
+CAUSES: Final = (
+    "usual causes: the code changed, a set decided an order,"
+    " a clock or chance was read below clusters"
+)
+SHARE_MIN: Final = 0.01
+"""A witness that was seen less often than that is not said in per cent."""
+
+
+def conclude(case: Case, outcome: Outcome, voice: Voice) -> int:
+    """Write, say, and give the exit code: what was found, also if it cannot be written."""
+    lost: UnwritableError | None = None
+    with shielded():
+        examples = tuple(_example(case, k, one) for k, one in enumerate(outcome.failings, start=1))
+        result = _result(case, outcome, examples)
+        try:
+            _write(case, outcome, result)
+        except UnwritableError as error:
+            lost = error
+            result = _unwritten(case, result, error)
+        voice.object(result)
+        _say(case, outcome, result, voice)
+    if lost is not None:
+        complain(f"{lost}  (exit {result.exit_code})")
+    return result.exit_code
+
+
+def _unwritten(case: Case, result: Result, error: UnwritableError) -> Result:
+    """The same without its files: a token is enough to see a violation again."""
+    return structs.replace(
+        result,
+        exit_code=result.exit_code or int(Exit.USAGE),
+        reasons=(*result.reasons, str(error)),
+        counterexamples=tuple(
+            structs.replace(one, file="", replay=command("replay", one.token, *case.asked.words()))
+            for one in result.counterexamples
+        ),
+        folder="",
+    )
+
+
+def _word(outcome: Outcome) -> tuple[Status, Exit]:
+    """A violation stays one whatever broke afterwards; an interrupted run is no verdict."""
+    status, code = VERDICTS[outcome.verdict.word]
+    if outcome.divergence:
+        code = worst([code, Exit.DIVERGED])
+        return (status if status is Status.VIOLATION else Status.DIVERGED), code
+    if outcome.interrupted and status is not Status.VIOLATION:
+        return Status.INTERRUPTED, Exit.INTERRUPTED
+    return status, code
+
+
+def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) -> Result:
+    status, code = _word(outcome)
+    diverged = (outcome.divergence,) if outcome.divergence else ()
+    count = outcome.count
+    found = outcome.failings[0].result.violations if outcome.failings else ()
+    return Result(
+        verb=outcome.verb,
+        experiment=str(case.asked.file),
+        title=case.experiment.title,
+        revision=case.experiment.revision,
+        world="sim",
+        seed=case.seed,
+        verdict=status,
+        exit_code=int(code),
+        reasons=(*diverged, *outcome.reasons, *reasons_of(outcome.verdict)),
+        properties=property_results(outcome.verdict),
+        witnesses=tuple(WitnessResult(name, n) for name, n in count.witnesses.items()),
+        violations=tuple(map(violation_result, found)),
+        counterexamples=examples,
+        counts={
+            "schedules": count.schedules,
+            "steps": count.steps,
+            "violating": count.violating,
+            "records": len(outcome.history),
+        },
+        strategies=count.strategies,
+        proof=outcome.proof,
+        seconds=round(outcome.seconds, 3),
+        folder=str(case.run.final),
+        again=examples[0].replay if examples else outcome.again,
+    )
+
+
+def violation_result(violation: Violation) -> ViolationResult:
+    """What a property said, and where."""
+    stamp = violation.record.stamp
+    return ViolationResult(
+        violation.property, violation.sentence, actor=stamp.actor, n=stamp.n, step=stamp.step
+    )
+
+
+def _example(case: Case, k: int, failing: Failing) -> Counterexample:
+    tape, violation = failing.result.tape, failing.result.violations[0]
+    path = case.run.final / f"ce-{k}.json"
+    return Counterexample(
+        property=violation.property,
+        message=violation.sentence,
+        schedule=failing.index + 1,
+        seed=tape.seed,
+        steps=failing.result.steps,
+        file=str(path),
+        replay=command("replay", str(path)),
+        token=tape.token(),
+        strategy=title(tape.strategy),
+    )
+
+
+def _write(case: Case, outcome: Outcome, result: Result) -> None:
+    git, _ = git_state()
+    for k, failing in enumerate(outcome.failings, start=1):
+        violation = failing.result.violations[0]
+        step = violation.record.stamp.step
+        origin = Origin(git, case.digest, violation.property, step)
+        case.run.write(f"ce-{k}.json", failing.result.tape.to_json(origin))
+    if outcome.history:
+        case.run.write(HISTORY, encoded(outcome.history))
+    case.run.finish(result)
+
+
+def encoded(records: tuple[Record, ...]) -> bytes:
+    """A history as its file holds it: its last record says how many there are."""
+    return b"".join(encode_record(_counted(record, len(records))) + b"\n" for record in records)
+
+
+def _counted(record: Record, count: int) -> Record:
+    fact = record.fact
+    if isinstance(fact, RunEnded):
+        return Record(record.stamp, structs.replace(fact, records=count))
+    return record
+
+
+# --- What is said ---------------------------------------------------------------------------------
+
+
+def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
+    revision, strategy = case.experiment.revision, _strategy(case, outcome)
+    voice.answer(f"{case.name}  revision {revision}  strategy {strategy}  seed {case.seed:#x}  sim")
+    count = outcome.count
+    size = (
+        f"{many(count.schedules, 'schedule')}"
+        f" ({many(count.steps, 'step')}, {outcome.seconds:.1f} s)"
+    )
+    match result.verdict:
+        case Status.VIOLATION:
+            _say_violation(outcome, result, voice)
+        case Status.PASS:
+            judged = [p for p in result.properties if p.kind != Kind.SOMETIMES.value]
+            twice = f"; determinism checked on {outcome.deterministic}"
+            checked = twice if outcome.deterministic else ""
+            held = many(len(judged), "property")
+            voice.verdict("pass", f"{held} held in {size}{checked}")
+        case Status.INTERRUPTED:
+            of = f" of {outcome.asked:,}" if outcome.asked else ""
+            done = f"{size}{of}" if outcome.verb == "explore" else many(count.steps, "step")
+            voice.verdict("interrupted", f"after {done}; nothing was violated")
+        case Status.DIVERGED:
+            voice.verdict("diverged", f"after {size}; nothing was violated, but")
+            voice.answer(f"  {outcome.divergence}")
+            voice.answer(f"  {CAUSES}")
+        case _:
+            voice.verdict("unknown", f"nothing was violated in {size}, but")
+            for reason in result.reasons:
+                voice.answer(f"  {reason}")
+    if outcome.divergence and result.verdict is not Status.DIVERGED:
+        voice.answer(f"diverged, too: {outcome.divergence}")
+        voice.answer()
+    _say_witnesses(result, count.schedules, voice)
+    if len(result.strategies) > 1:
+        shares = [f"{name} {number:,}" for name, number in result.strategies.items()]
+        voice.keyed("tried", ", ".join(shares))
+    if result.proof:
+        voice.keyed("complete", result.proof)
+    if result.folder:
+        voice.keyed("result", f"{result.folder}/result.json")
+    _say_again(case, result, voice)
+
+
+def _strategy(case: Case, outcome: Outcome) -> str:
+    """What made the schedules."""
+    explore = case.experiment.explore
+    if outcome.verb == "explore":
+        return campaign_title(explore.strategy, explore.depth)
+    return title(case.order.strategy)
+
+
+def _say_violation(outcome: Outcome, result: Result, voice: Voice) -> None:
+    failing, example = outcome.failings[0], result.counterexamples[0]
+    where = f"at step {example.steps:,}"
+    if outcome.verb == "explore":
+        of = f" of {outcome.asked:,}" if outcome.asked else ""
+        where = f"schedule {example.schedule:,}{of}    {outcome.seconds:.1f} s"
+        where += f"    by {example.strategy}"
+    voice.verdict("violation", f"{example.property}    {where}")
+    voice.answer(f"  {example.message}")
+    voice.answer()
+    for line in story(failing.records, failing.result.violations[0]):
+        voice.row(line)
+    voice.answer()
+    for other in result.counterexamples[1:]:
+        voice.answer(f"also {other.property}    schedule {other.schedule:,}")
+        voice.answer(f"  {other.message}")
+    violating = outcome.count.violating
+    if outcome.verb == "explore" and outcome.count.schedules > 1:
+        voice.answer(f"{violating:,} of {many(outcome.count.schedules, 'schedule')} violated")
+
+
+def _say_witnesses(result: Result, schedules: int, voice: Voice) -> None:
+    if not result.witnesses:
+        return
+    voice.answer("witnesses")
+    rows = [(one.name, _share(one.schedules, schedules)) for one in result.witnesses]
+    for line in columns(rows):
+        voice.answer(line)
+
+
+def _share(seen: int, schedules: int) -> str:
+    if not seen:
+        return "never"
+    if schedules == 1:
+        return "seen"
+    share = seen / schedules
+    return f"{100 * share:.0f}%" if share >= SHARE_MIN else f"{seen:,} times"
+
+
+def _say_again(case: Case, result: Result, voice: Voice) -> None:
+    """The last line is a command that shows it again."""
+    first, others = result.counterexamples[:1], result.counterexamples[1:]
+    for example in others:
+        voice.keyed("replay", example.replay)
+    for example in first:
+        if result.folder:
+            voice.keyed("token", command("replay", example.token, *case.asked.words()))
+        voice.keyed("replay", example.replay)
+    if first:
+        return
+    unseen = any(not one.schedules for one in result.witnesses)
+    if unseen and result.verdict is Status.UNKNOWN and result.verb == "run":
+        voice.keyed("try", command("explore", *case.asked.words()))
+    voice.keyed("again", result.again)

@@ -1,0 +1,1 @@
+"""Protocols small enough to compare tools on: yardsticks of `bench` and of the engine's tests."""

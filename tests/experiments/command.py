@@ -1,0 +1,81 @@
+"""The command line as a test uses it: words in; exit code, stdout and stderr out."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.harness.cli import main
+
+WRONG = """
+title = "a script that expects what does not happen"
+[guests]
+count = 2
+[[process]]
+name = "vm1.guest"
+steps = ["p = alloc", "bind p dsa0", "dma p dsa0 x2", "unbind p dsa0 -> EBUSY", "free p"]
+"""
+RIGHT = """
+title = "a number is used, and used again"
+[pool]
+pasids = 1
+[[process]]
+name = "vm1.guest"
+steps = ["p = alloc -> ok", "free p -> ok", "q = alloc -> ok", "free q -> ok", "exit"]
+[expect]
+sometimes = ["pasid-reused"]
+"""
+UNSEEN = RIGHT.replace('"pasid-reused"', '"pasid-reused", "page-answered"')
+STAMP = re.compile(r"[0-9]{8}T[0-9]{6}")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def object(self) -> Any:  # noqa: ANN401  whatever the JSON says
+        """The one object of --json."""
+        assert self.out.count("\n") == 1, self.out
+        return json.loads(self.out)
+
+    @property
+    def last(self) -> str:
+        """The last line of the answer."""
+        return self.out.splitlines()[-1]
+
+
+Command = Callable[..., Ran]
+
+
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command line, in this process."""
+
+    def call(*words: str | Path) -> Ran:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        said = capsys.readouterr()
+        assert "Traceback" not in said.out + said.err
+        assert isinstance(left.value.code, int)
+        return Ran(left.value.code, said.out, said.err)
+
+    return call
+
+
+def scrubbed(text: str) -> str:
+    """Without what differs from run to run: times, steps, and how many of what there were."""
+    text = STAMP.sub("<time>", text)
+    text = re.sub(r"[0-9]+\.[0-9] s\b", "<seconds>", text)
+    text = re.sub(r"[0-9,]+/s\)", "<rate>/s)", text)
+    text = re.sub(r"\bstep [0-9,]+", "step <n>", text)
+    text = re.sub(r"\b[0-9,]+ (earlier steps|steps|records)\b", r"<n> \1", text)
+    return re.sub(r"^  [0-9]+ +", "  <n>  ", text, flags=re.MULTILINE)
