@@ -49,7 +49,7 @@ class OrderedWorkqueue:
         """The workqueue's table of contents."""
         match message:
             case QueueWork():
-                self.on_queue_work(message, sender, out)
+                self.on_queue_work(message, out)
             case WorkDone():
                 self.on_work_done(message, sender, out)
             case Start():
@@ -59,8 +59,9 @@ class OrderedWorkqueue:
             case _:
                 assert_never(message)
 
-    def on_queue_work(self, queue: QueueWork, owner: Name, out: Out) -> None:
+    def on_queue_work(self, queue: QueueWork, out: Out) -> None:
         """Once until it runs; while it runs it may be queued for another time."""
+        owner = queue.owner
         if owner in self.lost:
             return  # It was still under way when its owner died.
         if find(self.queued, owner, queue.work) is not None:

@@ -36,6 +36,7 @@ from protocol.messages import (
     InstallCapacity,
     NotifyReply,
     PutPasid,
+    QueueWork,
     RegisterNotifier,
     RegisterNotifierMm,
     ReserveCapacity,
@@ -109,6 +110,8 @@ class IoasidCore:
                 self.on_detach_data(message, sender, out)
             case NotifyReply():
                 self.on_notify_reply(message, sender, out)
+            case QueueWork():
+                self.on_queue_work(message, sender, out)
             case RegisterNotifier():
                 self.on_register_notifier(message, sender, out)
             case RegisterNotifierMm():
@@ -161,6 +164,7 @@ class IoasidCore:
     on_attach_spid = spid.on_attach_spid
     attach_spid_refusal = spid.attach_spid_refusal
     may_attach_spid = spid.may_attach_spid
+    may_bind = spid.may_bind
     on_detach_spid = spid.on_detach_spid
     clear_spid = spid.clear_spid
     on_find_by_spid = spid.on_find_by_spid
@@ -168,7 +172,7 @@ class IoasidCore:
     on_attach_data = spid.on_attach_data
     may_attach_data = spid.may_attach_data
     on_detach_data = spid.on_detach_data
-    # Notifier blocks.
+    # Notifier blocks, chains, and the work that they queue.
     on_register_notifier = notifiers.on_register_notifier
     on_register_notifier_mm = notifiers.on_register_notifier_mm
     register_refusal = notifiers.register_refusal
@@ -177,9 +181,8 @@ class IoasidCore:
     move_blocks = notifiers.move_blocks
     hears = notifiers.hears
     rank = notifiers.rank
-    # Chains.
+    on_queue_work = notifiers.on_queue_work
     notify = chain.notify
-    may_bind = chain.may_bind
     lets_in = chain.lets_in
     told_spid = chain.told_spid
     on_notify_reply = chain.on_notify_reply

@@ -71,11 +71,6 @@ def run(core: IoasidCore, pasid: Pasid, waiting: list[Notice], out: Out) -> None
         core.chain_done(pasid, chain, out)
 
 
-def may_bind(core: IoasidCore, pasid: Pasid) -> bool:
-    """Where a subscriber was lost, nobody would clean up after the guest (§1.9)."""
-    return core.sets[life_of(core, pasid).set].token not in core.bereft
-
-
 def begin(core: IoasidCore, pasid: Pasid, notice: Notice, out: Out) -> Chain:
     """Who is on the chain is settled now, when its turn has come."""
     spid = core.told_spid(pasid, notice.transition, out)

@@ -21,6 +21,7 @@ from protocol.messages import (
     InstallCapacity,
     NotifyReply,
     PutPasid,
+    QueueWork,
     RegisterNotifier,
     RegisterNotifierMm,
     ReserveCapacity,
@@ -42,6 +43,7 @@ Inbox: TypeAlias = (
     | AttachData
     | DetachData
     | NotifyReply
+    | QueueWork
     | RegisterNotifier
     | RegisterNotifierMm
     | UnregisterNotifier

@@ -29,13 +29,14 @@ from protocol.facts import (
 from protocol.messages import (
     Done,
     HostLost,
+    QueueWork,
     Refused,
     RegisterNotifier,
     RegisterNotifierMm,
     UnregisterNotifier,
     Verdict,
 )
-from protocol.names import NO_SET, Name
+from protocol.names import NO_SET, WORKQUEUE, Name
 
 if TYPE_CHECKING:
     from actors.ioasid_core import IoasidCore
@@ -161,3 +162,8 @@ def hears(_core: IoasidCore, block: Block, transition: Transition, number: int) 
 def rank(_core: IoasidCore, block: Block) -> tuple[int, ...]:
     """Who is called first: one order over both chains (mends S19)."""
     return (-block.priority,)
+
+
+def on_queue_work(_core: IoasidCore, queue: QueueWork, owner: Name, out: Out) -> None:
+    """On to the ordered queue: it and the chains come through here in one order."""
+    out.send(WORKQUEUE, QueueWork(queue.work, queue.pasid, queue.incarnation, owner))

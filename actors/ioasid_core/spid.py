@@ -68,6 +68,11 @@ def may_attach_spid(_core: IoasidCore, life: Life) -> bool:
     return life.state is not State.FREE_PENDING
 
 
+def may_bind(core: IoasidCore, pasid: Pasid) -> bool:
+    """Where a subscriber was lost, nobody would clean up after the guest (§1.9)."""
+    return core.sets[life_of(core, pasid).set].token not in core.bereft
+
+
 def on_detach_spid(core: IoasidCore, detach: DetachSpid, sender: Name, out: Out) -> None:
     """UNBIND first; the SPID goes when everybody has been told (mends S18)."""
     if find_life(core, detach.pasid) is None:

@@ -36,7 +36,7 @@ from protocol.messages import (
     RunWork,
     Verdict,
 )
-from protocol.names import CORE, NO_SET, WORKQUEUE, Name
+from protocol.names import CORE, NO_SET, Name
 
 if TYPE_CHECKING:
     from actors.iommu_driver import IommuDriver
@@ -68,7 +68,7 @@ def queue_work(_driver: IommuDriver, svm: Svm, out: Out) -> None:
     svm.work_queued = True
     work = f"teardown:{svm.pasid}"
     out.record(WorkQueued(work, svm.pasid, svm.incarnation))
-    out.send(WORKQUEUE, QueueWork(work, svm.pasid, svm.incarnation))
+    out.send(CORE, QueueWork(work, svm.pasid, svm.incarnation))
 
 
 def on_run_work(driver: IommuDriver, run: RunWork, out: Out) -> None:

@@ -144,6 +144,14 @@ class Vdcm:
         """Whether the VM has the virtual device open, and nobody is closing it."""
         return self.vdevs.get(vm) is Phase.OPEN
 
+    def hears(self, vm: Name) -> bool:
+        """Whether the VM's notifier may be registered: closing stops the WQ before it goes."""
+        return self.vdevs.get(vm) in {Phase.OPEN, Phase.CLOSING}
+
+    def unregister(self, vm: Name, out: Out) -> None:
+        """The VM's WQ takes nothing more, so of new PASIDs the VDCM need not be told."""
+        files.unregister(self, vm, out)
+
     def mm_of(self, vm: Name) -> Name:
         """The mm that the notifier was registered for."""
         return vm

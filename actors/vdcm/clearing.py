@@ -106,6 +106,8 @@ def finish(vdcm: Vdcm, call: Call, task: Clear, out: Out, *, found: bool) -> Non
     match task.why:
         case Why.WORK:
             works.finish(vdcm, task.work, out)
+        case Why.STOP:
+            vdcm.unregister(task.vm, out)
         case Why.RELEASE:
             vdcm.vdevs[task.vm] = Phase.GONE
             out.record(FdsReleased(task.vm))

@@ -62,7 +62,7 @@ def not_opened(vdcm: Vdcm, refused: Refused, task: Open, out: Out) -> None:
 
 
 def on_release_fds(vdcm: Vdcm, release: ReleaseFds, out: Out) -> None:
-    """Nothing new is taken from here on; off the chain first, so that nothing new is told."""
+    """Nothing new is taken from here on."""
     before = vdcm.vdevs.get(release.vm, Phase.GONE)
     if before in {Phase.CLOSING, Phase.GONE}:
         return  # Not on this device; or QEMU ended by itself, and the supervisor says it too.
@@ -76,17 +76,22 @@ def on_release_fds(vdcm: Vdcm, release: ReleaseFds, out: Out) -> None:
 
 
 def close(vdcm: Vdcm, vm: Name, out: Out) -> None:
+    """The WQ first: while it runs, a PASID of whose BIND nobody is told would not be drained."""
+    clearing.start(vdcm, Clear(Why.STOP, vm, [key_of(vm, Kind.WQ)], abort=True), out)
+
+
+def unregister(vdcm: Vdcm, vm: Name, out: Out) -> None:
     """Of the mm of open, not of whoever closes: on a kill it is gone by now (mends S43)."""
     out.send(CORE, UnregisterNotifier(vdcm.begin(Close(vm)), vdcm.mm_of(vm)))
 
 
 def unregistered(vdcm: Vdcm, call: Call, task: Close, out: Out) -> None:
-    """Stop the WQ, clear the interrupts, drain the rights; what others clear first is skipped."""
+    """Clear the interrupts, drain the rights; what others clear first is skipped."""
     del vdcm.tasks[call]
-    fixed = [key_of(task.vm, Kind.WQ), key_of(task.vm, Kind.IMS)]
+    ims = key_of(task.vm, Kind.IMS)
     held = [key for key in sorted(vdcm.slots) if vdcm.slots[key].vm == task.vm]
-    rights = [key for key in held if key not in fixed]
-    clearing.start(vdcm, Clear(Why.RELEASE, task.vm, [*fixed, *rights], abort=True), out)
+    rights = [key for key in held if vdcm.slots[key].kind is Kind.SWQ]
+    clearing.start(vdcm, Clear(Why.RELEASE, task.vm, [ims, *rights], abort=True), out)
 
 
 def closed(vdcm: Vdcm, vm: Name, out: Out) -> None:

@@ -91,7 +91,7 @@ def dying(vdcm: Vdcm, notification: Notification, concerned: list[Slot], out: Ou
 def on_notify_bind(vdcm: Vdcm, bind: NotifyBind, out: Out) -> None:
     """The right to submit.  Bound again before its UNBIND has been worked off, it never went."""
     handled(bind, out)
-    if vdcm.mode is not WqMode.SHARED or not vdcm.is_open(bind.token):
+    if vdcm.mode is not WqMode.SHARED or not vdcm.hears(bind.token):
         answer(bind, Verdict.DONE, out)
         return
 
@@ -108,12 +108,8 @@ def on_notify_bind(vdcm: Vdcm, bind: NotifyBind, out: Out) -> None:
 
 
 def begin(vdcm: Vdcm, call: Call, task: Right, out: Out) -> None:
-    """The slot is ours, and empty."""
+    """The slot is ours, and empty.  A VM that is being closed gets the right: its WQ may run."""
     bind = task.notification
-    if not vdcm.is_open(bind.token):
-        end(vdcm, call, task, Verdict.DONE, out)  # Closed while the last work drained.
-        return
-
     task.step = RightStep.GET
     reason = vdcm.slots[task.slot].reason
     out.send(CORE, GetPasid(call, bind.set, bind.pasid, bind.incarnation, reason))

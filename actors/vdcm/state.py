@@ -100,7 +100,7 @@ class Open(Struct, frozen=True, tag=True):
 
 
 class Close(Struct, frozen=True, tag=True):
-    """ReleaseFds, until the notifier is off the chain; a Clear goes on from there."""
+    """ReleaseFds, until the notifier is off the chain; between one Clear and another."""
 
     vm: Name
 
@@ -141,12 +141,13 @@ class Right(Struct, tag=True):
 
 
 class Why(Enum):
-    """Who wants slots cleared: a guest's DisableVwq, ResetVdev or WriteVims, a work, a close."""
+    """A guest's DisableVwq, ResetVdev, WriteVims; a work; a close, on the chain and off it."""
 
     DISABLE = "disable"
     RESET = "reset"
     VIMS = "vims"
     WORK = "work"
+    STOP = "stop"
     RELEASE = "release"
 
 

@@ -24,7 +24,7 @@ from protocol.facts import (
     WorkQueued,
 )
 from protocol.messages import QueueWork, RunWork, TimerFired, WorkDone
-from protocol.names import WORKQUEUE
+from protocol.names import CORE, WORKQUEUE
 
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
@@ -50,7 +50,7 @@ def submit(vdcm: Vdcm, name: str, out: Out) -> None:
     work.state = WorkState.QUEUED
     out.record(MemoryAllocated("work", f"{vdcm.name}/{name}"))
     out.record(WorkQueued(name, work.pasid, work.incarnation))
-    out.send(WORKQUEUE, QueueWork(name, work.pasid, work.incarnation))
+    out.send(CORE, QueueWork(name, work.pasid, work.incarnation))
 
 
 def on_timer_fired(vdcm: Vdcm, fired: TimerFired, out: Out) -> None:

@@ -33,10 +33,14 @@ Row = tuple[str, str, str, str, str]
 
 
 def story(records: Sequence[Record], violation: Violation) -> list[str]:
-    """Lines of a table: what happened before the violation and has to do with its PASID."""
+    """Lines of a table: what happened before the violation and has to do with its PASID.
+
+    Of a violation that is about no PASID: the chain of causes that led to it.
+    """
     last = violation.record
     at_end = isinstance(last.fact, RunEnded) or not _said_at(records, violation)
     pasid = _pasid(records, violation, at_end=at_end)
+    chain = {} if pasid or at_end else _causes(records, last)
     rows: list[Row] = []
     doings = _doings(records)
     for record in records:
@@ -44,7 +48,10 @@ def story(records: Sequence[Record], violation: Violation) -> list[str]:
         if isinstance(fact, MessageDelivered) and (at_end or last.saw(stamp.actor, stamp.n)):
             doing = doings.get((stamp.actor, stamp.n), [])
             here = (stamp.actor, stamp.n) == (last.stamp.actor, last.stamp.n)
-            about = not pasid or fact.detail.get("pasid") == pasid
+            if chain:
+                about = (stamp.actor, stamp.n) in chain
+            else:
+                about = not pasid or fact.detail.get("pasid") == pasid
             if not (about or here or any(f"PASID {pasid} " in text for text in doing)):
                 continue
             step = str(stamp.step or stamp.n)
@@ -59,6 +66,20 @@ def story(records: Sequence[Record], violation: Violation) -> list[str]:
         of = f" about PASID {pasid}" if pasid else ""
         lines.insert(0, f"  ... {len(rows) - len(shown):,} earlier steps{of}")
     return [line.rstrip() for line in (head, *lines)]
+
+
+def _causes(records: Sequence[Record], last: Record) -> dict[tuple[str, int], None]:
+    """The input at which it was said, the one that caused that, and so on."""
+    causes = {
+        (record.stamp.actor, record.stamp.n): (record.stamp.cause, record.stamp.cause_n)
+        for record in records
+    }
+    chain: dict[tuple[str, int], None] = {}
+    here = (last.stamp.actor, last.stamp.n)
+    while here in causes and here not in chain:
+        chain[here] = None
+        here = causes[here]
+    return chain
 
 
 def _said_at(records: Sequence[Record], violation: Violation) -> bool:
@@ -110,7 +131,7 @@ def _words(record: Record) -> tuple[int, str]:
         case EntryCleared(pasid=pasid, device=device):
             return 3, f"PASID {pasid} cleared in the table of {device}"
         case DmaTranslated(pasid=pasid, page=page):
-            return 3, f"PASID {pasid} DMA to page {page}"
+            return 3, f"PASID {pasid} DMA to page {page}{_by_other(record.fact)}"
         case StateChanged(pasid=pasid, after=after, refs=refs):
             return 2, f"PASID {pasid} {after}, {refs} reference{'' if refs == 1 else 's'}"
         case ReferenceTaken(pasid=pasid, holder=holder):
@@ -125,6 +146,14 @@ def _words(record: Record) -> tuple[int, str]:
             return 3, f"{operation} will never be answered"
         case _:
             return 0, ""
+
+
+def _by_other(dma: DmaTranslated) -> str:
+    """Whose tables translated it, if they are not those of its own life: isolation is broken."""
+    table = (dma.table_vm, dma.table_incarnation)
+    if table == (dma.vm, dma.incarnation):
+        return ""
+    return f" of {table[0]} (life {table[1]}), it is of {dma.vm} (life {dma.incarnation})"
 
 
 def as_step(record: Record) -> str:

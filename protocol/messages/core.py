@@ -240,7 +240,10 @@ class FindBySpidGot(Message, frozen=True, tag=True):
 
 
 class Priority(IntEnum):
-    """Higher is called first: CPU, DEVICE, IOMMU, LAST, as v2 and v3 document it (mends S19)."""
+    """Higher is called first: CPU, DEVICE, IOMMU, LAST, as v2 and v3 document it (mends S19).
+
+    BIND goes in the opposite order: KVM lets the guest in when all others are ready for it.
+    """
 
     LAST = 0
     IOMMU = 1
@@ -325,14 +328,17 @@ class NotifyReply(Message, frozen=True, tag=True):
 
 
 class QueueWork(Message, frozen=True, tag=True):
-    """ioasid_queue_work, any actor -> workqueue.  Already queued: no effect.  Not answered.
+    """ioasid_queue_work, any actor -> core -> workqueue.  Already queued: no effect.
 
-    `work` names the item within its sender; it comes back as RunWork when its turn is there.
+    `work` names the item within its sender, who is its `owner` once the core has handed it on; it
+    comes back to him as RunWork when its turn is there.  Through the core, so that works stand in
+    the order in which the chain's subscribers were called (mends S19).  Not answered.
     """
 
     work: str
     pasid: Pasid
     incarnation: Incarnation
+    owner: Name = ""
 
 
 class RunWork(Message, frozen=True, tag=True):

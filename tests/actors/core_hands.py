@@ -85,8 +85,10 @@ def pending(*reasons: str) -> IoasidCore:
     return core
 
 
-def heard(subscribers: tuple[Name, ...] = (KVM, VDCM), *, data: bool = False) -> IoasidCore:
-    """Set 1 of vm1 with these on its chain, PASID 1 ACTIVE, nothing under way."""
+def heard(
+    subscribers: tuple[Name, ...] = (KVM, VDCM), *, more: tuple[Name, ...] = (), data: bool = False
+) -> IoasidCore:
+    """Set 1 of vm1 with these on its chain, PASID 1 ACTIVE, nothing under way; `more` VDCMs."""
     core = empty()
     if IOMMU in subscribers:
         hand(core, RegisterNotifier(1, NO_SET, Priority.IOMMU), IOMMU)
@@ -94,6 +96,8 @@ def heard(subscribers: tuple[Name, ...] = (KVM, VDCM), *, data: bool = False) ->
         if name in subscribers:
             priority = Priority.CPU if name == KVM else Priority.DEVICE
             hand(core, RegisterNotifierMm(1, "vm1", priority), name)
+    for name in more:
+        hand(core, RegisterNotifierMm(1, "vm1", Priority.DEVICE), name)
     hand(core, AllocSet(1, "vm1", 4))
     replies(core, hand(core, AllocPasid(1, 1, *ANY)))
     get(core, "svm")

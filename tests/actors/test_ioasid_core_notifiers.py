@@ -11,7 +11,6 @@ from protocol.facts import (
     NotifierRegistered,
     NotifierUnregistered,
 )
-from protocol.lifecycle import State
 from protocol.messages import (
     AllocPasid,
     AllocSet,
@@ -36,14 +35,12 @@ from tests.actors.core_hands import (
     attach,
     empty,
     facts,
-    free,
     hand,
     heard,
     life,
     names,
     null_set,
     pairs,
-    put,
     register,
     replies,
     reply,
@@ -182,37 +179,24 @@ def test_err_a_bind_that_waits_for_another_chain_is_refused_when_its_turn_comes(
     assert core.chains[2] is None
 
 
-def test_err_a_loss_in_the_middle_of_bind_fails_it_and_keeps_the_number_for_good() -> None:
-    """Whether the lost one is called just then, or has yet to be: KVM's entry may be in use."""
-    for called in (True, False):
-        core = heard()
+def test_err_a_loss_in_the_middle_of_bind_fails_it_before_the_guest_is_let_in() -> None:
+    """Whether the lost one is called just then, or has yet to be."""
+    for lost in (VDCM, "vdcm.dsa1"):
+        core = heard((KVM, VDCM), more=("vdcm.dsa1",))
         out = attach(core)
-        if called:
-            reply(core, out)
-        lost = hand(core, HostLost(VDCM), SUPERVISOR)
-        end = lost if called else reply(core, out)
+        end = hand(core, HostLost(lost), SUPERVISOR)
+        if lost != VDCM:
+            assert pairs(end) == []
+            end = reply(core, out)
         assert pairs(end) == [(IOMMU, Refused(6, Errno.ENOMEM))]
-        assert life(core, 1).ledger == {"iommu:svm": 1, f"{VDCM}:lost": 1}
-
-        replies(core, hand(core, DetachSpid(7, 1, 1), IOMMU))
-        replies(core, free(core))
-        put(core, "svm")
-        assert life(core, 1).state is State.FREE_PENDING
+        assert core.chains[1] is None
+        undone = replies(core, hand(core, DetachSpid(7, 1, 1), IOMMU))
+        assert (KVM, "NotifyUnbind") in [name for step in undone for name in names(step)]
 
 
-def test_a_lost_one_that_has_answered_bind_holds_what_it_took_and_no_more() -> None:
+def test_the_loss_of_one_who_has_answered_bind_does_not_fail_it() -> None:
     core = heard()
-    hand(core, RegisterNotifierMm(1, "vm2", Priority.CPU), "vdcm.dsa1")
-    out = attach(core)
-    hand(core, HostLost("vdcm.dsa1"), SUPERVISOR)
-    out = reply(core, reply(core, out))
-    assert pairs(out) == [(IOMMU, Done(6))]
-    assert life(core, 1).ledger == {"iommu:svm": 1}
-
-
-def test_err_a_pasid_that_was_freed_in_the_middle_of_bind_gets_no_new_holder() -> None:
-    core = heard()
-    attach(core)
-    free(core)
-    hand(core, HostLost(KVM), SUPERVISOR)
-    assert life(core, 1).ledger == {"iommu:svm": 1}
+    out = reply(core, attach(core))
+    assert names(out) == [(KVM, "NotifyBind")]
+    assert pairs(hand(core, HostLost(VDCM), SUPERVISOR)) == []
+    assert pairs(reply(core, out)) == [(IOMMU, Done(6))]

@@ -68,10 +68,10 @@ def test_an_spid_stands_for_its_pasid_at_once_and_is_answered_after_bind() -> No
         NotificationSent("BIND", 1, 1, 1, "vm1", 33),
     ]
     assert core.sets[1].spids == [(33, 1)]
-    assert [to for to, _ in pairs(out)] == [KVM]
+    assert [to for to, _ in pairs(out)] == [VDCM]
 
     second = reply(core, out)
-    assert [to for to, _ in pairs(second)] == [VDCM]
+    assert [to for to, _ in pairs(second)] == [KVM]
     assert pairs(reply(core, second)) == [(IOMMU, Done(6))]
 
 

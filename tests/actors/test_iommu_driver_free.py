@@ -49,7 +49,7 @@ def test_free_of_a_bound_pasid_only_queues_the_work() -> None:
     hands = bound("dsa0")
     hands.give(free_of(), CORE)
     assert hands.sent == [
-        (WORKQUEUE, QueueWork(WORK, P, LIFE)),
+        (CORE, QueueWork(WORK, P, LIFE)),
         (CORE, NotifyReply(3, Verdict.OK)),
     ]
     assert hands.facts == [

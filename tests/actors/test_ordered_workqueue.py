@@ -1,12 +1,13 @@
 """The ordered workqueue."""
 
 import msgspec
+from msgspec import structs
 
 from actors.ordered_workqueue import Inbox, OrderedWorkqueue
 from protocol.effects import Send
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, HostLost, QueueWork, RunWork, Start, WorkDone
-from protocol.names import IOMMU, SUPERVISOR, WORKQUEUE, Name
+from protocol.names import CORE, IOMMU, SUPERVISOR, WORKQUEUE, Name
 from tests.helpers import sent, step
 
 VDCM = "vdcm.dsa0"
@@ -21,7 +22,10 @@ def empty() -> OrderedWorkqueue:
 def hand(
     queue: OrderedWorkqueue, message: Inbox, sender: Name = IOMMU
 ) -> list[tuple[Name, AnyMessage]]:
-    """What it sends upon a message."""
+    """What it sends upon a message; work comes through the core, in its owner's name."""
+    if isinstance(message, QueueWork):
+        message = structs.replace(message, owner=sender)
+        sender = CORE
     out = step(queue, message, sender, name=WORKQUEUE)
     restored = msgspec.msgpack.decode(msgspec.msgpack.encode(queue), type=OrderedWorkqueue)
     assert restored == queue

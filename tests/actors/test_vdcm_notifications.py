@@ -67,8 +67,8 @@ NO_MEMORY = Failing("vdcm.queue.nomem")
 GET = GetPasid(1, 3, 7, 70, "vm1:swq")
 SWQ = "vm1:swq:7"
 WQ = "vm1:wq:7"
-QUEUED_SWQ = (WORKQUEUE, QueueWork(SWQ, 7, 70))
-QUEUED_WQ = (WORKQUEUE, QueueWork(WQ, 7, 70))
+QUEUED_SWQ = (CORE, QueueWork(SWQ, 7, 70))
+QUEUED_WQ = (CORE, QueueWork(WQ, 7, 70))
 
 
 # --- BIND -----------------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ def test_free_queues_a_work_for_each_slot_and_returns() -> None:
     program(vdcm, "ims")
     out = take(vdcm, free_of(7))
     assert pairs(out) == [
-        (WORKQUEUE, QueueWork("vm1:ims:7", 7, 70)),
+        (CORE, QueueWork("vm1:ims:7", 7, 70)),
         QUEUED_WQ,
         OK,
     ]
@@ -229,7 +229,7 @@ def test_a_slot_that_dies_again_before_the_late_work_gets_a_work_of_its_own() ->
     hand(vdcm, GOT)
     program(vdcm, "wq", life=1)
     assert hand(vdcm, free_of(7)) == [OK]
-    assert run(vdcm, "wq") == [(WORKQUEUE, WorkDone(WQ)), (WORKQUEUE, QueueWork(WQ, 7, 71))]
+    assert run(vdcm, "wq") == [(WORKQUEUE, WorkDone(WQ)), (CORE, QueueWork(WQ, 7, 71))]
     assert run(vdcm, "wq") == [(DSA, DisableWq(1, "vm1", abort=True))]
 
 

@@ -30,7 +30,8 @@ steps = ["p = alloc -> ok", "free p -> ok", "q = alloc -> ok", "free q -> ok", "
 sometimes = ["pasid-reused"]
 """
 UNSEEN = RIGHT.replace('"pasid-reused"', '"pasid-reused", "page-answered"')
-STAMP = re.compile(r"[0-9]{8}T[0-9]{6}")
+RUN = re.compile(r"[0-9]{8}T[0-9]{6}-([0-9a-f]+)(-[0-9]+)?")
+COUNT = r"[0-9]+(?:,[0-9]{3})*"
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 
 def scrubbed(text: str) -> str:
     """Without what differs from run to run: times, steps, and how many of what there were."""
-    text = STAMP.sub("<time>", text)
+    text = RUN.sub(r"<time>-\1", text)
     text = re.sub(r"[0-9]+\.[0-9] s\b", "<seconds>", text)
-    text = re.sub(r"[0-9,]+/s\)", "<rate>/s)", text)
-    text = re.sub(r"\bstep [0-9,]+", "step <n>", text)
-    text = re.sub(r"\b[0-9,]+ (earlier steps|steps|records)\b", r"<n> \1", text)
+    text = re.sub(rf"\({COUNT}/s\)", "(<rate>/s)", text)
+    text = re.sub(rf"\bstep {COUNT}", "step <n>", text)
+    text = re.sub(rf"\b{COUNT} (earlier steps|steps|records)\b", r"<n> \1", text)
     return re.sub(r"^  [0-9]+ +", "  <n>  ", text, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""How a command ends before its end: Ctrl-C, SIGTERM, a reader that leaves, a full or closed output.
+"""How a command ends before its end: Ctrl-C, SIGTERM, no reader, a full or closed output.
 
 Signals are sent from inside a schedule, so that they come in the middle, and always at the same
 place.

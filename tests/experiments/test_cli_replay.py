@@ -52,9 +52,7 @@ def test_latest_and_an_experiments_name_are_found_below_the_runs_folder(
         assert pasidlab("replay", name, "--runs-dir", "other").code == 1
 
 
-def test_the_steps_are_one_line_for_each_delivery_and_fact(
-    pasidlab: Command, folder: Path
-) -> None:
+def test_the_steps_are_one_line_for_each_delivery_and_fact(pasidlab: Command, folder: Path) -> None:
     ran = pasidlab("replay", folder, "--steps")
     assert ran.code == 1
     lines = ran.out.splitlines()
@@ -131,9 +129,7 @@ def test_err_a_file_that_is_no_counterexample_is_2(
     assert sentence in ran.err
 
 
-def test_err_a_truncated_an_empty_and_a_binary_file_are_2(
-    pasidlab: Command, folder: Path
-) -> None:
+def test_err_a_truncated_an_empty_and_a_binary_file_are_2(pasidlab: Command, folder: Path) -> None:
     path = folder / "ce-1.json"
     whole = path.read_bytes()
     for data in (whole[: len(whole) // 2], b"", b"\x00\xff" * 99, b"[" * 100_000):
@@ -191,9 +187,7 @@ def test_a_token_with_its_experiment_is_the_run_of_its_seed(pasidlab: Command, f
     token = Tape("random", 7).token()
     ran = pasidlab("run", file, "--seed", "7", "--set", "explore.strategy=random", "--json").object
     for said in (token, token.upper()):
-        again = pasidlab(
-            "replay", said, file, "--set", "explore.strategy=random", "--json"
-        ).object
+        again = pasidlab("replay", said, file, "--set", "explore.strategy=random", "--json").object
         assert again["violations"] == ran["violations"]
         assert again["verdict"] == ran["verdict"]
         assert again["counts"]["steps"] == ran["counts"]["steps"]

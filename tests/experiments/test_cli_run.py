@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.harness import running
 from experiments.harness.result import Exit
 from experiments.harness.running import Case
 from protocol.errors import DivergedError
@@ -28,9 +29,7 @@ def test_a_pass_is_0_and_says_what_held(pasidlab: Command, here: Path) -> None:
     ]  # fmt: skip
 
 
-def test_a_violation_is_1_and_its_last_line_shows_it_again(
-    pasidlab: Command, here: Path
-) -> None:
+def test_a_violation_is_1_and_its_last_line_shows_it_again(pasidlab: Command, here: Path) -> None:
     for verb in (("run",), ("explore", *QUICK)):
         ran = pasidlab(*verb, "wrong.toml", "--seed", "7")
         assert ran.code == 1
@@ -172,8 +171,6 @@ def test_err_a_determinism_check_that_fails_is_4_and_a_violation_stays_1(
 def test_err_a_bug_of_ours_says_how_to_see_it_again(
     pasidlab: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import experiments.harness.running as running
-
     def broken(*_: object) -> None:
         raise AssertionError("references below zero")
 

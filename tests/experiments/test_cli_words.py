@@ -1,18 +1,17 @@
 """What may stand on the command line, and what is said when something else does."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import click
 import pytest
 
-from experiments.harness import cli, verb_list
+from experiments.harness import verb_list
 from experiments.harness.cli import LATER, VERBS, exit_of
 from experiments.harness.result import Exit
 from protocol.errors import ClusterError, DivergedError, ExperimentError, IncompleteError
 from tests.experiments.command import Command
-
-OF_AN_EXPERIMENT = ("run", "explore", "chaos")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_err_a_verb_of_a_later_issue_says_so(pasidlab: Command, verb: str) -> No
         ("1.5", "a number like 7"),
         ("1e3", "did you mean 0x1e3?"),
         ("0x", "a number like 7"),
-        ("٧", "a number like 7"),
+        ("\N{ARABIC-INDIC DIGIT SEVEN}", "a number like 7"),
         (str(1 << 64), "a seed is 0 to 2**64 - 1"),
     ],
 )
@@ -169,7 +168,7 @@ def test_err_every_way_out_has_its_code_and_its_word(
 def test_err_a_bug_of_ours_says_where_its_traceback_is(
     pasidlab: Command, monkeypatch: pytest.MonkeyPatch, here: Path
 ) -> None:
-    monkeypatch.setattr(cli.tempfile, "tempdir", str(here))
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
     _break(monkeypatch, AssertionError("two of them"))
     ran = pasidlab("list", "runs")
     (file,) = here.glob("pasidlab-bug-*.txt")

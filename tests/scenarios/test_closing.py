@@ -6,18 +6,24 @@ from typing import Final
 import pytest
 
 from protocol.facts import (
+    DescriptorAccepted,
+    DescriptorEnded,
     FdsReleased,
+    FreeRequested,
     MessageDelivered,
     NotifierUnregistered,
     PasidAllocated,
     PasidReclaimed,
     SetFreed,
+    SlotCleared,
+    TranslationWritten,
 )
-from protocol.messages import ReleaseFds
+from protocol.messages import AttachSpid, DisableWq, GuestEnqcmd, ReleaseFds, Translated
 from protocol.names import VFIO, Name
-from tests.scenarios.stage import Hold, Play, device, experiment, play, script, when
+from tests.scenarios.stage import Hold, Play, any_order, device, experiment, play, script, when
 
-FILES: Final = (VFIO, "vm1.kvm", "vdcm.dsa0", "vdcm.dsa1")
+VDCM: Final = "vdcm.dsa0"
+FILES: Final = (VFIO, "vm1.kvm", VDCM, "vdcm.dsa1")
 ORDERS: Final = list(permutations(FILES))
 
 DYING: Final = experiment(
@@ -65,3 +71,32 @@ def test_any_order_of_fd_release_converges(order: tuple[Name, ...], finished: bo
         assert len(run.of(NotifierUnregistered)) == 3
         ends.add(run.result.end)
     assert ends == {closed_in(FILES, finished=False, seed=0).result.end}
+
+
+HASTY: Final = experiment(
+    device("dsa0") + "\nats = false\npri = false",
+    script(
+        "vm1.guest",
+        "p = alloc -> ok",
+        "enable dsa0 -> ok",
+        "async bind p dsa0",
+        "async dma p dsa0",
+        "exit",
+    ),
+)
+
+
+@any_order
+def test_a_pasid_that_is_bound_while_the_wq_is_closed_is_drained(seed: int) -> None:
+    """The guest submits in the middle of its bind and is gone; its WQ runs until that is closed."""
+    run = play(
+        HASTY,
+        Hold("core", AttachSpid, until=when(MessageDelivered, VDCM, message="ReleaseFds")),
+        Hold("vm1.kvm", GuestEnqcmd, until=when(TranslationWritten)),
+        Hold(VFIO, ReleaseFds, until=when(DescriptorAccepted)),
+        Hold("dsa0", DisableWq, until=when(FreeRequested)),
+        Hold("dsa0", Translated, until=when(FreeRequested)),
+        seed=seed,
+    )
+    assert run.at(FreeRequested) < run.at(DescriptorEnded) < run.at(SlotCleared, slot="swq")
+    assert run.at(SlotCleared, slot="swq") < run.at(PasidReclaimed)
