@@ -67,25 +67,24 @@ def clock_of(moment: Moment) -> Clock:
     todo = [moment]
     while todo:
         top = todo[-1]
-        if top.before is not None and top.before.made is None:
-            todo.append(top.before)
-            continue
-        if top.origin is not None and top.origin.made is None:
-            todo.append(top.origin)
-            continue
-        clock = _joined(top)
-        clock[top.actor] = top.n
-        top.made = clock
-        top.before = top.origin = None
-        todo.pop()
+        before, origin = top.before, top.origin
+        if before is not None and before.made is None:
+            todo.append(before)
+        elif origin is not None and origin.made is None:
+            todo.append(origin)
+        else:
+            todo.pop()
+            top.made = clock = _joined(top, before, origin)
+            clock[top.actor] = top.n
+            top.before = top.origin = None
     assert moment.made is not None
     return moment.made
 
 
-def _joined(moment: Moment) -> Clock:
-    """The later of two clocks, actor by actor, as a new one."""
-    own = moment.before.made if moment.before is not None else None
-    sent = moment.origin.made if moment.origin is not None else None
+def _joined(moment: Moment, before: Moment | None, origin: Moment | None) -> Clock:
+    """The later of the clocks of both, actor by actor, as a new one."""
+    own = before.made if before is not None else None
+    sent = origin.made if origin is not None else None
     if own is None or sent is None:
         return (own or sent or {}).copy()
     # An answer comes from somebody who has seen all that we had seen when we asked.
@@ -227,9 +226,14 @@ class Host:
 
     # What is only made when asked for.
 
+    @property
+    def stamp(self) -> Stamp:
+        """Of the last input, for properties: it makes its clock when that is first read."""
+        return cast("Stamp", self.moment)
+
     def record(self, fact: Event) -> Record:
-        """A fact of the last input, for properties: its stamp makes its clock when first read."""
-        return Record(cast("Stamp", self.moment), fact)
+        """A fact of the last input, for properties."""
+        return Record(self.stamp, fact)
 
     def digest(self) -> bytes:
         """Of the last input's effects and facts, for a comparison with another execution."""
@@ -260,10 +264,11 @@ class Host:
     def recover(self) -> int:
         """The actor anew, from its last snapshot and its journal; how many inputs it went through.
 
-        Its state must be what it was; what it sent and said then is already out.
+        Its state must be what it was, and is the next snapshot; what it sent and said then is
+        already out.
         """
         assert self._journal is not None, f"{self.name} keeps no journal"
-        lived = self.state_hash()
+        lived = self.snapshot()
         answers = Answers()
         fresh = Host(self.name, self.actor, answers, self.epoch)
         fresh.restore(self._snapshot, self.n - len(self._journal))
@@ -271,13 +276,15 @@ class Host:
             answers.load(said)
             fresh.take(message, sender)
             answers.finish()
-        if fresh.state_hash() != lived:
+        if fresh.snapshot() != lived:
             raise DivergedError(
                 f"{self.name} did not come back as it was: {len(self._journal)} inputs from its"
                 " journal gave it another state; usual causes: a set decided an order, a handler"
                 " read a clock or chance, state that is not in its fields"
             )
         self._put(fresh.actor)
+        self._snapshot = lived
+        self._journal = []
         return fresh.n
 
     def _keep(self, message: AnyMessage, sender: Name) -> None:

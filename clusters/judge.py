@@ -5,7 +5,7 @@ that never happened, an end that was not quiet and a gap in the history are unkn
 """
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
@@ -25,6 +25,9 @@ NOTHING_SEEN: Final = Record(Stamp(actor=SUPERVISOR, n=0), RunEnded(quiet=True, 
 
 Word = Literal["held", "violated", "met", "unmet", "seen", "unseen", "unjudged"]
 Finding = Literal["pass", "violation", "unknown"]
+
+Observer: TypeAlias = tuple[Callable[[Record], str | None], int]
+"""A property's `observe`, and its place among the properties."""
 
 
 class Violation(Struct, frozen=True):
@@ -68,10 +71,11 @@ class Judge:
     def __init__(self, machine: Machine, properties: Sequence[type[Property]]) -> None:
         self._properties = [each(machine) for each in properties]
         self._counts = [0] * len(self._properties)
-        self._observers: dict[type[Event], list[tuple[Callable[[Record], str | None], int]]] = {}
+        self._observers: dict[type[Event], list[Observer]] = {}
         for index, judged in enumerate(self._properties):
+            observer = (judged.observe, index)
             for fact in judged.observes:
-                self._observers.setdefault(fact, []).append((judged.observe, index))
+                self._observers.setdefault(fact, []).append(observer)
         self._last = NOTHING_SEEN
         self.violations: list[Violation] = []
         self.witnesses = {each.name: 0 for each in properties if each.kind is Kind.SOMETIMES}
@@ -84,9 +88,23 @@ class Judge:
 
     def observe(self, record: Record) -> bool:
         """Let the properties see a record; True if one says that it is violated."""
-        violated = False
         self._last = record
-        for observe, index in self._observers.get(record.fact.__class__, ()):
+        observers = self._observers.get(record.fact.__class__)
+        return observers is not None and self._shown(record, observers)
+
+    def observe_input(self, stamp: Stamp, facts: Sequence[Event]) -> bool:
+        """The same for all facts of one input; no record is made of what nobody observes."""
+        violated = False
+        for fact in facts:
+            observers = self._observers.get(fact.__class__)
+            if observers is not None:
+                self._last = record = Record(stamp, fact)
+                violated |= self._shown(record, observers)
+        return violated
+
+    def _shown(self, record: Record, observers: list[Observer]) -> bool:
+        violated = False
+        for observe, index in observers:
             sentence = observe(record)
             if sentence is not None:
                 violated |= self._said(index, sentence, record)

@@ -40,21 +40,15 @@ class Stamp(Struct, frozen=True, omit_defaults=True, kw_only=True):
     clock: Clock = {}
 
 
-class Record:
-    """A stamped fact, as properties see it.  `record.fact` first, then the stamp's fields."""
+class Record(Struct, frozen=True, eq=False):
+    """A stamped fact, as properties see it."""
 
-    __slots__ = ("fact", "stamp")
-
-    def __init__(self, stamp: Stamp, fact: Event) -> None:
-        self.stamp = stamp
-        self.fact = fact
+    stamp: Stamp
+    fact: Event
 
     def saw(self, actor: Name, n: int) -> bool:
         """Whether input `n` of `actor` happened before this record (or is its own input)."""
         return self.stamp.clock.get(actor, 0) >= n
-
-    def __repr__(self) -> str:
-        return f"Record({self.stamp!r}, {self.fact!r})"
 
 
 _encode: Final = msgspec.json.Encoder().encode

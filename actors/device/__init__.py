@@ -83,26 +83,26 @@ class Device:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The device's table of contents."""
         match message:
-            case Start():
-                pass  # Hardware is there before any software.
-            case HostLost():
-                pass  # Completion records go nowhere then, and commands are answered to nobody.
+            case FlushDevTlb():
+                self.on_flush_dev_tlb(message, sender, out)
+            case Translated():
+                self.on_translated(message, out)
+            case EnqcmdWrite():
+                self.on_enqcmd_write(message, sender, out)
+            case SubmitDescriptor():
+                self.on_submit_descriptor(message, sender, out)
+            case PageGroupResponse():
+                self.on_page_group_response(message, out)
             case EnableWq():
                 self.on_enable_wq(message, sender, out)
             case DisableWq() | DrainWq() | DrainPasid():
                 self.on_command(message, sender, out)
             case WriteIms():
                 self.on_write_ims(message, sender, out)
-            case EnqcmdWrite():
-                self.on_enqcmd_write(message, sender, out)
-            case SubmitDescriptor():
-                self.on_submit_descriptor(message, sender, out)
-            case Translated():
-                self.on_translated(message, out)
-            case PageGroupResponse():
-                self.on_page_group_response(message, out)
-            case FlushDevTlb():
-                self.on_flush_dev_tlb(message, sender, out)
+            case Start():
+                pass  # Hardware is there before any software.
+            case HostLost():
+                pass  # Completion records go nowhere then, and commands are answered to nobody.
             case _:
                 assert_never(message)
 

@@ -104,18 +104,18 @@ class Guest:
             return  # There is nobody left to read it.
 
         match message:
-            case Start():
-                boot.on_start(self, out)
-            case Told():
-                variables.on_told(self, message, sender)
-            case TimerFired():
-                descriptors.on_timer(self, message.timer, out)
+            case Done() | Refused() | RequestPasidGot() | GuestEnqcmdGot() | VmExit():
+                self.on_answer(message, sender, out)
             case DescriptorDone():
                 completions.on_descriptor_done(self, message, out)
             case PageRequestReport():
                 pages.on_page_request_report(self, message, out)
-            case Done() | Refused() | RequestPasidGot() | GuestEnqcmdGot() | VmExit():
-                self.on_answer(message, sender, out)
+            case TimerFired():
+                descriptors.on_timer(self, message.timer, out)
+            case Told():
+                variables.on_told(self, message, sender)
+            case Start():
+                boot.on_start(self, out)
             case HostLost():
                 self.on_host_lost(message, out)
             case _:

@@ -6,7 +6,7 @@ smallest draw is the plainest.
 Kernel: none; this is the process that uses it.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -25,6 +25,10 @@ NUMBERS: Final = 16
 """The lowest so many host PASIDs are tried by a guest that names what is not its own."""
 
 
+Place: TypeAlias = tuple[str, Name]
+"""A variable, and a device that its PASID is bound to."""
+
+
 class Choice(Struct, frozen=True):
     """One operation of the mix, `good` or not, and the steps it could be."""
 
@@ -35,49 +39,72 @@ class Choice(Struct, frozen=True):
 
 def all_of(guest: "Guest") -> list[Choice]:
     """What makes sense now, the plainest first."""
-    weights = guest.plan.mix
-    found = [Choice(weight, good_steps(guest, what)) for what, weight in weights.items()]
+    weights, places = guest.plan.mix, bound_places(guest)
+    found: list[Choice] = []
+    for what, weight in weights.items():
+        steps = good_steps(guest, what, places) if weight else []
+        if steps:
+            found.append(Choice(weight, steps))
     for what in guest.plan.misbehave:
         for operation, steps in bad_steps(guest, what).items():
-            weight = 1 if what == "foreign-pasid" else max(1, weights.get(operation, 0))
-            found.append(Choice(weight, steps, good=False))
-    return [choice for choice in found if choice.weight and choice.steps]
+            if steps:
+                weight = 1 if what == "foreign-pasid" else max(1, weights.get(operation, 0))
+                found.append(Choice(weight, steps, good=False))
+    return found
 
 
-def good_steps(guest: "Guest", operation: str) -> list[Step]:
+def bound_places(guest: "Guest") -> list[Place]:
+    """Each PASID with each device that it is bound to."""
+    return [
+        (name, device)
+        for name, variable in guest.variables.items()
+        for group in variable.bound
+        for device in guest.groups[group]
+    ]
+
+
+def good_steps(guest: "Guest", operation: str, places: list[Place]) -> list[Step]:
     """What a good guest could apply the operation to."""
-    silent = "no-response" in guest.plan.misbehave
-    queues, every = guest.queues, guest.devices
-    live = {name: v for name, v in guest.variables.items() if v.live}
+    queues, ims = guest.queues, guest.ims
     match operation:
         case "alloc":
-            names = [name for name in NAMES if name not in live]
-            return [Step("alloc", name) for name in names[:1] if len(live) < len(NAMES)]
+            live = [name for name, variable in guest.variables.items() if variable.live]
+            unused = [name for name in NAMES if name not in live]
+            return [Step("alloc", unused[0])] if len(live) < len(NAMES) else []
         case "bind":
             return on_groups(guest, "bind", bound=False)
         case "unbind":
             return on_groups(guest, "unbind", bound=True)
         case "free":
-            return [Step("free", name) for name, v in live.items() if not v.bound]
+            mine = guest.variables.items()
+            return [Step("free", name) for name, v in mine if v.live and not v.bound]
+        case "dma" | "fault" if len(guest.running()) < ASYNC:
+            return [Step(operation, n, device=d) for n, d in places if may_submit(guest, n, d)]
         case "dma" | "fault":
-            crowded = len(guest.running()) >= ASYNC
-            return [] if crowded else on_queues(guest, operation)
+            return []
         case "enable":
-            steps = on_queues(guest, "enable")
-            return [step for step in steps if queues.get(step.device) is None]
+            disabled = [(n, d) for n, d in places if queues.get(d) is None]
+            return [Step("enable", name, device=device) for name, device in disabled]
+        case "disable" | "drain" if "no-response" in guest.plan.misbehave:
+            return []  # Either would wait for ever for a page that the guest keeps back.
         case "disable" | "drain":
-            # Either would wait for ever for a page that the guest keeps back.
-            enabled = [d for d in every if queues.get(d) is not None and not silent]
+            enabled = [device for device in guest.devices if queues.get(device) is not None]
             return [Step(operation, device=device) for device in enabled]
         case "ims":
-            steps = on_devices(guest, "ims")
-            return [step for step in steps if step.device not in guest.ims]
+            return [Step("ims", name, device=device) for name, device in places if device not in ims]
         case "unims":
-            return [Step("unims", device=device) for device in every if device in guest.ims]
+            return [Step("unims", device=device) for device in guest.devices if device in ims]
         case "reset":
-            return [Step("reset", device=device) for device in every]
+            return [Step("reset", device=device) for device in guest.devices]
         case _:
             return [Step(operation)]
+
+
+def may_submit(guest: "Guest", name: str, device: Name) -> bool:
+    """A dedicated queue that serves another PASID takes none of this one."""
+    if device not in guest.dedicated:
+        return True
+    return guest.queues.get(device) in {None, guest.variables[name].value.pasid}
 
 
 def on_groups(guest: "Guest", operation: str, *, bound: bool) -> list[Step]:
@@ -85,44 +112,25 @@ def on_groups(guest: "Guest", operation: str, *, bound: bool) -> list[Step]:
     return [
         Step(operation, name, device=devices[0])
         for name, variable in guest.variables.items()
+        if variable.live
         for group, devices in enumerate(guest.groups)
-        if variable.live and devices and (group in variable.bound) is bound
-    ]
-
-
-def on_devices(guest: "Guest", operation: str) -> list[Step]:
-    """Each PASID with each device that it is bound to."""
-    return [
-        Step(operation, name, device=device)
-        for name, variable in guest.variables.items()
-        for group in variable.bound
-        for device in guest.groups[group]
-    ]
-
-
-def on_queues(guest: "Guest", operation: str) -> list[Step]:
-    """The same, without a dedicated queue that serves another PASID."""
-    return [
-        step
-        for step in on_devices(guest, operation)
-        if step.device not in guest.dedicated
-        or guest.queues.get(step.device) in {None, guest.variables[step.variable].value.pasid}
+        if devices and (group in variable.bound) is bound
     ]
 
 
 def bad_steps(guest: "Guest", misbehaviour: str) -> dict[str, list[Step]]:
     """Per operation, the steps in which the guest misbehaves in this way."""
-    stale = [name for name, variable in guest.variables.items() if not variable.live]
+    mine = guest.variables.items()
     match misbehaviour:
         case "free-before-unbind":
-            bound = [name for name, variable in guest.variables.items() if variable.bound]
-            return {"free": [Step("free", name) for name in bound]}
-        case "unbind-with-dma":
+            return {"free": [Step("free", name) for name, variable in mine if variable.bound]}
+        case "unbind-with-dma" if guest.running():
             steps = on_groups(guest, "unbind", bound=True)
             return {"unbind": [step for step in steps if is_flying(guest, step)]}
         case "double-free":
-            return {"free": [Step("free", name) for name in stale]}
+            return {"free": [Step("free", name) for name, variable in mine if not variable.live]}
         case "late-unbind":
+            stale = [name for name, variable in mine if not variable.live]
             firsts = [devices[0] for devices in guest.groups if devices]
             return {"unbind": [Step("unbind", n, device=d) for n in stale for d in firsts]}
         case "foreign-pasid":

@@ -84,32 +84,32 @@ class IoasidCore:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The core's table of contents, the frequent ones first."""
         match message:
+            case NotifyReply():
+                self.on_notify_reply(message, sender, out)
+            case PutPasid():
+                self.on_put_pasid(message, sender, out)
+            case GetPasid():
+                self.on_get_pasid(message, sender, out)
+            case GetIfOwned():
+                self.on_get_if_owned(message, sender, out)
+            case FindPasid():
+                self.on_find_pasid(message, sender, out)
+            case FindBySpid():
+                self.on_find_by_spid(message, sender, out)
             case AllocPasid():
                 self.on_alloc_pasid(message, sender, out)
             case FreePasid():
                 self.on_free_pasid(message, sender, out)
             case FreeAllInSet():
                 self.on_free_all_in_set(message, sender, out)
-            case GetPasid():
-                self.on_get_pasid(message, sender, out)
-            case GetIfOwned():
-                self.on_get_if_owned(message, sender, out)
-            case PutPasid():
-                self.on_put_pasid(message, sender, out)
-            case FindPasid():
-                self.on_find_pasid(message, sender, out)
-            case FindBySpid():
-                self.on_find_by_spid(message, sender, out)
-            case AttachSpid():
-                self.on_attach_spid(message, sender, out)
-            case DetachSpid():
-                self.on_detach_spid(message, sender, out)
             case AttachData():
                 self.on_attach_data(message, sender, out)
             case DetachData():
                 self.on_detach_data(message, sender, out)
-            case NotifyReply():
-                self.on_notify_reply(message, sender, out)
+            case AttachSpid():
+                self.on_attach_spid(message, sender, out)
+            case DetachSpid():
+                self.on_detach_spid(message, sender, out)
             case QueueWork():
                 self.on_queue_work(message, sender, out)
             case RegisterNotifier():

@@ -89,34 +89,34 @@ class IommuDriver:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
         match message:
-            case Start():
-                self.on_start(out)
-            case HostLost():
-                pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
-            case AttachDomain():
-                self.on_attach_domain(message, sender, out)
-            case DetachDomain():
-                self.on_detach_domain(message, sender, out)
+            case Done() | Refused() | FindPasidGot() | PutPasidGot():
+                answers.on_answer(self, message, out)
+            case ReadPrqGot() | DrainRequestsGot():
+                answers.on_answer(self, message, out)
             case BindGpasid():
                 self.on_bind_gpasid(message, sender, out)
             case UnbindGpasid():
                 self.on_unbind_gpasid(message, sender, out)
-            case NotifyFree():
-                self.on_notify_free(message, sender, out)
-            case NotifyAlloc() | NotifyBind() | NotifyUnbind():
-                self.on_set_notification(message, sender, out)
-            case RunWork():
-                self.on_run_work(message, out)
             case PageRequestInterrupt():
                 self.on_page_request_interrupt(sender, out)
             case TimerFired():
                 self.on_timer_fired(message, out)
             case PageResponse():
                 self.on_page_response(message, sender, out)
-            case Done() | Refused() | FindPasidGot() | PutPasidGot():
-                answers.on_answer(self, message, out)
-            case ReadPrqGot() | DrainRequestsGot():
-                answers.on_answer(self, message, out)
+            case NotifyFree():
+                self.on_notify_free(message, sender, out)
+            case NotifyAlloc() | NotifyBind() | NotifyUnbind():
+                self.on_set_notification(message, sender, out)
+            case RunWork():
+                self.on_run_work(message, out)
+            case AttachDomain():
+                self.on_attach_domain(message, sender, out)
+            case DetachDomain():
+                self.on_detach_domain(message, sender, out)
+            case Start():
+                self.on_start(out)
+            case HostLost():
+                pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
             case _:
                 assert_never(message)
         lock.hand_over(self, out)

@@ -89,24 +89,20 @@ class IommuUnit:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The unit's table of contents."""
         match message:
-            case Start():
-                pass  # Hardware is there before any software.
-            case HostLost():
-                self.on_host_lost(message, out)
+            case Done():
+                self.on_done(sender, out)
+            case InvalidatePasidCache() | InvalidateIotlb() | InvalidateDevTlb() | DrainRequests():
+                self.on_invalidation(message, sender, out)
+            case Translate():
+                self.on_translate(message, sender, out)
+            case UntranslatedDma():
+                self.on_untranslated_dma(message, sender, out)
             case WriteEntry():
                 self.on_write_entry(message, sender, out)
             case ClearPresent():
                 self.on_clear_present(message, sender, out)
             case ZeroEntry():
                 self.on_zero_entry(message, sender, out)
-            case InvalidatePasidCache() | InvalidateIotlb() | InvalidateDevTlb() | DrainRequests():
-                self.on_invalidation(message, sender, out)
-            case Done():
-                self.on_done(sender, out)
-            case Translate():
-                self.on_translate(message, sender, out)
-            case UntranslatedDma():
-                self.on_untranslated_dma(message, sender, out)
             case RaisePageRequest():
                 self.on_raise_page_request(message, sender, out)
             case ReadPrq():
@@ -115,6 +111,10 @@ class IommuUnit:
                 self.on_advance_prq(message, sender, out)
             case PageGroupResponse():
                 self.on_page_group_response(message, out)
+            case Start():
+                pass  # Hardware is there before any software.
+            case HostLost():
+                self.on_host_lost(message, out)
             case _:
                 assert_never(message)
 

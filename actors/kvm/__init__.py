@@ -77,18 +77,12 @@ class Kvm:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """KVM's table of contents."""
         match message:
-            case Start():
-                pass  # The notifier is registered when the VM gets its first vCPU.
-            case HostLost():
-                self.on_host_lost(message, out)
-            case OpenVm():
-                self.on_open_vm(message, sender, out)
-            case ReleaseFds():
-                self.on_release_fds(out)
             case GuestEnqcmd():
                 self.on_guest_enqcmd(message, sender, out)
             case EnqcmdWriteGot():
                 self.on_enqcmd_write_got(message, out)
+            case Done() | Refused() | PutPasidGot():
+                self.on_answer(message, out)
             case NotifyAlloc():
                 self.on_notify_alloc(message, out)
             case NotifyBind():
@@ -97,8 +91,14 @@ class Kvm:
                 self.on_notify_unbind(message, out)
             case NotifyFree():
                 self.on_notify_free(message, out)
-            case Done() | Refused() | PutPasidGot():
-                self.on_answer(message, out)
+            case OpenVm():
+                self.on_open_vm(message, sender, out)
+            case ReleaseFds():
+                self.on_release_fds(out)
+            case Start():
+                pass  # The notifier is registered when the VM gets its first vCPU.
+            case HostLost():
+                self.on_host_lost(message, out)
             case _:
                 assert_never(message)
 

@@ -93,26 +93,8 @@ class Vdcm:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The VDCM's table of contents."""
         match message:
-            case Start():
-                pass  # The notifier is registered when a VM opens its virtual device.
-            case HostLost():
-                hardware.on_host_lost(self, message, out)
-            case TimerFired():
-                works.on_timer_fired(self, message, out)
-            case OpenVdev():
-                files.on_open_vdev(self, message, sender, out)
-            case ReleaseFds():
-                files.on_release_fds(self, message, out)
-            case EnableVwq():
-                programming.on_enable_vwq(self, message, sender, out)
-            case DisableVwq():
-                clearing.on_disable_vwq(self, message, sender, out)
-            case DrainVwq():
-                hardware.on_drain_vwq(self, message, sender, out)
-            case ResetVdev():
-                clearing.on_reset_vdev(self, message, sender, out)
-            case WriteVims():
-                programming.on_write_vims(self, message, sender, out)
+            case Done() | Refused() | FindBySpidGot() | PutPasidGot() | DrainRequestsGot():
+                answers.take(self, message, out)
             case NotifyAlloc():
                 notifications.on_notify_alloc(message, out)
             case NotifyBind():
@@ -123,8 +105,26 @@ class Vdcm:
                 notifications.on_notify_free(self, message, out)
             case RunWork():
                 works.on_run_work(self, message, out)
-            case Done() | Refused() | FindBySpidGot() | PutPasidGot() | DrainRequestsGot():
-                answers.take(self, message, out)
+            case EnableVwq():
+                programming.on_enable_vwq(self, message, sender, out)
+            case DisableVwq():
+                clearing.on_disable_vwq(self, message, sender, out)
+            case DrainVwq():
+                hardware.on_drain_vwq(self, message, sender, out)
+            case ResetVdev():
+                clearing.on_reset_vdev(self, message, sender, out)
+            case WriteVims():
+                programming.on_write_vims(self, message, sender, out)
+            case OpenVdev():
+                files.on_open_vdev(self, message, sender, out)
+            case ReleaseFds():
+                files.on_release_fds(self, message, out)
+            case TimerFired():
+                works.on_timer_fired(self, message, out)
+            case Start():
+                pass  # The notifier is registered when a VM opens its virtual device.
+            case HostLost():
+                hardware.on_host_lost(self, message, out)
             case _:
                 assert_never(message)
 

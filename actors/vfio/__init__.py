@@ -87,10 +87,8 @@ class Vfio:
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         match message:
-            case Start():
-                pass  # Nothing is open before somebody opens it.
-            case OpenContainer():
-                containers.on_open_container(self, message, sender, out)
+            case Done() | Refused() | AllocSetGot() | AllocPasidGot() | PutPasidGot():
+                self.on_answer(message, out)
             case RequestPasid():
                 pasids.on_request_pasid(self, message, sender, out)
             case FreePasidRange():
@@ -99,16 +97,18 @@ class Vfio:
                 bind.on_bind_pgtbl(self, message, sender, out)
             case UnbindPgtbl():
                 unbind.on_unbind_pgtbl(self, message, sender, out)
-            case ReleaseFds():
-                release.on_release_fds(self, message, sender, out)
+            case FlushFaults():
+                faults.on_flush_faults(message, sender, out)
             case PageRequestReport():
                 faults.on_page_request_report(self, message, out)
             case RespondPage():
                 faults.on_respond_page(self, message, sender, out)
-            case FlushFaults():
-                faults.on_flush_faults(message, sender, out)
-            case Done() | Refused() | AllocSetGot() | AllocPasidGot() | PutPasidGot():
-                self.on_answer(message, out)
+            case OpenContainer():
+                containers.on_open_container(self, message, sender, out)
+            case ReleaseFds():
+                release.on_release_fds(self, message, sender, out)
+            case Start():
+                pass  # Nothing is open before somebody opens it.
             case HostLost():
                 self.on_host_lost(message)
             case _:

@@ -198,10 +198,11 @@ class World:
         if history is not None:
             self._say_messages(host, network.senders[slot], message, k)
         if out.facts:
-            observed = self._observed
-            for fact in out.facts:
-                if fact.__class__ in observed or history is not None:
+            if history is not None:
+                for fact in out.facts:
                     self._record(host.record(fact))
+            elif self.judge.observe_input(host.stamp, out.facts) and self.setup.stop_at_first:
+                self._stopped = True
         if not out.effects:
             return
         moment = host.moment

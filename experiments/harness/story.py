@@ -153,7 +153,10 @@ def _by_other(dma: DmaTranslated) -> str:
     table = (dma.table_vm, dma.table_incarnation)
     if table == (dma.vm, dma.incarnation):
         return ""
-    return f" of {table[0]} (life {table[1]}), it is of {dma.vm} (life {dma.incarnation})"
+    return (
+        f" by the tables of {table[0] or 'nobody'} (life {table[1]}),"
+        f" it is of {dma.vm} (life {dma.incarnation})"
+    )
 
 
 def as_step(record: Record) -> str:

@@ -72,12 +72,12 @@ class ContextsHoldReferences:
                 self._taken(record, fact)
             case ReferenceDropped() as fact:
                 return self._dropped(record, fact)
-            case TranslationWritten() | SlotProgrammed() | SvmCreated() | PasidLinked() as fact:
-                return self._opened(record, fact)
-            case TranslationCleared() | SlotCleared() | SvmFreed() | PasidUnlinked() as fact:
-                self._closed(record, fact)
             case PasidReclaimed() as fact:
                 self.lives.pop(fact.pasid, None)
+            case PasidLinked() | SlotProgrammed() | SvmCreated() | TranslationWritten() as fact:
+                return self._opened(record, fact)
+            case PasidUnlinked() | SlotCleared() | SvmFreed() | TranslationCleared() as fact:
+                self._closed(record, fact)
         return None
 
     def unmet(self) -> list[str]:
@@ -87,7 +87,9 @@ class ContextsHoldReferences:
         life = self.lives.get(fact.pasid)
         if life is None:
             life = self.lives[fact.pasid] = (fact.incarnation, {})
-        holding = life[1].setdefault(fact.holder, Holding())
+        holding = life[1].get(fact.holder)
+        if holding is None:
+            holding = life[1][fact.holder] = Holding()
         holding.references += 1
         holding.taken_by, holding.taken_n = record.stamp.actor, record.stamp.n
 
@@ -96,16 +98,11 @@ class ContextsHoldReferences:
         if holding is None or holding.references == 0:
             return None  # Nothing of it is left: references-add-up says so.
         holding.references -= 1
-        life = named(fact.pasid, fact.incarnation)
         if holding.contexts > holding.references:
-            return (
-                f"the reference of {fact.holder} on {life} was dropped at {when(record.stamp)}, "
-                f"while its context was open"
-            )
+            return f"{_drop(record, fact)}, while its context was open"
         if holding.closed_n and not record.saw(holding.closed_by, holding.closed_n):
             return (
-                f"the reference of {fact.holder} on {life} was dropped at {when(record.stamp)}, "
-                f"not known to be after its context was closed "
+                f"{_drop(record, fact)}, not known to be after its context was closed "
                 f"(input {holding.closed_n} of {holding.closed_by})"
             )
         if holding.references == 0:
@@ -115,13 +112,12 @@ class ContextsHoldReferences:
     def _opened(self, record: Record, fact: Open) -> str | None:
         holder = _holder(record, fact)
         holding = self._holding(fact.pasid, fact.incarnation, holder)
-        opened = f"a context of {holder} on {named(fact.pasid, fact.incarnation)} was opened"
         if holding is None or holding.contexts >= holding.references:
-            return f"{opened} at {when(record.stamp)} without a reference of its own"
+            return f"{_opening(record, fact)} without a reference of its own"
         holding.contexts += 1
         if not record.saw(holding.taken_by, holding.taken_n):
             return (
-                f"{opened} at {when(record.stamp)}, not known to be after its reference "
+                f"{_opening(record, fact)}, not known to be after its reference "
                 f"was granted (input {holding.taken_n} of {holding.taken_by})"
             )
         return None
@@ -140,16 +136,26 @@ class ContextsHoldReferences:
         return life[1].get(holder)
 
 
+def _drop(record: Record, fact: ReferenceDropped) -> str:
+    life = named(fact.pasid, fact.incarnation)
+    return f"the reference of {fact.holder} on {life} was dropped at {when(record.stamp)}"
+
+
+def _opening(record: Record, fact: Open) -> str:
+    life = named(fact.pasid, fact.incarnation)
+    return f"a context of {_holder(record, fact)} on {life} was opened at {when(record.stamp)}"
+
+
 def _holder(record: Record, fact: Open | Close) -> str:
     """The ledger entry that the context rests on."""
     match fact:
-        case TranslationWritten() | TranslationCleared():
-            return f"{record.stamp.actor}:translation"
+        case PasidLinked() | PasidUnlinked():
+            return "vfio:owner"
         case SlotProgrammed() | SlotCleared():
             return f"{record.stamp.actor}:{fact.vm}:{fact.slot}"
         case SvmCreated() | SvmFreed():
             return "iommu:svm"
-        case PasidLinked() | PasidUnlinked():
-            return "vfio:owner"
+        case TranslationWritten() | TranslationCleared():
+            return f"{record.stamp.actor}:translation"
         case _:
             assert_never(fact)

@@ -47,10 +47,6 @@ class FlushesReachTheRightUnit:
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
-            case DeviceUnbound() as fact:
-                self.flushed[fact.device, fact.pasid] = {}
-            case EntryCleared() as fact:
-                self.flushed.setdefault((fact.device, fact.pasid), {})["entry"] = None
             case FlushRequested() as fact:
                 self.flushed.setdefault((fact.device, fact.pasid), {})[fact.flush] = None
                 right = self.unit_of[fact.device]
@@ -60,6 +56,10 @@ class FlushesReachTheRightUnit:
                         f"{named(fact.pasid, fact.incarnation)} went to {fact.unit} at "
                         f"{when(record.stamp)}, the device is behind {right}"
                     )
+            case DeviceUnbound() as fact:
+                self.flushed[fact.device, fact.pasid] = {}
+            case EntryCleared() as fact:
+                self.flushed.setdefault((fact.device, fact.pasid), {})["entry"] = None
             case DeviceTornDown() as fact:
                 return self._torn_down(record, fact)
             case HostGone():

@@ -39,15 +39,15 @@ class FreedPasidsAreReclaimed:
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
+            case ReferenceTaken() as fact:
+                self.ledger.taken(fact)
+            case ReferenceDropped() as fact:
+                self.ledger.dropped(fact)
             case FreeRequested(effective=True) as fact:
                 self.pending[fact.pasid] = (fact.incarnation, when(record.stamp))
             case PasidReclaimed() as fact:
                 self.pending.pop(fact.pasid, None)
                 self.ledger.reclaimed(fact)
-            case ReferenceTaken() as fact:
-                self.ledger.taken(fact)
-            case ReferenceDropped() as fact:
-                self.ledger.dropped(fact)
             case HostGone():
                 self.gone[record.stamp.actor] = None
         return None

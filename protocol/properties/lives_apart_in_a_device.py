@@ -38,6 +38,12 @@ class LivesApartInADevice:
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
+            case CacheFlushed() as fact:
+                if fact.cache == "device-tlb":
+                    self._leaves(fact, ("a device-TLB line",))
+            case CacheFilled() as fact:
+                if fact.cache == "device-tlb":
+                    return self._enters(record, fact, ("a device-TLB line",))
             case DescriptorAccepted() as fact:
                 return self._enters(record, fact, ("descriptor {}", fact.descriptor))
             case DescriptorEnded() as fact:
@@ -46,10 +52,6 @@ class LivesApartInADevice:
                 return self._enters(record, fact, ("the {} slot of {}", fact.slot, fact.vm))
             case WqCleared() as fact:
                 self._leaves(fact, ("the {} slot of {}", fact.slot, fact.vm))
-            case CacheFilled(cache="device-tlb") as fact:
-                return self._enters(record, fact, ("a device-TLB line",))
-            case CacheFlushed(cache="device-tlb") as fact:
-                self._leaves(fact, ("a device-TLB line",))
         return None
 
     def unmet(self) -> list[str]:
@@ -71,10 +73,12 @@ class LivesApartInADevice:
 
     def _leaves(self, fact: DescriptorEnded | WqCleared | CacheFlushed, thing: Thing) -> None:
         """Device-TLB lines leave by number, and names are unique in a device: any life's goes."""
-        lives = self.inside.get((fact.device, fact.pasid), {})
+        lives = self.inside.get((fact.device, fact.pasid))
+        if lives is None:
+            return
         for life in list(lives):
             lives[life].pop(thing, None)
             if not lives[life]:
                 del lives[life]
         if not lives:
-            self.inside.pop((fact.device, fact.pasid), None)
+            del self.inside[fact.device, fact.pasid]

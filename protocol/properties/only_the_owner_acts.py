@@ -37,11 +37,11 @@ class OnlyTheOwnerActs:
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
+            case ReferenceTaken(token=token) as fact:
+                if token and token != self.owners.token(fact.pasid, fact.incarnation, token):
+                    return self._foreign(record, fact, f"{fact.holder} got a reference for {token}")
             case PasidAllocated() as fact:
                 self.owners.allocated(fact)
-            case ReferenceTaken(token=token) as fact if token:
-                if token != self.owners.token(fact.pasid, fact.incarnation, token):
-                    return self._foreign(record, fact, f"{fact.holder} got a reference for {token}")
             case EntryWritten(vm=vm) as fact:
                 if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
                     return self._foreign(record, fact, f"{fact.device} got an entry for {vm}")

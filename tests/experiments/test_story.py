@@ -170,7 +170,7 @@ def test_a_dma_by_the_tables_of_another_life_says_whose() -> None:
     told.to("dsa0", "Translated", pasid=1)
     told.by("dsa0", DmaTranslated("dsa0", "vm1", 1, 3, 0, "iommu", "vm2", 4))
     assert told.story(told.violated())[0][4] == (
-        "PASID 1 DMA to page 0 of vm2 (life 4), it is of vm1 (life 3)   <- violation"
+        "PASID 1 DMA to page 0 by the tables of vm2 (life 4), it is of vm1 (life 3)   <- violation"
     )
 
 
