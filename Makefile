@@ -14,7 +14,7 @@ test: $(STAMP) # all tests: the fast ones side by side, then those that need Ray
 	.venv/bin/pytest -m live
 
 check: lint # what must be clean before a commit, in less than a minute
-	.venv/bin/pytest -m "not live and not sweep" -n 2
+	.venv/bin/pytest -m "not live and not long" -n 2
 
 lint: $(STAMP) # form, lint, types, floors
 	.venv/bin/ruff format --check && .venv/bin/ruff check && .venv/bin/mypy && .venv/bin/lint-imports

@@ -91,7 +91,7 @@ def good_steps(guest: "Guest", operation: str, places: list[Place]) -> list[Step
             enabled = [device for device in guest.devices if queues.get(device) is not None]
             return [Step(operation, device=device) for device in enabled]
         case "ims":
-            return [Step("ims", name, device=device) for name, device in places if device not in ims]
+            return [Step("ims", n, device=d) for n, d in places if d not in ims]
         case "unims":
             return [Step("unims", device=device) for device in guest.devices if device in ims]
         case "reset":

@@ -156,6 +156,7 @@ class Kvm:
     def proceed(self, out: Out) -> None:
         """A command or a notification has come to its end: whoever waited for that goes on."""
         notifications.clear_entries(self, out)
+        files.unregister_next(self, out)
         files.clear_next(self, out)
 
     def write_entry(self, bind: NotifyBind, out: Out) -> None:
@@ -168,6 +169,10 @@ class Kvm:
         entry = self.table.pop(spid)
         out.record(TranslationCleared(self.vm, spid, entry.pasid, entry.incarnation))
         out.send(CORE, PutPasid(call, entry.pasid, entry.incarnation, notifications.REASON))
+
+    def may_submit(self) -> bool:
+        """Whether a command of a vCPU can be on its way to a device."""
+        return self.phase in {Phase.OPEN, Phase.STOPPING}
 
     def has_commands_in_flight(self) -> bool:
         """Whether a vCPU has read an entry and the device has not yet answered."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def open_vm(kvm: Kvm, opening: OpenVm, guest: Name, out: Out) -> None:
     """Register for the mm of this VM; CPU priority, so that vCPUs stop before devices do."""
     if kvm.phase is not Phase.CLOSED:
-        ended = kvm.phase in {Phase.CLOSING, Phase.GONE}
+        ended = kvm.phase in {Phase.STOPPING, Phase.CLOSING, Phase.GONE}
         out.send(guest, Refused(opening.call, Errno.ENODEV if ended else Errno.EBUSY))
         return
 
@@ -58,18 +58,25 @@ def not_opened(kvm: Kvm, refused: Refused, task: Open, out: Out) -> None:
 def release(kvm: Kvm, out: Out) -> None:
     """The vCPUs have stopped for good; what they were kept from does not happen any more."""
     before = kvm.phase
-    if before in {Phase.CLOSING, Phase.GONE}:
+    if before in {Phase.STOPPING, Phase.CLOSING, Phase.GONE}:
         return  # QEMU ended by itself, and the supervisor says it too.
 
-    kvm.phase = Phase.CLOSING
+    kvm.phase = Phase.STOPPING if before is Phase.OPEN else Phase.CLOSING
     commands.resume(kvm, out)
     match before:
         case Phase.OPEN:
-            unregister(kvm, out)
+            unregister_next(kvm, out)
         case Phase.CLOSED:
             end(kvm, out)
         case _:
             pass  # Being opened: the core's answer comes first.
+
+
+def unregister_next(kvm: Kvm, out: Out) -> None:
+    """Not while a command is on its way: an UNBIND that is not heard would not wait for it (R8)."""
+    if kvm.phase is Phase.STOPPING and not kvm.has_commands_in_flight():
+        kvm.phase = Phase.CLOSING
+        unregister(kvm, out)
 
 
 def unregister(kvm: Kvm, out: Out) -> None:

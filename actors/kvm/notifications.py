@@ -97,7 +97,7 @@ def refused(kvm: Kvm, call: Call, task: Bind, out: Out) -> None:
 def clear(kvm: Kvm, notification: NotifyUnbind | NotifyFree, spid: Gpasid | None, out: Out) -> None:
     """Keep the vCPUs out first.  What has no entry, or what closing clears itself, is not ours."""
     handled(notification, out)
-    if spid is None or kvm.phase is not Phase.OPEN:
+    if spid is None or not kvm.may_submit():
         answer(notification, Verdict.DONE, out)
         return
 

@@ -18,11 +18,15 @@ from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
 
 
 class Phase(Enum):
-    """CLOSED: no vCPU yet.  GONE: QEMU's files are closed, and that is final."""
+    """CLOSED: no vCPU yet.  GONE: QEMU's files are closed, and that is final.
+
+    STOPPING: they are being closed, and commands of the vCPUs are still on their way to a device.
+    """
 
     CLOSED = "closed"
     OPENING = "opening"
     OPEN = "open"
+    STOPPING = "stopping"
     CLOSING = "closing"
     GONE = "gone"
 

@@ -17,6 +17,7 @@ from protocol.messages import (
     GuestEnqcmdGot,
     OpenVm,
     PutPasid,
+    PutPasidGot,
     Refused,
     ReleaseFds,
     UnregisterNotifier,
@@ -63,13 +64,32 @@ def test_closing_twice_or_before_opening_is_closing_once() -> None:
 def test_closing_waits_for_commands_in_flight() -> None:
     kvm = opened(g4=7)
     hand(kvm, enqcmd(4, 50), GUEST)
-    hand(kvm, ReleaseFds("vm1"), GUEST)
-    assert hand(kvm, Done(2)) == []
+    assert hand(kvm, ReleaseFds("vm1"), GUEST) == []
+    assert hand(kvm, ReleaseFds("vm1"), SUPERVISOR) == []
+    assert hand(kvm, OpenVm(9), GUEST) == [(GUEST, Refused(9, Errno.ENODEV))]
     assert hand(kvm, enqcmd(4, 51), GUEST) == [(GUEST, VmExit(51))]
     assert hand(kvm, EnqcmdWriteGot(1, accepted=True), "dsa0") == [
         (GUEST, GuestEnqcmdGot(50, accepted=True)),
-        (CORE, PutPasid(2, 7, 70, "translation")),
+        (CORE, UnregisterNotifier(1, "vm1")),
     ]
+    assert hand(kvm, Done(1)) == [(CORE, PUT)]
+
+
+@pytest.mark.parametrize("notification", [unbind_of(7, 4), free_of(7)])
+def test_what_unbinds_while_closing_waits_for_commands_in_flight_too(notification: Inbox) -> None:
+    """It is still told, so that the VDCM after it drains what such a command submits (R8)."""
+    kvm = opened(g4=7)
+    hand(kvm, enqcmd(4, 50), GUEST)
+    hand(kvm, ReleaseFds("vm1"), GUEST)
+    assert hand(kvm, notification) == []
+    assert hand(kvm, bind_of(8, 5)) == [DONE]
+    assert hand(kvm, EnqcmdWriteGot(1, accepted=True), "dsa0") == [
+        (GUEST, GuestEnqcmdGot(50, accepted=True)),
+        (CORE, PutPasid(2, 7, 70, "translation")),
+        (CORE, UnregisterNotifier(1, "vm1")),
+    ]
+    assert hand(kvm, PutPasidGot(2, reclaimed=False)) == [OK]
+    assert facts(kvm, Done(1)) == [FdsReleased("vm1")]
 
 
 def test_closing_answers_what_the_block_held_up() -> None:
