@@ -1,8 +1,15 @@
-"""Marks the folders that take long, so that `make check` can leave them to `make test`."""
+"""Marks the folders that take long, so that `make check` can leave them to `make test`.
+
+No test is about time: a property test has no deadline, whatever else the machine does.
+"""
 
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("pasidlab", deadline=None)
+settings.load_profile("pasidlab")
 
 LONG = tuple(Path(__file__).parent / folder for folder in ("sweep", "defects"))
 
