@@ -39,9 +39,10 @@ VERBS: Final = {
     "list": "what there is: experiments, properties, faults, runs, ...",
     "schema": "JSON Schema of the experiment file, the record, the result",
     "doctor": "versions, determinism, Ray, disk",
+    "bench": "how fast it is on this machine",
 }
 LATER: Final = (
-    "shrink", "report", "compare", "query", "bank", "conform", "bench", "cluster", "clean", "show",
+    "shrink", "report", "compare", "query", "bank", "conform", "cluster", "clean", "show",
     "watch", "topology",
 )  # fmt: skip
 HELP: Final = "Users of a PASID as actors: run them, break things, read a verdict."
