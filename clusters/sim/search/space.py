@@ -48,11 +48,12 @@ class Space(Protocol[S, D]):
         """The *eventually* properties that are not met yet; at an end they are violated."""
 
     def channel(self, label: Label) -> int:
-        """Who makes the move: a channel that can move for ever, does; -1: nobody has to (a fault)."""
+        """Who makes the move: who can move for ever, does so at last.  -1: nobody has to."""
 
     def independent(self, state: S, one: Label, other: Label) -> bool:
-        """Whether two moves of a state lead to the same state in either order, each leaving the
-        other possible and as it was.  False if it is not known.
+        """Whether either order of two moves of a state leads to the same state.
+
+        Each leaves the other possible and as it was.  False if that is not known.
         """
 
     def words(self, label: Label) -> str:
