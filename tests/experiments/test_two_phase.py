@@ -6,28 +6,9 @@ from typing import TypeAlias
 
 import pytest
 
-from clusters.sim.search.space import Key, Space
+from clusters.sim.search.space import Key
 from experiments.models.two_phase import COMMITTED, LOCAL, RECEIVED, SENT, STATE, TwoPhase
-
-# --- The cross-check: the plainest search there is ------------------------------------------------
-
-
-def searched(space: Space[int, int]) -> tuple[dict[Key, int], int, int]:
-    """One state for each key, how many were generated, and the length of a counterexample or -1."""
-    known, generated = {space.key(space.initial()): space.initial()}, 1
-    level, depth = list(known.values()), 0
-    while level:
-        if any(space.wrong(state) for state in level):
-            return known, generated, depth
-        deeper = []
-        for state in level:
-            for _, key, step in space.moves(state):
-                generated += 1
-                if key not in known:
-                    known[key] = space.after(state, step)
-                    deeper.append(known[key])
-        level, depth = deeper, depth + 1
-    return known, generated, -1
+from tests.experiments.plainest import searched
 
 
 @pytest.mark.parametrize(
