@@ -34,6 +34,7 @@ WORDS: Final = (
     "{} prepares", "{} aborts by itself", "{} learns of the commit", "{} learns of the abort",
     "the TM hears that {} is prepared", "the TM commits", "the TM aborts",
 )  # fmt: skip
+OWED: Final = ("all-decide: an RM has neither committed nor aborted",)
 WHO: Final = ("a working RM", "a prepared RM", "a committed RM", "an aborted RM")
 
 
@@ -145,7 +146,7 @@ class TwoPhase:
 
     def owed(self, state: int) -> Sequence[str]:
         """Each RM has committed or aborted at last."""
-        return () if state >> 1 & self.ones == self.ones else ("all-decide",)
+        return () if state >> 1 & self.ones == self.ones else OWED
 
     def channel(self, label: Label) -> int:
         who, kind = divmod(label, KINDS)
