@@ -44,9 +44,18 @@ class WorldSpace:
 
     `alike`: VMs whose names can be exchanged.  `booted`: what comes before the first operation of a
     guest happens in one order only (`boot` has its moves), and the search begins behind it.
+    `told`: of a loss those learn at once who have nothing of the lost one on its way to them and
+    none of its files.
     """
 
-    def __init__(self, setup: Setup, alike: tuple[Name, ...] = (), *, booted: bool = False) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        alike: tuple[Name, ...] = (),
+        *,
+        booted: bool = False,
+        told: bool = False,
+    ) -> None:
         actors = setup.actors()
         names = list(actors)
         self.name = setup.experiment
@@ -61,6 +70,7 @@ class WorldSpace:
         """*Sometimes* properties, by how many moves showed them."""
         self.boot: list[Label] = []
         self._booted = booted
+        self._told = told
         self._actors = actors
         self._inbox_at = ACTORS + len(names)
         self._faults_at = self._inbox_at + len(names)
@@ -185,7 +195,7 @@ class WorldSpace:
         }
         self._send(state, loss.sent, changed)
         shown, told = [*loss.shown], [*self.inputs.labels.choices[loss.label]]
-        for to in loss.told:
+        for to in loss.told if self._told else ():
             done = self._tell(state, to, self.names[at], changed)
             if done is not None:
                 shown += done.shown
