@@ -18,11 +18,10 @@ def fair_cycle(edges: Edges, count: int) -> Found | None:
 
     `count` states are looked at; each must have been expanded.
     """
-    everywhere = bytearray(b"\1" * count)
+    everywhere, inside = bytearray(b"\1" * count), bytearray(count)
     found: list[tuple[int, str, list[int]]] = []
     for part in parts_of(edges, range(count), everywhere):
         for sentence in _owed_in(edges, part):
-            inside = bytearray(count)
             owing = [state for state in part if sentence in _owed(edges, state)]
             for state in owing:
                 inside[state] = 1
@@ -31,6 +30,8 @@ def fair_cycle(edges: Edges, count: int) -> Found | None:
                 for smaller in parts_of(edges, owing, inside)
                 if is_fair(edges, smaller)
             ]
+            for state in owing:
+                inside[state] = 0
     if not found:
         return None
     first, sentence, part = min(found)
@@ -126,12 +127,14 @@ def _round(edges: Edges, first: int, part: list[int]) -> list[int]:
     state = first
     open_ = _to_be_met(edges, part)
     while open_:
+        if state in open_:
+            del open_[state]
+            continue
         turns, state = _nearest(edges, state, inside, open_)
         walk += turns
-    turns, _ = (
-        _nearest(edges, state, inside, {first: None}) if state != first or not walk else ([], 0)
-    )
-    return walk + turns
+    if state != first or not walk:
+        walk += _nearest(edges, state, inside, {first: None})[0]
+    return walk
 
 
 def _to_be_met(edges: Edges, part: list[int]) -> dict[int, None]:
@@ -158,10 +161,10 @@ def _to_be_met(edges: Edges, part: list[int]) -> dict[int, None]:
 def _nearest(
     edges: Edges, state: int, inside: dict[int, None], open_: dict[int, None]
 ) -> tuple[list[int], int]:
-    """The turns to the nearest thing that is still to be met, and where that leads; it is met."""
-    if state in open_:
-        del open_[state]
-        return [], state
+    """The turns to the nearest thing that is still to be met, and where that leads; it is met.
+
+    At least one move is made.
+    """
     came: dict[int, tuple[int, int]] = {}
     queue = [state]
     for one in queue:
