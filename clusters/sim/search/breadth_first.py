@@ -91,10 +91,11 @@ class BreadthFirst(Generic[S, D]):
             self.unknown = f"the bound of {self.bounds.states:,} states was reached"
 
     def _next_level(self) -> None:
-        self.depth += 1
-        self.level_ends = len(self.graph)
         if 0 < self.bounds.depth <= self.depth:
             self.unknown = f"the bound of {self.bounds.depth:,} steps was reached"
+            return
+        self.depth += 1
+        self.level_ends = len(self.graph)
 
     def _expand(self, number: int) -> None:
         """One state, here.  All that counts is written down at its end."""

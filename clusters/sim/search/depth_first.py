@@ -30,7 +30,11 @@ class Todo(NamedTuple, Generic[S]):
 
 
 class DepthFirst(Generic[S, D]):
-    """A search that can be stopped and go on.  Without `sleeps` all moves are tried."""
+    """A search that can be stopped and go on.  Without `sleeps` all moves are tried.
+
+    At its bound of steps it turns back.  A state that it reached there is not gone on from, even if
+    there is a shorter way to it: what it then says is *unknown*.
+    """
 
     def __init__(self, space: Space[S, D], bounds: Bounds = BOUNDS, *, sleeps: bool = True) -> None:
         root = space.initial()
@@ -42,6 +46,8 @@ class DepthFirst(Generic[S, D]):
         """Of the deepest state so far."""
         self.found: Found | None = None
         self.unknown = ""
+        self._cut = False
+        """Whether a state was too deep to be gone on from."""
         self._sleeps = sleeps
         self._asleep: list[dict[Label, None]] = [{}]
         """By state: what slept when it was expanded last."""
@@ -59,6 +65,8 @@ class DepthFirst(Generic[S, D]):
             if self.done:
                 return
             self._move()
+            if self._cut and not self._stack:
+                self.unknown = f"the bound of {self.bounds.depth:,} steps was reached"
         if len(self.graph) >= self.bounds.states:
             self.unknown = f"the bound of {self.bounds.states:,} states was reached"
 
@@ -109,13 +117,13 @@ class DepthFirst(Generic[S, D]):
                 name, _, sentence = owed[0].partition(": ")
                 self.found = Found(number, name, sentence)
                 return
-        if 0 < self.bounds.depth <= len(self._stack):
-            self.unknown = f"the bound of {self.bounds.depth:,} steps was reached"
-            return
         turns = [
             turn
             for turn, (label, _, _) in enumerate(moves)
             if (label not in asleep if only is None else label in only)
         ]
+        self.depth = max(self.depth, len(self._stack))
+        if turns and 0 < self.bounds.depth <= len(self._stack):
+            self._cut = True
+            return
         self._stack.append(Todo(number, state, turns[::-1], dict(asleep)))
-        self.depth = max(self.depth, len(self._stack) - 1)

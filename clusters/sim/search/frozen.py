@@ -29,6 +29,8 @@ DICT: Final = "d"
 LIST: Final = "l"
 TUPLE: Final = "t"
 DEQUE: Final = "q"
+BUILT_IN: Final = (set, frozenset, dict, list, tuple, deque, str, int, float, bytes)
+"""What is made of one of these keeps its content where no field has it."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder().decode
@@ -48,7 +50,11 @@ class Ghost(int):
 
 
 class Unfreezable(TypeError):
-    """A value that has no bytes: a set (it has no order), a function, an open file."""
+    """A value that has no bytes: a set (it has no order), a function, an open file.
+
+    So is one of whose content something would be lost: a `defaultdict` or a named tuple, which are
+    more than a dict or a tuple, and an object that grows a field after others of its class.
+    """
 
 
 # --- To plain lists, and to bytes -----------------------------------------------------------------
@@ -56,6 +62,8 @@ class Unfreezable(TypeError):
 _CLASSES: Final[dict[str, type]] = {}
 _NAMES: Final[dict[type, str]] = {}
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {}
+_LOOSE: Final[dict[type, dict[str, None]]] = {}
+"""Of classes without slots: the fields that each object must have."""
 
 
 def freeze(value: object, *, ordered: bool = True) -> bytes:
@@ -83,6 +91,8 @@ def plain(value: object, *, ordered: bool = True) -> Plain:
         inside = cast("Sequence[object]", value)
         return [letter, *[plain(part, ordered=ordered) for part in inside]]
     names = _FIELDS.get(kind) or _fields_of(kind, value)
+    if kind in _LOOSE and value.__dict__.keys() != _LOOSE[kind].keys():
+        raise Unfreezable(f"a {kind.__name__} has other fields than those before it")
     parts = [plain(getattr(value, name), ordered=ordered) for name in names]
     return [OBJECT, _name_of(kind), *parts]
 
@@ -104,9 +114,11 @@ def _fields_of(kind: type, value: object) -> tuple[str, ...]:
     else:
         slots = [name for base in reversed(kind.__mro__) for name in _slots_of(base)]
         names = (*slots, *getattr(value, "__dict__", {}))
-    if isinstance(value, set | frozenset) or callable(value) or kind.__module__ == "builtins":
+    if issubclass(kind, BUILT_IN) or callable(value) or kind.__module__ == "builtins":
         raise Unfreezable(f"a {kind.__name__} has no bytes")
     _FIELDS[kind] = names
+    if hasattr(value, "__dict__"):
+        _LOOSE[kind] = dict.fromkeys(value.__dict__)
     return names
 
 

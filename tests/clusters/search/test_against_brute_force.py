@@ -5,6 +5,7 @@ does things, and does them in every order.  Both must find the same.
 """
 
 from dataclasses import replace
+from functools import cache
 from itertools import permutations
 from random import Random
 from typing import Final
@@ -22,7 +23,7 @@ from clusters.sim.search.frozen import Renaming
 from clusters.sim.search.handling import LeakError
 from clusters.sim.search.tree import walk
 from clusters.sim.search.world_space import ACTORS, State, WorldSpace
-from clusters.sim.world import Setup
+from clusters.sim.world import RunResult, Setup
 from protocol.names import Name
 from tests.clusters.search.tiny import (
     Namer,
@@ -36,9 +37,10 @@ from tests.clusters.search.tiny import (
     without_ghosts,
 )
 
-WORLDS: Final = 400
-"""In each part of a test; there are several parts, so that they can run side by side."""
-PARTS: Final = 6
+FEW: Final = range(80)
+MANY: Final = [range(start, start + 300) for start in range(80, 1_580, 300)]
+PARTS: Final = [FEW, *[pytest.param(seeds, marks=pytest.mark.long) for seeds in MANY]]
+"""Seeds; there are several parts, so that they can run side by side."""
 SCHEDULES: Final = 1_500
 
 
@@ -75,23 +77,29 @@ def ends_in(space: WorldSpace) -> list[bytes]:
     return sorted(ends)
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_a_search_finds_a_violation_where_some_schedule_has_one_and_none_shorter(part: int) -> None:
+@pytest.mark.parametrize("seeds", PARTS, ids=str)
+def test_a_search_finds_a_violation_where_some_schedule_has_one_and_none_shorter(
+    seeds: range,
+) -> None:
+    """The news of a loss is the supervisor's, whose clock says nothing of the lost one's.
+
+    So a schedule may call a use and a free concurrent that a loss has put in order; the search,
+    which does things in order, need not.
+    """
     compared = violated = 0
-    for seed in range(part * WORLDS, (part + 1) * WORLDS):
+    for seed in seeds:
         setup = tiny(seed) if seed % 2 else with_loss(tiny(seed, 1), "a")
         try:
-            found = [
-                result.violations[0].record.stamp.step
-                for result in schedules(setup, SCHEDULES)
-                if result.violations
-            ]
+            results = [result for result in schedules(setup, SCHEDULES) if result.violations]
         except TooManyError:
             continue
+        found = [result.violations[0].record.stamp.step for result in results]
+        surely = [result for result in results if not is_by_loss(result)]
+        assert seed % 2 == 0 or len(surely) == len(found)
         space = WorldSpace(setup)
         search = breadth_first(space)
         assert search.unknown == ""
-        assert (search.found is not None) == bool(found), f"seed {seed}"
+        assert bool(surely) <= (search.found is not None) <= bool(found), f"seed {seed}"
         compared += 1
         if search.found is None:
             continue
@@ -102,14 +110,23 @@ def test_a_search_finds_a_violation_where_some_schedule_has_one_and_none_shorter
         assert [one.property for one in again.violations] == [search.found.property]
         if seed % 2:  # A loss is a choice, and no step.
             assert again.steps == min(found), f"seed {seed}"
-    assert compared > WORLDS // 2
-    assert 20 < violated < compared - 20
+    assert compared > len(seeds) // 2
+    assert len(seeds) // 8 < violated < compared - len(seeds) // 8
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_a_search_reaches_exactly_the_ends_that_schedules_reach(part: int) -> None:
+def is_by_loss(result: RunResult) -> bool:
+    """Whether what was violated is only not known to be after what the lost one did."""
+    sentence = result.violations[0].sentence
+    lost = result.world.faults.lost
+    return any(f"not known to be after {name} used it" in sentence for name in lost)
+
+
+@pytest.mark.parametrize("seeds", PARTS, ids=str)
+def test_a_search_reaches_exactly_the_ends_that_schedules_reach(
+    seeds: range,
+) -> None:
     compared = 0
-    for seed in range(part * WORLDS, (part + 1) * WORLDS, 4):
+    for seed in seeds[::4]:
         setup = replace(tiny(seed), properties=())
         try:
             reached = {ends_of(result): None for result in schedules(setup, SCHEDULES)}
@@ -117,13 +134,15 @@ def test_a_search_reaches_exactly_the_ends_that_schedules_reach(part: int) -> No
             continue
         assert ends_in(WorldSpace(setup)) == sorted(reached), f"seed {seed}"
         compared += 1
-    assert compared > WORLDS // 8
+    assert compared > len(seeds) // 8
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_sleep_sets_leave_out_moves_and_no_state(part: int) -> None:
+@pytest.mark.parametrize("seeds", PARTS, ids=str)
+def test_sleep_sets_leave_out_moves_and_no_state(
+    seeds: range,
+) -> None:
     left_out = 0
-    for seed in range(part * WORLDS, (part + 1) * WORLDS, 2):
+    for seed in seeds[::2]:
         setup = with_loss(tiny(seed, 3), "a") if seed % 4 else tiny(seed, 4)
         breadth = breadth_first(WorldSpace(setup))
         all_moves = depth_first(WorldSpace(setup), sleeps=False)
@@ -137,13 +156,15 @@ def test_sleep_sets_leave_out_moves_and_no_state(part: int) -> None:
             assert breadth.graph.moves == all_moves.graph.moves
             assert some_moves.graph.moves <= all_moves.graph.moves
             left_out += all_moves.graph.moves - some_moves.graph.moves
-    assert left_out > 20
+    assert left_out > len(seeds) // 20
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_symmetry_keeps_the_verdict_and_one_state_of_each_orbit(part: int) -> None:
+@pytest.mark.parametrize("seeds", PARTS, ids=str)
+def test_symmetry_keeps_the_verdict_and_one_state_of_each_orbit(
+    seeds: range,
+) -> None:
     smaller = 0
-    for seed in range(part * WORLDS, (part + 1) * WORLDS, 8):
+    for seed in seeds[::8]:
         setup = alike(seed)
         names = ("user1", "user2", "user3")
         plain, symmetric = WorldSpace(setup), WorldSpace(setup, names)
@@ -153,22 +174,27 @@ def test_symmetry_keeps_the_verdict_and_one_state_of_each_orbit(part: int) -> No
         if every.found is None:
             assert len(orbits.graph) == orbits_of(plain, names), f"seed {seed}"
             smaller += len(orbits.graph) < len(every.graph)
-    assert smaller > 5
+    assert smaller > len(seeds) // 40
 
 
 def orbits_of(space: WorldSpace, names: tuple[Name, ...]) -> int:
     """How many states are different when the names may be exchanged: all exchanges are tried."""
     exchanges = [Renaming(dict(zip(names, order, strict=True))) for order in permutations(names)]
     orbits: dict[tuple[tuple[str, bytes], ...], None] = {}
+
+    @cache
+    def exchanged(number: int, part: int) -> tuple[str, bytes]:
+        exchange = exchanges[number]
+        place, content = space.parts.places[part], space.parts.content[part]
+        return exchange.word(place), exchange.frozen(content, ordered=False)
+
     seen, ahead = {space.key(space.initial()): None}, [space.initial()]
     for state in ahead:
-        parts = [(space.parts.places[one], space.parts.content[one]) for one in state[ACTORS:]]
-        orbits[
-            min(
-                tuple(sorted((e.word(place), e.frozen(its, ordered=False)) for place, its in parts))
-                for e in exchanges
-            )
-        ] = None
+        others = [
+            tuple(sorted(exchanged(number, part) for part in state[ACTORS:]))
+            for number in range(len(exchanges))
+        ]
+        orbits[min(others)] = None
         for _, key, step in space.moves(state):
             if key not in seen:
                 seen[key] = None
