@@ -136,7 +136,8 @@ class WorldSpace:
                         continue
                     found.append(self._step(state, at - ACTORS, rest, done))
             at += 1
-        found += [self._lose(state, loss) for loss in self.strikes.losing(faults, self.inputs)]
+        if found:  # At rest a world has ended, and nothing strikes any more.
+            found += [self._lose(state, loss) for loss in self.strikes.losing(faults, self.inputs)]
         return found
 
     def after(self, state: State, step: Changes) -> State:
@@ -183,7 +184,8 @@ class WorldSpace:
         if done.failed:
             faults = state[self._faults_at]
             changed[self._faults_at] = self.strikes.failing(faults, done.failed)
-        return self._finished(state, done.label, changed, done.shown)
+        wrong = self._show_all(state, done.shown, changed)
+        return self._finished(state, done.label, changed, wrong)
 
     def _lose(self, state: State, loss: Loss) -> Move:
         """An actor is gone: what was on its way to it vanishes, and the others are told."""
@@ -194,14 +196,16 @@ class WorldSpace:
             self._faults_at: loss.faults,
         }
         self._send(state, loss.sent, changed)
-        shown, told = [*loss.shown], [*self.inputs.labels.choices[loss.label]]
+        wrong = self._show_all(state, loss.shown, changed)
+        told = [*self.inputs.labels.choices[loss.label]]
         for to in loss.told if self._told else ():
+            if wrong:
+                break  # A world stops where something is violated.
             done = self._tell(state, to, self.names[at], changed)
             if done is not None:
-                shown += done.shown
                 told.append(Deliver(SUPERVISOR, self.names[to]))
-        label = self.inputs.labels.of(tuple(told))
-        return self._finished(state, label, changed, tuple(shown))
+                wrong = self._show_all(state, done.shown, changed)
+        return self._finished(state, self.inputs.labels.of(tuple(told)), changed, wrong)
 
     def _tell(self, state: State, to: int, lost: Name, changed: dict[int, int]) -> Done | None:
         """Who has nothing of the lost one on its way learns at once that it is lost."""
@@ -231,13 +235,8 @@ class WorldSpace:
                 inbox = changed.get(place)
                 changed[place] = put(state[place] if inbox is None else inbox, items)
 
-    def _finished(
-        self, state: State, label: Label, changed: dict[int, int], shown: tuple[int, ...]
-    ) -> Move:
-        """The properties see what happened, and the key is brought up to date."""
-        wrong = 0
-        for number in shown:
-            wrong = self._show(state, number, changed) or wrong
+    def _finished(self, state: State, label: Label, changed: dict[int, int], wrong: int) -> Move:
+        """The key is brought up to date."""
         weights, ghosts_of = self.parts.weights, self.parts.ghosts
         total, went, came = state[TOTAL], 0, 0
         for place, part in changed.items():
@@ -258,6 +257,14 @@ class WorldSpace:
         if ghosts & (ghosts + 1):
             key = self._key(total, ghosts, self.after(state, changes))
         return label, (key, wrong) if wrong else key, changes
+
+    def _show_all(self, state: State, shown: tuple[int, ...], changed: dict[int, int]) -> int:
+        """The properties see what happened; the first that is violated, as `_show` says it."""
+        wrong = 0
+        for number in shown:
+            said = self._show(state, number, changed)
+            wrong = wrong or said
+        return wrong
 
     def _show(self, state: State, number: int, changed: dict[int, int]) -> int:
         """The memories after what is shown; the violated property's number and 1, or 0."""

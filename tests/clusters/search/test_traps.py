@@ -162,6 +162,12 @@ def test_lives_are_told_apart_by_their_order_and_by_nothing_else() -> None:
     assert key_of([1, 2], count=1) != key_of([1, 2], count=2)
 
 
+def test_who_keeps_what_is_told_apart() -> None:
+    """The trap: a key that is a sum must know of each part where it stands."""
+    assert key_of([1], []) != key_of([], [1])
+    assert key_of([1, 2], [1]) != key_of([1], [1, 2])
+
+
 class Stamps:
     """Remembers all that a stamp says of when and where."""
 
@@ -274,6 +280,17 @@ def test_states_that_differ_only_in_what_a_property_remembers_are_told_apart() -
     """The trap: merged, they would hide what the property says later of one of them."""
     assert ends() == 1
     assert ends(Latest) == 2
+
+
+@pytest.mark.parametrize(("properties", "expected"), [((), True), ((Latest,), False)])
+def test_moves_that_one_property_sees_are_not_independent(
+    properties: tuple[type[Property], ...], *, expected: bool
+) -> None:
+    """It may remember their order, so neither may be left out."""
+    setup = Setup(NOTHING, cast=lambda: {n: Once(n) for n in "ab"}, properties=properties)
+    space = WorldSpace(setup)
+    (one, _, _), (other, _, _) = space.moves(space.initial())
+    assert space.independent(space.initial(), one, other) is expected
 
 
 def test_what_a_witness_has_seen_tells_no_states_apart() -> None:
