@@ -16,10 +16,12 @@ from clusters.sim.tape import Begin, Deliver
 from clusters.sim.world import Setup
 from protocol.effects import Out, Site
 from protocol.errors import Errno
-from protocol.facts import MemoryFreed
+from protocol.facts import Event, MemoryFreed, SiteFailed
+from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Start, TimerFired
 from protocol.names import SUPERVISOR, Name
+from protocol.properties.property import Kind
 from tests.clusters.search.paths import (
     assert_same_end,
     path_to_what_was_found,
@@ -195,6 +197,42 @@ def test_two_plans_for_one_step_add_up() -> None:
     assert failures(*plans) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
 
 
+class NothingFails:
+    """No fallible step fails."""
+
+    name: ClassVar[str] = "nothing-fails"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = ""
+    source: ClassVar[str] = "these tests"
+    observes: ClassVar[tuple[type[Event], ...]] = (SiteFailed,)
+
+    def __init__(self, machine: Machine) -> None:
+        pass
+
+    def observe(self, record: Record) -> str | None:
+        assert isinstance(record.fact, SiteFailed)
+        return f"{record.fact.site} of {record.stamp.actor} failed"
+
+    def unmet(self) -> list[str]:
+        return []
+
+
+def test_a_property_is_shown_that_a_step_failed_as_it_is_in_the_world() -> None:
+    setup = Setup(
+        Machine((), (), ()),
+        cast=lambda: {name: Trying() for name in "ab"},
+        properties=(NothingFails,),
+        nemeses=(Nemesis("fail", "b", site=STEP.name, times=1),),
+    )
+    space = WorldSpace(setup)
+    search = searched(space)
+    assert search.found is not None
+    labels = path_to_what_was_found(space, search)
+    assert len(labels) == 1
+    (violation,) = run_of(setup, space, labels).violations
+    assert violation.sentence == "tries.step of b failed"
+
+
 def test_an_actor_is_lost_once_and_so_many_as_the_plan_says() -> None:
     rules = table(Random(0), ["b", "c"])
     actors = {n: Tabled(n, (("c" if n == "a" else "a", 5),), rules) for n in "abc"}
@@ -209,3 +247,12 @@ def test_an_actor_is_lost_once_and_so_many_as_the_plan_says() -> None:
             assert all(space.key(one) != space.key(two) for one, two in pairwise(states))
             most = max(most, len(lost))
         assert most == times
+
+
+def test_who_is_lost_is_not_lost_again() -> None:
+    setup = with_loss(tiny(13, 3), "a")
+    plan = (Nemesis("lose", "a", times=2),)
+    space = WorldSpace(replace(setup, properties=(), nemeses=plan))
+    for seed in range(60):
+        labels, _ = random_path(space, Random(seed), faults=0.5)
+        assert len([label for label in labels if space.channel(label) < 0]) <= 1

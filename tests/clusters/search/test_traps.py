@@ -10,12 +10,12 @@ from typing import ClassVar, Final, Self
 
 import pytest
 
-from actors.guest import Guest, Inbox, script
 from actors.ioasid_core import IoasidCore
 from clusters.cluster import Actor
 from clusters.sim.replay import replay
 from clusters.sim.search.counterexample import tape_of
 from clusters.sim.search.frozen import Ghost, thaw
+from clusters.sim.search.handling import LeakError
 from clusters.sim.search.space import Key, Label
 from clusters.sim.search.world_space import ACTORS, State, WorldSpace
 from clusters.sim.tape import Begin, Deliver, Draw, Fail, Fire
@@ -35,48 +35,12 @@ from tests.clusters.search.paths import (
     run_of,
     searched,
 )
+from tests.clusters.search.repeating import for_ever, in_circles
 from tests.clusters.search.test_world_space import SCRIPTED, SETUPS
 from tests.clusters.search.tiny import tiny
-from tests.defects.stages import FREED_BOUND, LIFE, stage
+from tests.defects.stages import FREED_BOUND, LIFE
 
 NOTHING: Final = Machine((), (), ())
-AGAIN: Final = "once more"
-
-
-class Repeating(Guest):
-    """A guest that begins its script again when it is through, and remembers nothing of it."""
-
-    __slots__ = ()
-
-    def handle(self, message: Inbox, sender: Name, out: Out) -> None:
-        if message == TimerFired(AGAIN):
-            self.position = self.invoked = self.drawn = 0
-            self.variables, self.told = {}, {}
-            script.go_on(self, out)
-            return
-        Guest.handle(self, message, sender, out)
-        if self.position == len(self.plan.steps) and not self.tasks:
-            out.set_timer(AGAIN)
-
-
-def for_ever(*steps: str) -> WorldSpace:
-    """A guest that does this for ever, judged by every property."""
-    setup = replace(stage(steps).setup(), classes={"guest": Repeating})
-    return WorldSpace(setup, booted=True)
-
-
-def in_circles(space: WorldSpace) -> tuple[list[State], int]:
-    """The states of the plainest path, until one comes again; and where that one was before."""
-    state = space.initial()
-    states, seen = [state], {space.key(state): 0}
-    while True:
-        due = [move for move in space.moves(state) if space.channel(move[0]) >= 0]
-        state = space.after(state, due[0][2])
-        before = seen.setdefault(space.key(state), len(states))
-        states.append(state)
-        if before != len(states) - 1:
-            return states, before
-        assert len(states) < 5_000, "it never comes back"
 
 
 # --- What must not be in a state ------------------------------------------------------------------
@@ -291,6 +255,41 @@ def test_moves_that_one_property_sees_are_not_independent(
     space = WorldSpace(setup)
     (one, _, _), (other, _, _) = space.moves(space.initial())
     assert space.independent(space.initial(), one, other) is expected
+
+
+class Favours(Latest):
+    """Remembers one user and no other."""
+
+    name: ClassVar[str] = "favours"
+
+    def observe(self, record: Record) -> str | None:
+        if record.stamp.actor == "a":
+            self.user = "somebody"
+        return None
+
+
+class Accuses(Latest):
+    """Says something of one user and of no other."""
+
+    name: ClassVar[str] = "accuses"
+
+    def observe(self, record: Record) -> str | None:
+        return "it was used" if record.stamp.actor == "a" else None
+
+
+@pytest.mark.parametrize("unfair", [Favours, Accuses])
+def test_err_a_property_that_does_not_treat_names_alike_is_refused_by_name(
+    unfair: type[Property],
+) -> None:
+    """The trap: merged states would then have different verdicts."""
+    setup = Setup(NOTHING, cast=lambda: {n: Once(n) for n in "ab"}, properties=(unfair,))
+    with pytest.raises(LeakError, match=f"{unfair.name} does not treat a and b alike"):
+        searched(WorldSpace(setup, ("a", "b")))
+
+
+def test_a_property_that_treats_names_alike_is_not_refused() -> None:
+    setup = Setup(NOTHING, cast=lambda: {n: Once(n) for n in "ab"}, properties=(Latest,))
+    assert searched(WorldSpace(setup, ("a", "b"))).end_count == 1
 
 
 def test_what_a_witness_has_seen_tells_no_states_apart() -> None:
