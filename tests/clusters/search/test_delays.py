@@ -54,11 +54,8 @@ def test_a_move_costs_as_many_delays_as_channels_were_passed_over() -> None:
     rows = (((4, 1), (8, 1), (12, 1)), ())
     delays = Delays(Drawn(rows, ((), ())), 2)
     moves = delays.moves(delays.initial())
-    assert [(delays.channel(label), step[1].left) for label, _, step in moves] == [
-        (0, 2),
-        (1, 1),
-        (2, 0),
-    ]
+    said = [(delays.channel(label), step[1].left, step[1].held) for label, _, step in moves]
+    assert said == [(0, 2, ()), (1, 1, (0,)), (2, 0, (0, 1))]
 
 
 def test_who_is_held_back_waits_until_nobody_else_can_deliver() -> None:
