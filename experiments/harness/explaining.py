@@ -7,7 +7,7 @@ from typing import Final
 from clusters.causes import slice_of
 from clusters.judge import Violation
 from clusters.sim.branching import crossed
-from clusters.sim.explain import Budget, Chances, Explanation, Nearest, explain
+from clusters.sim.explain import Budget, Explanation, Nearest, explain
 from clusters.sim.tape import Tape
 from clusters.sim.world import Setup
 from experiments.harness.result import (
@@ -25,8 +25,8 @@ BAR: Final = 40
 """How long the bar of a probability of 1 is."""
 FULL: Final = Budget()
 """For an explanation that was asked for."""
-QUICK: Final = Budget(deliveries=300_000, tries=500)
-"""For an explanation that nobody asked for: a few seconds."""
+QUICK: Final = Budget(deliveries=300_000, tries=300, walks=50)
+"""For an explanation that nobody asked for: a second or two."""
 MARK: Final = "<- here"
 
 
@@ -90,12 +90,19 @@ def guilt_sentence(found: Explanation) -> str:
     chances = found.chances
     first = chances.curve[0]
     walks = many(first.walks, "random schedule")
-    if chances.cut:
+    stretch = chances.stretch
+    if chances.cut and stretch is None:
         return "not found: the budget ended before"
-    if not chances.guilty:
+    if stretch is None or not (chances.guilty or chances.cut):
         return f"no step: of {walks} {first.failed} fail from the start, whatever comes first"
-    where = f"step {chances.after.step}, {_what(found)}"
-    goes = f"from {chances.before.share:.2f} to {chances.after.share:.2f}"
+    before, after = stretch
+    goes = f"from {before.share:.2f} to {after.share:.2f}"
+    if chances.cut:
+        return (
+            f"one of the steps {before.step} to {after.step}: over them the probability of failure"
+            f" goes {goes} ({walks} each; the budget ended before it was found)"
+        )
+    where = f"step {after.step}, {_what(found)}"
     if not chances.clear:
         return (
             f"no single step: the probability of failure rises little by little, most at {where}:"
@@ -120,15 +127,16 @@ def _what(found: Explanation) -> str:
 
 
 def _guilty(found: Explanation) -> GuiltResult | None:
-    chances: Chances = found.chances
-    if not chances.guilty:
+    chances = found.chances
+    if chances.stretch is None or not chances.guilty:
         return None
+    before, after = chances.stretch
     return GuiltResult(
         choice=chances.guilty,
-        step=chances.after.step,
+        step=after.step,
         chosen=_what(found),
-        before=chances.before.share,
-        after=chances.after.share,
+        before=before.share,
+        after=after.share,
         clear=chances.clear,
     )
 

@@ -162,7 +162,10 @@ def test_the_guilty_choice_is_the_one_that_raises_it_most(
         assert found.guilty
         rises = [float(b - a) for a, b in pairwise(chances)]
         assert rises[found.guilty - 1] >= max(rises) - 0.15
-        assert found.rise == pytest.approx(rises[found.guilty - 1], abs=0.15)
+        assert found.stretch is not None
+        before, after = found.stretch
+        assert (before.choices, after.choices) == (found.guilty - 1, found.guilty)
+        assert after.share - before.share == pytest.approx(rises[found.guilty - 1], abs=0.15)
         for one in found.curve:
             assert_near(one.failed, chances[one.choices], one.walks)
 
@@ -211,7 +214,8 @@ def test_a_step_that_decides_is_named_with_its_numbers() -> None:
     """The last good-bye comes before the third user's bind."""
     found = explain(STARVED, failing(STARVED, 1)[0], "no-bind-after-retire")
     assert found.chances.clear
-    assert found.chances.after.failed == found.chances.after.walks
+    assert found.chances.stretch is not None
+    assert found.chances.stretch[1].share == 1.0
     guilty = found.crossings[found.chances.guilty - 1]
     assert isinstance(guilty.choice, Deliver)
     assert guilty.messages[guilty.enabled.index(guilty.choice)] == "FreePasid"
@@ -236,14 +240,27 @@ def test_a_tape_without_choices_is_explained_like_the_one_with_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "budget", [Budget(deliveries=3_000, tries=3), Budget(prefixes=2, tries=1), Budget(deliveries=0)]
+    "budget", [Budget(deliveries=300, tries=3), Budget(prefixes=2, tries=1), Budget(deliveries=0)]
 )
 def test_err_where_the_budget_ends_it_is_said(budget: Budget) -> None:
     found = explain(DRAWN, failing(DRAWN, 1)[0], "no-third-life", budget)
     assert found.chances.cut
     assert found.chances.guilty == 0
-    assert not found.chances.clear
     assert found.nearest.tries <= budget.tries
+
+
+def test_where_the_budget_ends_the_stretch_is_known_that_it_is_in() -> None:
+    found = explain(STARVED, failing(STARVED, 1)[0], "no-bind-after-retire", Budget(prefixes=3))
+    assert found.chances.cut
+    assert found.chances.stretch is not None
+    before, after = found.chances.stretch
+    whole = explain(STARVED, failing(STARVED, 1)[0], "no-bind-after-retire")
+    assert before.choices < whole.chances.guilty <= after.choices
+
+
+def test_of_a_long_schedule_there_are_fewer_random_ones() -> None:
+    budget = Budget()
+    assert [budget.walks_for(steps) for steps in (0, 100, 1_500, 10_000)] == [200, 200, 111, 20]
 
 
 def test_what_fails_whatever_comes_first_has_no_guilty_step() -> None:

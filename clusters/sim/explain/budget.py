@@ -12,6 +12,10 @@ PREFIXES_MAX: Final = 24
 """Places from which random schedules leave."""
 WALKS: Final = 200
 """Random schedules from each of them."""
+WALKS_MIN: Final = 20
+"""Of a long schedule there are fewer, and not less than that."""
+HALVINGS: Final = 12
+"""How many places it takes, about, to find the guilty choice."""
 
 
 class Budget(Struct, frozen=True):
@@ -21,3 +25,8 @@ class Budget(Struct, frozen=True):
     tries: int = TRIES_MAX
     prefixes: int = PREFIXES_MAX
     walks: int = WALKS
+
+    def walks_for(self, steps: int) -> int:
+        """How many random schedules there are from each place of one that has so many steps."""
+        affordable = self.deliveries // (HALVINGS * max(steps, 1))
+        return min(self.walks, max(WALKS_MIN, affordable))

@@ -45,8 +45,8 @@ class Chances(Struct, frozen=True):
     """The curve, from no choice to all.
 
     `guilty` is the choice (1 is the first) over which the probability rises most; 0: nearly all
-    fail from the start, or the budget ended before it was found, and then `cut` says so.  `held`
-    left the tape latest of all that came to rest without a violation.
+    fail from the start, or the budget ended before it was found, and then `cut` says so: it is in
+    `stretch`.  `held` left the tape latest of all that came to rest without a violation.
     """
 
     curve: tuple[Chance, ...]
@@ -55,14 +55,11 @@ class Chances(Struct, frozen=True):
     held: Tape | None = None
 
     @property
-    def before(self) -> Chance:
-        """Just before the guilty choice."""
-        return self.curve[self._at(self.guilty - 1)]
-
-    @property
-    def after(self) -> Chance:
-        """Just after it."""
-        return self.curve[self._at(self.guilty)]
+    def stretch(self) -> "tuple[Chance, Chance] | None":
+        """The two ends of the stretch over which it rises most; of a guilty choice, around it."""
+        points = {one.choices: one for one in self.curve}
+        begin, end = _steepest({one.choices: one.failed for one in self.curve})
+        return (points[begin], points[end]) if end else None
 
     @property
     def hopeless(self) -> int:
@@ -70,20 +67,13 @@ class Chances(Struct, frozen=True):
         return min(one.choices for one in self.curve if one.failed == one.walks)
 
     @property
-    def rise(self) -> float:
-        """By how much the guilty choice raises the probability."""
-        return self.after.share - self.before.share if self.guilty else 0.0
-
-    @property
     def clear(self) -> bool:
-        """Whether the guilty choice raises it by more than chance makes of so few schedules."""
-        if not self.guilty:
+        """Whether it rises there by more than chance makes of so few schedules."""
+        if self.stretch is None or self.curve[0].share >= ALWAYS:
             return False
-        spread = sum(one.share * (1 - one.share) / one.walks for one in (self.before, self.after))
-        return self.rise > SURE * sqrt(spread)
-
-    def _at(self, choices: int) -> int:
-        return next(k for k, one in enumerate(self.curve) if one.choices == choices)
+        before, after = self.stretch
+        spread = sum(one.share * (1 - one.share) / one.walks for one in (before, after))
+        return after.share - before.share > SURE * sqrt(spread)
 
 
 def chances(
@@ -94,7 +84,7 @@ def chances(
     budget: Budget,
 ) -> Chances:
     """The curve of a tape that violates the one property of `setup`; `plan`: what else may fail."""
-    walks = budget.walks
+    walks = budget.walks_for(crossings[-1].step if crossings else 0)
     first = crossings[0].step - 1 if crossings else 0
     steps = (first, *(crossing.step for crossing in crossings))
     trials = Trials(setup, tape, plan, walks, budget.deliveries)
