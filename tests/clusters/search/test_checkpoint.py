@@ -14,10 +14,10 @@ from protocol.errors import UnreadableError
 
 OF = "model"
 SPACES: dict[str, Callable[[], BreadthFirst[object, object]]] = {
-    "two-phase": lambda: BreadthFirst(TwoPhase(5)),  # type: ignore[arg-type,return-value]
-    "world": lambda: BreadthFirst(WorldSpace(MODEL_C)),  # type: ignore[arg-type,return-value]
-    "edges": lambda: BreadthFirst(WorldSpace(RETRIED_E), edges=True),  # type: ignore[arg-type,return-value]
-    "delays": lambda: BreadthFirst(Delays(WorldSpace(MODEL_C), 2)),  # type: ignore[arg-type,return-value]
+    "two-phase": lambda: BreadthFirst(TwoPhase(5)),  # type: ignore[arg-type]
+    "world": lambda: BreadthFirst(WorldSpace(MODEL_C)),  # type: ignore[arg-type]
+    "edges": lambda: BreadthFirst(WorldSpace(RETRIED_E), edges=True),  # type: ignore[arg-type]
+    "delays": lambda: BreadthFirst(Delays(WorldSpace(MODEL_C), 2)),  # type: ignore[arg-type]
 }
 
 
