@@ -58,7 +58,7 @@ def dies(_shared: None, number: int) -> int:
 
 def leaves(_shared: None, number: int) -> int:
     """A worker that says something, and ends."""
-    print("the disk is on fire", flush=True)  # noqa: T201
+    os.write(1, b"the disk is on fire")
     os._exit(number)
 
 
