@@ -64,9 +64,13 @@ class RayWorkers:
 
         if self._ours:
             self._cluster.__enter__()
+        try:
             listen()
-        self._notice(self._cluster.name)
-        cpus = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+            self._notice(self._cluster.name)
+            cpus = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         self.count = self.count or max(1, cpus)
         return self
 

@@ -233,7 +233,7 @@ def test_err_a_bug_of_ours_is_named_with_its_schedule_by_any_number_of_workers(
     monkeypatch.setattr(exploring, "run_batch", clumsy)
     said = []
     for number in ("1", "2"):
-        ran = pasidlab("explore", "rare.toml", *RARE, "-j", number)
+        ran = pasidlab("explore", "rare.toml", *RARE, "-q", "-j", number)
         assert ran.code == Exit.OUR_BUG
         assert "in _steps\n" in Path(FILE.findall(ran.err)[0]).read_text()
         said.append(FILE.sub("<file>", ran.err))
