@@ -6,6 +6,7 @@ jobs, whoever was done first: nothing that is made of them can tell how many wor
 that one of them was killed.
 """
 
+import os
 import pickle
 import traceback
 from collections.abc import Callable, Generator, Iterable
@@ -45,6 +46,13 @@ class Here:
     ) -> Generator[Answer, None, None]:
         for job in jobs:
             yield work(shared, job)
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class JobError(Exception):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from clusters.live.interruption import listen, shielded
 from clusters.live.ray_cluster import RayCluster, first_line
 from clusters.tasks import TRIES_MAX, Desk, Dispatch, Reply, Task, read_reply
-from clusters.workers import Answer, Job, Shared
+from clusters.workers import Answer, Job, Shared, cores
 from protocol.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class RayWorkers:
         self.pids: list[int] = []
         """Processes that have done something, the latest last."""
         self._notice = notice
-        cores = jobs or len(os.sched_getaffinity(0))
-        self._cluster = inside or RayCluster(cores, address, cpus=cores)
+        cpus = jobs or cores()
+        self._cluster = inside or RayCluster(cpus, address, cpus=cpus)
         self._ours = inside is None
         self._dispatch = Dispatch(self)
         self._doing: list[ObjectRef[tuple[int, bytes]]] = []

@@ -16,7 +16,7 @@ from msgspec import Struct
 from clusters.sim.strategies import Order
 from clusters.sim.world import Setup, simulate
 from clusters.worker_processes import Processes
-from clusters.workers import Here, Workers
+from clusters.workers import Here, Workers, cores
 from protocol.errors import DivergedError
 from protocol.history import Record, encode_record
 
@@ -32,10 +32,11 @@ def check(setup: Setup, seeds: Sequence[int], strategy: str = "random") -> None:
 def check_orders(setup: Setup, orders: Sequence[Order], here: Workers | None = None) -> None:
     """Each schedule here and in another process; `DivergedError` names what differs first.
 
-    `here`: who else runs the first ones; then there are as many other processes.
+    `here`: who runs them first; there are as many other processes, but at most one for each core.
     """
     first = Here() if here is None else here
-    with Processes(max(1, min(first.count, len(orders))), hash_seed=_other()) as there:
+    number = max(1, min(first.count, len(orders), cores()))
+    with Processes(number, hash_seed=_other()) as there:
         twice = [workers.map(digest, setup, orders) for workers in (there, first)]
         for order, theirs, ours in zip(orders, *twice, strict=True):
             if theirs != ours:

@@ -1,6 +1,5 @@
 """How many do the work of a verb, and where: `-j`, `--on`, `--address`, and who they stand for."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, TypeVar
@@ -8,7 +7,7 @@ from typing import Any, Final, TypeVar
 import click
 from msgspec import Struct
 
-from clusters.workers import Here, Workers
+from clusters.workers import Here, Workers, cores
 from experiments.harness.options import OneOf
 from experiments.harness.say import Voice
 
@@ -87,8 +86,3 @@ class Jobs(Struct, frozen=True):
         from clusters.worker_processes import Processes
 
         return Processes(number, notice=voice.talk)
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0))

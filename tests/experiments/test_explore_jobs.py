@@ -18,10 +18,10 @@ from clusters.sim import summary
 from clusters.sim.strategies import Order
 from clusters.sim.world import RunResult
 from clusters.worker_processes import Processes
-from clusters.workers import Here, Workers
+from clusters.workers import Here, Workers, cores
 from experiments.harness import exploring
 from experiments.harness.exploring import Search
-from experiments.harness.jobs import Jobs, cores
+from experiments.harness.jobs import Jobs
 from experiments.harness.result import Exit
 from experiments.harness.say import Voice
 from tests.experiments.command import Command
