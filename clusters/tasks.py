@@ -91,7 +91,7 @@ class Dispatch:
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
         self._serial = 0
-        """Of the next task; what is older than a map's first is left from a map before."""
+        """Of the next task; never the same again, so that what is left of a map is not the next's."""
 
     def map(
         self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
@@ -100,7 +100,7 @@ class Dispatch:
         hands, todo = self._hands, iter(jobs)
         charge = _charge(work, shared)
         key = blake2b(charge, digest_size=16).digest()
-        first = current = self._serial
+        current = self._serial
         replies: dict[int, Reply] = {}
         more = True
         while True:
@@ -113,8 +113,7 @@ class Dispatch:
             if not more and current == self._serial:
                 return
             for reply in hands.done(wait=current not in replies):
-                if reply.serial >= first:
-                    replies[reply.serial] = reply
+                replies[reply.serial] = reply
             if current not in replies:
                 continue
             reply = replies.pop(current)

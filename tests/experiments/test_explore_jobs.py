@@ -42,6 +42,8 @@ RARE: Final = ("--strategy", "random", "--seed", "2", "--schedules", "130")
 """Schedule 101 of these is the first that violates."""
 UNLUCKY: Final = 143
 """Steps that some of them take."""
+SMALL, LARGE = 0.0, 1e6
+"""Seconds that a batch is to take: each is one schedule, or as many as there can be."""
 FILE: Final = re.compile(r"/\S+/pasidlab-bug-\S+\.txt")
 
 
@@ -71,13 +73,16 @@ EVERY: Final = {
 
 
 @pytest.mark.parametrize("what", EVERY)
-def test_any_number_of_workers_comes_to_the_same(pasidlab: Command, here: Path, what: str) -> None:
+def test_any_number_of_workers_comes_to_the_same(
+    pasidlab: Command, here: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     words = ("explore", *EVERY[what], "--no-determinism")
     code = pasidlab(*words).code
     alone = stored(here)
     if what == "violated":
         assert (code, alone["counts"]["schedules"]) == (Exit.VIOLATION, 101)
-    for number in ("1", "2", "3"):
+    for number, worthwhile in (("1", 0.0), ("2", SMALL), ("2", LARGE), ("3", LARGE)):
+        monkeypatch.setattr(Processes, "worthwhile", worthwhile)
         assert pasidlab(*words, "-j", number).code == code
         assert stored(here) == alone
 
@@ -231,6 +236,7 @@ def test_err_a_bug_of_ours_is_named_with_its_schedule_by_any_number_of_workers(
     pasidlab: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exploring, "run_batch", clumsy)
+    monkeypatch.setattr(Processes, "worthwhile", LARGE)
     said = []
     for number in ("1", "2"):
         ran = pasidlab("explore", "rare.toml", *RARE, "-q", "-j", number)
