@@ -91,7 +91,7 @@ class Dispatch:
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
         self._serial = 0
-        """Of the next task; never the same again, so that what is left of a map is not the next's."""
+        """Of the next task; never used twice, so that no map takes what another left behind."""
 
     def map(
         self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
