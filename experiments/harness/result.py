@@ -50,6 +50,7 @@ class Status(Enum):
     VIOLATED = "violated"
     UNKNOWN = "unknown"
     PASS = "pass"  # noqa: S105  a verdict
+    PROVED = "proved"
     VIOLATION = "violation"
     DIVERGED = "diverged"
     CLUSTER = "cluster failed"

@@ -69,6 +69,22 @@ class Case:
             raise
 
 
+@dataclass(frozen=True)
+class Searched:
+    """What a stateful search looked at, within which bounds; `checkpoint`: from where it goes on.
+
+    `whole`: everything within the bounds.
+    """
+
+    states: int
+    moves: int
+    depth: int
+    ends: int
+    bounds: tuple[str, ...]
+    whole: bool
+    checkpoint: bytes = b""
+
+
 def command(*words: str) -> str:
     """The command line that a user can paste."""
     return shlex.join(("pasidlab", *words))
@@ -107,6 +123,7 @@ class Outcome:
     again: str = ""
     reasons: tuple[str, ...] = ()
     proof: str = ""
+    searched: "Searched | None" = None
 
     @property
     def history(self) -> tuple[Record, ...]:

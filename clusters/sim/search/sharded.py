@@ -1,9 +1,9 @@
 """Breadth first by many: workers expand states, one process keeps what was found.
 
-A worker is told the paths of the states it shall expand, and makes the states itself; it keeps those
-it made last, so that their children cost it one step.  Keys and channels are the same in every
-process, and answers come in the order of the states: how many workers there are, and whether one of
-them was killed, nobody can tell from the outcome.
+A worker is told the paths of the states it shall expand, and makes the states itself; it keeps
+those it made last, so that their children cost it one step.  Keys and channels are the same in
+every process, and answers come in the order of the states: how many workers there are, and whether
+one of them was killed, nobody can tell from the outcome.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from clusters.sim.search.breadth_first import Expand, Expanded, Here
 from clusters.sim.search.delays import Delays, Queue
-from clusters.sim.search.space import Space
 from clusters.sim.search.tree import Tree
 from clusters.sim.search.world_space import Changes, State, WorldSpace
 from clusters.sim.world import Setup
