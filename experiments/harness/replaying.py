@@ -36,47 +36,53 @@ NAMED_MAX: Final = 3
 
 
 class Schedule(Struct, frozen=True):
-    """What is replayed: the experiment, the tape, where it comes from, the command for it."""
+    """What is replayed: the experiment, the tape, where it comes from, the command for it.
+
+    `file` is the counterexample file; None: it was a token.
+    """
 
     experiment: Experiment
     where: str
     tape: Tape
     origin: Origin | None
     words: tuple[str, ...]
+    file: Path | None = None
 
 
-def schedule(what: str, asked: Asked | None, runs: Path) -> Schedule:
+def schedule(what: str, asked: Asked | None, runs: Path, verb: str = "replay") -> Schedule:
     """The schedule that `what` names: a counterexample file, a run folder, or a token.
 
-    A token needs its experiment; a counterexample file has it beside it.
+    A token needs its experiment; a counterexample file has it beside it, under its own name if it
+    was shrunk together with it.
     """
-    path = _counterexample(what, runs)
+    path = _counterexample(what, runs, verb)
     if path is None:
-        return _of_token(what, asked)
+        return _of_token(what, asked, verb)
     tape, origin = read_tape(read_file(path, TAPE_BYTES_MAX), str(path))
     if asked is not None:
         experiment, where = loaded(asked), str(asked.file)
         digest, words = digest_of(resolved(experiment)), asked.words()
     else:
-        beside = path.resolve().parent / EXPERIMENT
+        own = path.resolve().with_suffix(".toml")
+        beside = own if own.is_file() else own.with_name(EXPERIMENT)
         if not beside.is_file():
             raise ExperimentError(
                 f"{path}: its {EXPERIMENT} is not beside it; name it:"
-                f" {command('replay', str(path), 'FILE')}"
+                f" {command(verb, str(path), 'FILE')}"
             )
         experiment, where, words = load(beside), shown(beside), ()
         digest = digest_of(beside.read_bytes())
     if digest != origin.experiment:
         raise ExperimentError(f"{where}: is not the experiment that {path} was recorded with")
-    return Schedule(experiment, where, tape, origin, (shown(path), *words))
+    return Schedule(experiment, where, tape, origin, (shown(path), *words), path)
 
 
-def _counterexample(what: str, runs: Path) -> Path | None:
+def _counterexample(what: str, runs: Path, verb: str) -> Path | None:
     if file := find_file(what, runs):
         refuse_odd(file)
         if file.suffix == ".toml":
             raise ExperimentError(
-                f"{file}: is an experiment; replay wants a counterexample file, or a token and"
+                f"{file}: is an experiment; {verb} wants a counterexample file, or a token and"
                 " then the experiment"
             )
         return file
@@ -91,7 +97,7 @@ def _counterexample(what: str, runs: Path) -> Path | None:
     return found[0]
 
 
-def _of_token(token: str, asked: Asked | None) -> Schedule:
+def _of_token(token: str, asked: Asked | None, verb: str) -> Schedule:
     try:
         tape = read_token(token, "token")
     except UnreadableError as error:
@@ -99,20 +105,20 @@ def _of_token(token: str, asked: Asked | None) -> Schedule:
             raise ExperimentError(f"{token}: no such counterexample file, run or token") from error
         raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
     if asked is None:
-        raise ExperimentError(f"a token needs its experiment: {command('replay', token, 'FILE')}")
+        raise ExperimentError(f"a token needs its experiment: {command(verb, token, 'FILE')}")
     return Schedule(loaded(asked), str(asked.file), tape, None, (token, *asked.words()))
 
 
 def replay_and_say(given: Schedule, voice: Voice, *, show: bool) -> int:
     """Run it again, say what came out, and whether it is what was recorded."""
     began = time.monotonic()
-    if other := _elsewhere(given.origin, always=False):
+    if other := elsewhere(given.origin, always=False):
         voice.talk(f"{other}: it may come out differently")
     records: list[Record] = []
     found: RunResult | None = None
     try:
         found = replay(setup_of(given.experiment, given.where), given.tape, records.append)
-        _compare(given.origin, found)
+        compare(given.origin, found)
         divergence = ""
     except DivergedError as error:
         divergence = str(error).removeprefix("diverged ")
@@ -138,7 +144,7 @@ def replay_and_say(given: Schedule, voice: Voice, *, show: bool) -> int:
     return result.exit_code
 
 
-def _compare(origin: Origin | None, found: RunResult) -> None:
+def compare(origin: Origin | None, found: RunResult) -> None:
     """What is violated must be what was violated."""
     now = found.violations[0].property if found.violations else ""
     if origin is not None and origin.property and origin.property != now:
@@ -148,7 +154,7 @@ def _compare(origin: Origin | None, found: RunResult) -> None:
         )
 
 
-def _elsewhere(origin: Origin | None, *, always: bool) -> str:
+def elsewhere(origin: Origin | None, *, always: bool) -> str:
     """The commit it was recorded with and this one; "" where they are the same, unless `always`."""
     if origin is None:
         return ""
@@ -204,7 +210,7 @@ def _say(given: Schedule, result: Result, voice: Voice) -> None:
             voice.answer(f"  {first.message}")
         case Status.DIVERGED:
             voice.verdict("diverged", result.reasons[0])
-            if recorded_with := _elsewhere(given.origin, always=True):
+            if recorded_with := elsewhere(given.origin, always=True):
                 voice.answer(f"  {recorded_with}")
             voice.answer(f"  {CAUSES}")
         case Status.PASS:

@@ -2,26 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Final
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from clusters.nemesis import Nemesis
-from clusters.sim.replay import replay
-from clusters.sim.shrink import Aids, Reduction, ShrinkBudget, Shrunk, Size, Smaller, shrink
-from clusters.sim.tape import Begin, Fail, Tape
+from clusters.sim.shrink import (
+    Aids,
+    Reduction,
+    ShrinkBudget,
+    Size,
+    Smaller,
+    reduced,
+    shrink,
+)
+from clusters.sim.shrink.attempts import Attempts, Wanted, shown
+from clusters.sim.shrink.draft import Lenient, draft_of
+from clusters.sim.tape import Begin, Tape
 from clusters.sim.world import Setup, simulate
-from experiments.models.refcount import MODEL_C, NoBindAfterRetire, hasty
+from experiments.models.refcount import MODEL_C, hasty
 from protocol.effects import Out
-from protocol.errors import DivergedError
-from protocol.facts import Event, ReferenceTaken
-from protocol.history import Record
-from protocol.machine import Machine
-from protocol.messages import AllocPasid
-from protocol.names import Name
-from protocol.properties.property import Kind
+from tests.clusters.counterexamples import LATE, assert_true_and_no_larger, violating
 from tests.clusters.toys import (
     COUNTER,
     NO_MEMORY,
@@ -33,7 +36,6 @@ from tests.clusters.toys import (
     cast,
 )
 
-LATE: Final = NoBindAfterRetire.name
 NEMESES: Final = (
     Nemesis("crash", COUNTER, every_steps=(5, 20)),
     Nemesis("pause", "one user1", every_steps=(5, 20)),
@@ -72,56 +74,6 @@ class Forgetting(Counter):
             Counter.reclaim(self, ticket, out)
 
 
-class Leaky(Counter):
-    """Whoever comes third gets what somebody else has."""
-
-    def on_alloc_pasid(self, alloc: AllocPasid, sender: Name, out: Out) -> None:
-        if sum(self.lives.values()) == 2:
-            self.holders.clear()
-        Counter.on_alloc_pasid(self, alloc, sender, out)
-
-
-class Backwards:
-    """The users do not bind in the order from the last to the first."""
-
-    name: ClassVar[str] = "backwards"
-    kind: ClassVar[Kind] = Kind.ALWAYS
-    invariant: ClassVar[str] = "T4"
-    source: ClassVar[str] = "none"
-    observes: ClassVar[tuple[type[Event], ...]] = (ReferenceTaken,)
-
-    def __init__(self, machine: Machine) -> None:
-        self.bound: list[Name] = []
-
-    def observe(self, record: Record) -> str | None:
-        fact = record.fact
-        if isinstance(fact, ReferenceTaken):
-            self.bound.append(fact.holder)
-        return "backwards" if self.bound == [f"user{k}" for k in range(5, 0, -1)] else None
-
-    def unmet(self) -> list[str]:
-        return []
-
-
-def violating(setup: Setup, strategy: str = "random", seeds: int = 500) -> Tape:
-    """The first schedule that violates something."""
-    return next(
-        result.tape
-        for result in (simulate(setup, seed, strategy) for seed in range(seeds))
-        if result.violations
-    )
-
-
-def assert_true_and_no_larger(shrunk: Shrunk, wanted: str) -> None:
-    """The result replays exactly, with the same violation, and is no larger than what it was."""
-    again = replay(shrunk.setup, shrunk.tape)
-    assert again.violations[0].property == wanted
-    assert again.violations[0].sentence == shrunk.violation.sentence
-    assert again.steps == shrunk.after.steps
-    assert shrunk.after <= shrunk.before
-    assert shrunk.after.steps <= shrunk.before.steps
-
-
 # --- Known minima ---------------------------------------------------------------------------------
 
 
@@ -133,7 +85,7 @@ def test_the_shortest_violation_of_model_c_is_reached_and_proved(strategy: str) 
     assert (shrunk.after.steps, shrunk.after.delays) == (4 + 2 * 17 + 1, 1)
     assert shrunk.minimal
     assert shrunk.reason == (
-        "none of all 1 schedules with fewer than 1 delay violates it within 39 steps,"
+        "the plain schedule does not violate it within 39 steps,"
         " in this experiment with these draws and faults"
     )
 
@@ -149,18 +101,44 @@ def test_with_its_experiment_model_c_shrinks_to_two_users_and_one_round() -> Non
     assert shrunk.minimal
 
 
+@dataclass(frozen=True, slots=True)
+class Into:
+    """An experiment with just one reduction."""
+
+    setup: Setup
+    reduction: Reduction | None = None
+
+    def reductions(self, tape: Tape) -> Iterator[Reduction]:
+        if self.reduction is not None:
+            yield self.reduction
+
+
 def test_who_is_left_may_have_another_name() -> None:
-    """The first of four users is the one who comes late; without the others he is the second."""
-    source = Users(4, 1)
-    tape = Tape("random", 1, ())
-    for seed in range(500):
-        result = simulate(source.setup, seed, "pct-3-20")
-        if result.violations and "bind of user1" in result.violations[0].sentence:
-            tape = result.tape
-            break
-    shrunk = shrink(source.setup, tape, LATE, aids=Aids(source))
-    assert shrunk.source == Users(2, 1)
-    assert shrunk.after.steps == 9
+    """The second of three users is the one who comes late; without the first he is the first."""
+    three, two = Users(3, 1).setup, Users(2, 1).setup
+    tape = next(
+        result.tape
+        for result in (simulate(three, seed, "pct-3-20") for seed in range(500))
+        if result.violations and "bind of user2" in result.violations[0].sentence
+    )
+    names = {"user2": "user1", "user3": "user2"}
+    source = Into(three, Reduction(Into(two), names))
+    best = shown(three, source, Lenient(tape, draft_of(tape), 99), Wanted(LATE))
+    assert best is not None
+    tries = Attempts(best, Wanted(LATE), ShrinkBudget(1), None)
+    reduced(tries)
+    assert tries.best.setup == two
+    assert tries.best.violation.sentence == "a bind of user1 landed on a retired PASID"
+
+
+def test_an_experiment_with_fewer_actors_is_not_smaller_if_it_takes_more_steps() -> None:
+    """Two users with nine rounds violate it, too, but not within as few deliveries."""
+    three, two = Users(3, 1).setup, Users(2, 9).setup
+    source = Into(three, Reduction(Into(two)))
+    shrunk = shrink(three, violating(three, "pct-3-20"), LATE, aids=Aids(source))
+    assert_true_and_no_larger(shrunk, LATE)
+    assert shrunk.setup == three
+    assert shrunk.after.steps == 4 + 2 * 5 + 1
 
 
 def test_faults_that_are_not_needed_go_and_the_one_that_is_stays() -> None:
@@ -175,6 +153,20 @@ def test_faults_that_are_not_needed_go_and_the_one_that_is_stays() -> None:
         assert shrunk.after.steps == len(setup.actors()) + 1
         assert shrunk.minimal
     assert kinds
+
+
+def test_what_fails_or_goes_wrong_without_need_does_not_in_the_end() -> None:
+    nemeses = (*NEMESES[:3], Nemesis("fail", site=NO_MEMORY.name, probability=0.5))
+    setup = Setup(NOTHING, cast=lambda: cast(rounds=6), properties=(NoThirdLife,), nemeses=nemeses)
+    failures = faults = 0
+    for seed in range(5):
+        shrunk = shrink(setup, simulate(setup, seed).tape, NoThirdLife.name, ShrinkBudget(600))
+        assert_true_and_no_larger(shrunk, NoThirdLife.name)
+        assert (shrunk.after.failures, shrunk.after.faults) == (0, 0)
+        failures += shrunk.before.failures
+        faults += shrunk.before.faults
+    assert failures
+    assert faults
 
 
 def test_what_never_comes_shrinks_towards_the_plain_schedule() -> None:
@@ -202,7 +194,7 @@ def toy(users: int, rounds: int, tickets: int, faults: list[Nemesis]) -> Setup:
     )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.builds(
         toy,
@@ -222,132 +214,17 @@ def test_shrinking_keeps_the_property_never_grows_and_does_the_same_again(
     result = simulate(setup, seed, strategy)
     assume(result.violations)
     wanted = result.violations[0].property
-    shrunk = shrink(setup, result.tape, wanted, ShrinkBudget(300))
+    shrunk = shrink(setup, result.tape, wanted, ShrinkBudget(200))
     assert_true_and_no_larger(shrunk, wanted)
-    assert shrunk.tries <= 300
-    again = shrink(setup, result.tape, wanted, ShrinkBudget(300))
+    assert shrunk.tries <= 200
+    again = shrink(setup, result.tape, wanted, ShrinkBudget(200))
     assert (again.tape, again.after, again.tries, again.reason) == (
         shrunk.tape,
         shrunk.after,
         shrunk.tries,
         shrunk.reason,
     )
-    further = shrink(setup, shrunk.tape, wanted, ShrinkBudget(300))
+    further = shrink(setup, shrunk.tape, wanted, ShrinkBudget(200))
     assert_true_and_no_larger(further, wanted)
     if shrunk.minimal:
         assert further.after == shrunk.after
-
-
-# --- How it ends ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("tries", [1, 2, 10, 60])
-def test_a_budget_in_tries_is_kept_and_the_best_so_far_is_the_answer(tries: int) -> None:
-    tape = violating(MODEL_C, "pct-3-60")
-    shrunk = shrink(MODEL_C, tape, LATE, ShrinkBudget(tries))
-    assert_true_and_no_larger(shrunk, LATE)
-    assert (shrunk.tries, shrunk.minimal) == (tries, False)
-    assert shrunk.reason == f"all tries are spent, after {tries} tries"
-
-
-def test_time_only_stops_it() -> None:
-    asked: list[int] = []
-
-    def late() -> bool:
-        asked.append(1)
-        return len(asked) > 30
-
-    tape = violating(MODEL_C, "pct-3-60")
-    stopped = shrink(MODEL_C, tape, LATE, ShrinkBudget(late=late))
-    assert stopped.reason == "the time is over, after 30 tries"
-    assert stopped.tape == shrink(MODEL_C, tape, LATE, ShrinkBudget(30)).tape
-
-
-def test_an_interrupt_gives_the_best_so_far() -> None:
-    sizes: list[Size] = []
-
-    def say(tries: int, size: Size) -> None:
-        sizes.append(size)
-        if tries == 40:
-            raise KeyboardInterrupt
-
-    tape = violating(MODEL_C, "pct-3-60")
-    shrunk = shrink(MODEL_C, tape, LATE, aids=Aids(say=say))
-    assert_true_and_no_larger(shrunk, LATE)
-    assert shrunk.interrupted
-    assert not shrunk.minimal
-    assert shrunk.after == sizes[-1]
-    assert sizes == sorted(sizes, reverse=True)
-
-
-def test_a_proof_that_is_too_long_is_not_begun_and_says_what_is_missing() -> None:
-    """Five delays are far more schedules than there are tries."""
-    setup = replace(MODEL_C, properties=(Backwards,), cast=lambda: hasty(5, 1))
-    shrunk = shrink(setup, violating(setup), Backwards.name, ShrinkBudget(300))
-    assert not shrunk.minimal
-    assert shrunk.reason.endswith(" tries were left")
-    assert " schedules with fewer delays violate nothing that fast, " in shrunk.reason
-
-
-def test_a_try_that_ends_in_a_bug_of_an_actor_ends_it_with_the_best_so_far() -> None:
-    class Fragile(Leaky):
-        def on_alloc_pasid(self, alloc: AllocPasid, sender: Name, out: Out) -> None:
-            assert self.lives or sender == "user2", "user2 is first"
-            Leaky.on_alloc_pasid(self, alloc, sender, out)
-
-    setup = Setup(NOTHING, cast=lambda: {**cast(2, 3), COUNTER: Fragile(1)})
-    setup = replace(setup, properties=(NoThirdLife,))
-    for seed in range(50):
-        try:
-            tape = simulate(setup, seed).tape
-        except AssertionError:
-            continue
-        break
-    shrunk = shrink(setup, tape, NoThirdLife.name)
-    assert_true_and_no_larger(shrunk, NoThirdLife.name)
-    assert shrunk.reason.startswith("a try ended in a bug of an actor: user2 is first")
-
-
-def test_err_a_schedule_that_violates_nothing_or_something_else_is_a_divergence() -> None:
-    tape = violating(MODEL_C, "pct-3-60")
-    for wrong, wanted in ((tape, "something-else"), (simulate(MODEL_C, 1).tape, LATE)):
-        with pytest.raises(DivergedError, match="this schedule does not violate"):
-            shrink(MODEL_C, wrong, wanted)
-
-
-def test_a_search_for_the_shortest_says_that_no_schedule_has_fewer_deliveries() -> None:
-    """Here played by shrinking itself, which is known to find it."""
-    tape = violating(MODEL_C, "pct-3-60")
-    found = shrink(MODEL_C, tape, LATE).tape
-    asked: list[Setup] = []
-
-    def shortest(setup: Setup, wanted: str) -> Tape | None:
-        asked.append(setup)
-        return found if wanted == LATE else None
-
-    shrunk = shrink(MODEL_C, tape, LATE, aids=Aids(shortest=shortest))
-    assert shrunk.minimal
-    assert shrunk.reason.startswith("a search found no violation with fewer deliveries; none of ")
-    assert asked == [MODEL_C]
-    unknown = shrink(MODEL_C, tape, LATE, aids=Aids(shortest=lambda _setup, _wanted: None))
-    assert unknown.reason.startswith("none of ")
-
-
-def test_what_a_search_finds_is_taken_if_it_is_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    tape = violating(MODEL_C, "pct-3-60")
-    found = shrink(MODEL_C, tape, LATE)
-    monkeypatch.setattr("clusters.sim.shrink.PASSES", ())
-    alone = shrink(MODEL_C, tape, LATE, ShrinkBudget(1))
-    assert alone.after > found.after
-    helped = shrink(MODEL_C, tape, LATE, aids=Aids(shortest=lambda _setup, _wanted: found.tape))
-    assert helped.after == found.after
-    assert helped.minimal
-
-
-def test_a_tape_keeps_its_name_and_seed_so_that_its_faults_are_there_when_it_is_replayed() -> None:
-    setup = Setup(NOTHING, cast=cast, properties=(NoFailure,))
-    result = simulate(setup, 0, "fail-nth-7")
-    shrunk = shrink(result.world.setup, result.tape, NoFailure.name)
-    assert any(isinstance(choice, Fail) and choice.failed for choice in shrunk.tape.choices)
-    assert shrunk.tape.strategy == "fail-nth-7"
-    assert replay(setup, shrunk.tape).violations[0].property == NoFailure.name

@@ -156,6 +156,15 @@ def test_who_is_renamed_is_renamed_everywhere() -> None:
     assert renamed(draft, {}) is draft
 
 
+def test_who_gives_his_name_to_another_is_gone() -> None:
+    draft = Draft((), (Move(Deliver("a", "c")), Move(Deliver("b", "c")), Move(Fire("c", "b"))))
+    assert renamed(draft, {"b": "a", "c": "b"}).moves == (
+        Move(Deliver("", "b")),
+        Move(Deliver("a", "b")),
+        Move(Fire("b", "b")),
+    )
+
+
 def test_it_gives_up_at_the_number_of_deliveries_that_may_not_be_exceeded() -> None:
     tape = simulate(MODEL_B, 1, "delay-bounded").tape
     steps = 31

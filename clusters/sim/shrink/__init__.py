@@ -17,6 +17,7 @@ from typing import TypeAlias
 from clusters.judge import Violation
 from clusters.sim.shrink.attempts import (
     TRIES,
+    Alike,
     Attempts,
     BrokenError,
     Reduction,
@@ -24,6 +25,8 @@ from clusters.sim.shrink.attempts import (
     ShrinkBudget,
     Smaller,
     SpentError,
+    Wanted,
+    any_sentence,
     shown,
 )
 from clusters.sim.shrink.draft import Draft, Lenient, draft_of, renamed
@@ -35,8 +38,8 @@ from clusters.sim.world import Setup
 from protocol.errors import DivergedError
 
 __all__ = [
-    "TRIES", "Aids", "Reduction", "Say", "Shortest", "ShrinkBudget", "Shrunk", "Size", "Smaller",
-    "shrink",
+    "TRIES", "Aids", "Alike", "Reduction", "Say", "Shortest", "ShrinkBudget", "Shrunk", "Size",
+    "Smaller", "any_sentence", "shrink",
 ]  # fmt: skip
 
 Shortest: TypeAlias = Callable[[Setup, str], Tape | None]
@@ -45,11 +48,15 @@ Shortest: TypeAlias = Callable[[Setup, str], Tape | None]
 
 @dataclass(frozen=True, slots=True)
 class Aids:
-    """What helps: the experiment behind the setup, a search for the shortest, somebody to tell."""
+    """What helps: the experiment behind the setup, a search for the shortest, somebody to tell.
+
+    `alike`: which sentences of the property count, where not all of them are about the same.
+    """
 
     source: Smaller | None = None
     shortest: Shortest | None = None
     say: Say | None = None
+    alike: Alike = any_sentence
 
 
 NOBODY = Aids()
@@ -86,17 +93,18 @@ def shrink(
 
     The tape has its choices.  If it does not violate `wanted`, that is a divergence.
     """
-    first = shown(setup, aids.source, Lenient(tape, draft_of(tape), STEPS_MAX), wanted)
+    what = Wanted(wanted, aids.alike)
+    first = shown(setup, aids.source, Lenient(tape, draft_of(tape), STEPS_MAX), what)
     if first is None:
         raise DivergedError(f"diverged at the end: this schedule does not violate {wanted} now")
-    tries = Attempts(first, wanted, budget, aids.say)
+    tries = Attempts(first, what, budget, aids.say)
     interrupted, proof = False, Proof(minimal=False, words="")
     try:
         proof = _all(tries, aids)
     except SpentError:
         late = tries.tries < budget.tries
-        what = "the time is over" if late else "all tries are spent"
-        proof = Proof(minimal=False, words=f"{what}, after {tries.tries:,} tries")
+        over = "the time is over" if late else "all tries are spent"
+        proof = Proof(minimal=False, words=f"{over}, after {tries.tries:,} tries")
     except BrokenError as error:
         proof = Proof(minimal=False, words=f"a try ended in a bug of an actor: {error}")
     except KeyboardInterrupt:
@@ -130,7 +138,7 @@ def _all(tries: Attempts, aids: Aids) -> Proof:
         _passes(tries)
         if aids.shortest is not None and tries.best.setup is not asked:
             asked = tries.best.setup
-            tape = aids.shortest(asked, tries.wanted)
+            tape = aids.shortest(asked, tries.wanted.property)
             better = tape is not None and tries.tape(tape)
             fewest = tape is not None and deliveries(tries.best.tape) <= deliveries(tape)
             if better:

@@ -21,7 +21,14 @@ from protocol.names import Name
 TRIES: Final = 2_000
 
 Say: TypeAlias = Callable[[int, Size], None]
-"""Told after each try how many there were, and how large the smallest is now."""
+"""Told before each try how many there were, and how large the smallest is now."""
+Alike: TypeAlias = Callable[[str], bool]
+"""Whether a property's sentence says the same as the one that is wanted."""
+
+
+def any_sentence(_sentence: str) -> bool:
+    """It is enough that the same property is violated."""
+    return True
 
 
 def _never() -> bool:
@@ -74,6 +81,21 @@ class Shown:
     instead: tuple[Choice | None, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What must be violated, first of all, and with which sentences."""
+
+    property: str
+    alike: Alike = any_sentence
+
+    def violated_by(self, result: RunResult) -> bool:
+        """Whether it is."""
+        first = result.violations[0] if result.violations else None
+        return first is not None and (
+            first.property == self.property and self.alike(first.sentence)
+        )
+
+
 class SpentError(Exception):
     """No more may be tried."""
 
@@ -85,7 +107,7 @@ class BrokenError(Exception):
 class Attempts:
     """`best` is the smallest so far; `spent`: the budget ended it, `late`: its time."""
 
-    def __init__(self, best: Shown, wanted: str, budget: ShrinkBudget, say: Say | None) -> None:
+    def __init__(self, best: Shown, wanted: Wanted, budget: ShrinkBudget, say: Say | None) -> None:
         self.best = best
         self.wanted = wanted
         self.budget = budget
@@ -142,7 +164,7 @@ class Attempts:
         return True
 
 
-def shown(setup: Setup, source: Smaller | None, lenient: Lenient, wanted: str) -> Shown | None:
+def shown(setup: Setup, source: Smaller | None, lenient: Lenient, wanted: Wanted) -> Shown | None:
     """The run of a draft, if it violates what is wanted."""
     result = _violating(setup, lenient, wanted)
     if result is None:
@@ -163,7 +185,7 @@ def shown(setup: Setup, source: Smaller | None, lenient: Lenient, wanted: str) -
     )
 
 
-def _violating(setup: Setup, strategy: Strategy, wanted: str) -> RunResult | None:
+def _violating(setup: Setup, strategy: Strategy, wanted: Wanted) -> RunResult | None:
     """The run of a strategy, if what is wanted is the first thing that it violates."""
     try:
         result = World(setup, strategy).run()
@@ -171,6 +193,4 @@ def _violating(setup: Setup, strategy: Strategy, wanted: str) -> RunResult | Non
         return None
     except AssertionError as error:
         raise BrokenError(str(error) or "an assertion does not hold") from error
-    if not result.violations or result.violations[0].property != wanted:
-        return None
-    return result
+    return result if wanted.violated_by(result) else None

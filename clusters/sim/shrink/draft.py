@@ -6,7 +6,7 @@ The tape of what really happened is what counts in the end.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -19,6 +19,9 @@ from protocol.names import Name
 
 Act: TypeAlias = Deliver | Fire | Begin | Heal
 Answer: TypeAlias = Draw | Fail
+
+NOBODY: Final = ""
+"""An actor that there is in no world."""
 
 
 class Move(Struct, frozen=True):
@@ -56,12 +59,16 @@ def draft_of(tape: Tape) -> Draft:
 
 
 def renamed(draft: Draft, names: Mapping[Name, Name]) -> Draft:
-    """The same draft where some actors are called otherwise."""
+    """The same draft where some actors are called otherwise.
+
+    Who had a name that goes to somebody else is there no more: what he did cannot happen.
+    """
     if not names:
         return draft
+    called = {**dict.fromkeys(names.values(), NOBODY), **names}
 
     def one(text: str) -> str:
-        return ARROW.join([names.get(end, end) for end in text.split(ARROW)])
+        return ARROW.join([called.get(end, end) for end in text.split(ARROW)])
 
     return Draft(
         tuple([_answer(answer, one) for answer in draft.start]),
