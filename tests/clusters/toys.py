@@ -183,6 +183,25 @@ class AllComeBack:
         return [f"ticket {t}, out since step {r.stamp.step}" for t, r in self.out.items()]
 
 
+class NoFailure:
+    """There is always memory."""
+
+    name: ClassVar[str] = "no-failure"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "T3"
+    source: ClassVar[str] = "none"
+    observes: ClassVar[tuple[type[Event], ...]] = (SiteFailed,)
+
+    def __init__(self, machine: Machine) -> None:
+        pass
+
+    def observe(self, record: Record) -> str | None:
+        return f"{record.stamp.actor} found no memory"
+
+    def unmet(self) -> list[str]:
+        return []
+
+
 class Shortage:
     """Somebody found no memory."""
 
