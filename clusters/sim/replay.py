@@ -6,6 +6,7 @@ what was recorded, and what is possible now.
 
 from typing import Final
 
+from clusters.sim.search.counterexample import keys_of
 from clusters.sim.strategies import make, prepared
 from clusters.sim.tape import (
     Begin,
@@ -28,18 +29,25 @@ POSSIBLE_MAX: Final = 8
 
 
 class Recorded:
-    """A strategy that chooses what a tape says."""
+    """A strategy that chooses what a tape says; at the end of one that loops the run is stopped."""
 
-    __slots__ = ("_at", "_choices", "name", "seed")
+    __slots__ = ("_at", "_choices", "_last", "name", "seed")
 
     def __init__(self, tape: Tape) -> None:
         self.name = tape.strategy
         self.seed = tape.seed
         self._choices = tape.choices
         self._at = 0
+        self._last = 0
+        """Which choice is the last but for what chance says; 0: the run comes to its end."""
+        if tape.loop:
+            steps = [k for k, one in enumerate(tape.choices, 1) if not isinstance(one, Draw | Fail)]
+            self._last = steps[-1]
 
     def choose(self, world: World) -> int:
         choice = self._next()
+        if self._at == self._last:
+            world.stop()
         match choice:
             case Deliver() | Fire():
                 slot = world.network.find(choice)
@@ -99,9 +107,22 @@ def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResul
         world = World(setup, recorded, history)
         result = world.run()
         recorded.finish(world)
+        if tape.loop:
+            result = _for_ever(setup, tape, result)
     if tape.end and not result.end.startswith(tape.end):
         raise DivergedError(f"diverged {_where(tape, result)}")
     return result
+
+
+def _for_ever(setup: Setup, tape: Tape, result: RunResult) -> RunResult:
+    """A run that comes back to where it was: what is owed on its way is owed for ever."""
+    before, after = keys_of(setup, tape)
+    if before != after:
+        raise DivergedError(
+            f"diverged by step {result.steps}: the last {tape.loop} choices were to lead back to"
+            " where they began, and they do not; the code has changed"
+        )
+    return RunResult(result.world, result.world.judge.finish(quiet=True), quiet=True)
 
 
 def _where(tape: Tape, result: RunResult) -> str:

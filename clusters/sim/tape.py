@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocol.errors import UnreadableError
 
@@ -137,7 +137,8 @@ class Tape(Struct, frozen=True):
 
     `end` is a hash of all actors at the end, or its first digits ("": not known), so that a replay
     which makes the same choices and does something else is found out.  `known` is what a token
-    says of the choices, which are not in it.
+    says of the choices, which are not in it.  The last `loop` choices lead back to where they
+    began, so that they can go on for ever; 0: the run has an end.
     """
 
     strategy: Text
@@ -145,6 +146,7 @@ class Tape(Struct, frozen=True):
     choices: tuple[Choice, ...] = ()
     end: Text = ""
     known: "Known | None" = None
+    loop: Count = 0
 
     def token(self, origin: "Origin | None" = None) -> str:
         """Strategy and seed as one short word; and of a run that is known, what it did.
@@ -169,6 +171,7 @@ class Tape(Struct, frozen=True):
             strategy=self.strategy,
             seed=self.seed,
             end=self.end,
+            loop=self.loop or UNSET,
         )
         head = _encode(file).removesuffix(b"[]}")
         choices = b",\n".join([_encode(choice) for choice in self.choices])
@@ -228,6 +231,7 @@ class _File(Origin, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategy: Text
     seed: Annotated[int, Meta(ge=0)]
     end: Text = ""
+    loop: Count | UnsetType = UNSET
     choices: tuple[Choice, ...] = ()
 
 
@@ -251,7 +255,10 @@ def read_tape(data: bytes, where: str = "tape") -> tuple[Tape, Origin]:
         raise UnreadableError(f"{where}: not a tape: {error}") from error
     _check_seed(file.seed, where)
     origin = Origin(file.git, file.experiment, file.property, file.step)
-    return Tape(file.strategy, file.seed, file.choices, file.end), origin
+    loop = file.loop or 0
+    if loop > len(file.choices):
+        raise UnreadableError(f"{where}: a loop of {loop} choices, and there are fewer")
+    return Tape(file.strategy, file.seed, file.choices, file.end, loop=loop), origin
 
 
 def read_token(text: str, where: str = "schedule") -> Tape:

@@ -164,6 +164,10 @@ class World:
         quiet = not (self._stopped or enabled or faults.active)
         return self._result(quiet=quiet)
 
+    def stop(self) -> None:
+        """This step is the last."""
+        self._stopped = True
+
     def _start(self) -> None:
         setup = self.setup
         self.state(

@@ -5,9 +5,12 @@ from typing import Final
 from msgspec import structs
 
 from clusters.judge import Violation
+from clusters.sim.search import SEARCHES
 from clusters.sim.strategies import campaign_title, title
 from clusters.sim.tape import Origin
+from experiments.harness.aftermath import NOTHING, Aftermath
 from experiments.harness.errors import UnwritableError
+from experiments.harness.explaining import marks, say_sentences
 from experiments.harness.interruption import shielded
 from experiments.harness.result import (
     Counterexample,
@@ -20,8 +23,10 @@ from experiments.harness.result import (
 )
 from experiments.harness.running import Case, Failing, Outcome, command
 from experiments.harness.say import Voice, columns, complain, many
+from experiments.harness.search_saying import resume_words, say_bounds, say_search, size_of
 from experiments.harness.setup import VERDICTS, property_results, reasons_of
-from experiments.harness.store import HISTORY, git_state
+from experiments.harness.shrinking import SMALL, Small, small_example, small_words, write_small
+from experiments.harness.store import CHECKPOINT, HISTORY, git_state
 from experiments.harness.story import story
 from protocol.facts import RunEnded
 from protocol.history import Record, encode_record
@@ -33,21 +38,25 @@ CAUSES: Final = (
 )
 SHARE_MIN: Final = 0.01
 """A witness that was seen less often than that is not said in per cent."""
+SMALL_NAME: Final = f"ce-1{SMALL}"
+"""The first counterexample, made small."""
 
 
-def conclude(case: Case, outcome: Outcome, voice: Voice) -> int:
+def conclude(case: Case, outcome: Outcome, voice: Voice, after: Aftermath = NOTHING) -> int:
     """Write, say, and give the exit code: what was found, also if it cannot be written."""
     lost: UnwritableError | None = None
     with shielded():
         examples = tuple(_example(case, k, one) for k, one in enumerate(outcome.failings, start=1))
-        result = _result(case, outcome, examples)
+        if after.small is not None:
+            examples = (_small_example(case, after.small), *examples)
+        result = structs.replace(_result(case, outcome, examples), explanation=after.why)
         try:
-            _write(case, outcome, result)
+            _write(case, outcome, result, after)
         except UnwritableError as error:
             lost = error
             result = _unwritten(case, result, error)
         voice.object(result)
-        _say(case, outcome, result, voice)
+        _say(case, outcome, result, voice, after)
     if lost is not None:
         complain(f"{lost}  (exit {result.exit_code})")
     return result.exit_code
@@ -62,6 +71,7 @@ def _unwritten(case: Case, result: Result, error: UnwritableError) -> Result:
         counterexamples=tuple(
             structs.replace(one, file="", replay=command("replay", one.token, *case.asked.words()))
             for one in result.counterexamples
+            if one.token
         ),
         folder="",
     )
@@ -70,6 +80,8 @@ def _unwritten(case: Case, result: Result, error: UnwritableError) -> Result:
 def _word(outcome: Outcome) -> tuple[Status, Exit]:
     """A violation stays one whatever broke afterwards; an interrupted run is no verdict."""
     status, code = VERDICTS[outcome.verdict.word]
+    if status is Status.PASS and outcome.searched is not None:
+        status = Status.PROVED
     if outcome.broken:
         code = worst([code, Exit.CLUSTER])
         return (status if status is Status.VIOLATION else Status.CLUSTER), code
@@ -86,6 +98,10 @@ def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) 
     broken = tuple(filter(None, (outcome.broken, outcome.divergence)))
     count = outcome.count
     found = outcome.failings[0].result.violations if outcome.failings else ()
+    again = outcome.again
+    if outcome.searched is not None:
+        words = resume_words(outcome.searched, str(case.run.final))
+        again = command("explore", *case.asked.search_words(), *words) if words else again
     return Result(
         verb=outcome.verb,
         experiment=str(case.asked.file),
@@ -100,18 +116,29 @@ def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) 
         witnesses=tuple(WitnessResult(name, n) for name, n in count.witnesses.items()),
         violations=tuple(map(violation_result, found)),
         counterexamples=examples,
-        counts={
-            "schedules": count.schedules,
-            "steps": count.steps,
-            "violating": count.violating,
-            "records": len(outcome.history),
-        },
+        counts={**_counts(outcome), "records": len(outcome.history)},
         strategies=count.strategies,
         proof=outcome.proof,
         seconds=round(outcome.seconds, 3),
         folder=str(case.run.final),
-        again=examples[0].replay if examples else outcome.again,
+        again=examples[0].replay if examples else again,
     )
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    searched, count = outcome.searched, outcome.count
+    if searched is None:
+        return {
+            "schedules": count.schedules,
+            "steps": count.steps,
+            "violating": count.violating,
+        }
+    return {
+        "states": searched.states,
+        "moves": searched.moves,
+        "depth": searched.depth,
+        "ends": searched.ends,
+    }
 
 
 def violation_result(violation: Violation) -> ViolationResult:
@@ -125,6 +152,9 @@ def violation_result(violation: Violation) -> ViolationResult:
 def _example(case: Case, k: int, failing: Failing) -> Counterexample:
     tape, violation = failing.result.tape, failing.result.violations[0]
     path = case.run.final / f"ce-{k}.json"
+    token = ""
+    if tape.strategy not in SEARCHES:  # A search has no seed that makes its path again.
+        token = tape.token(Origin(git_state()[0], case.digest))
     return Counterexample(
         property=violation.property,
         message=violation.sentence,
@@ -133,13 +163,22 @@ def _example(case: Case, k: int, failing: Failing) -> Counterexample:
         steps=failing.result.steps,
         file=str(path),
         replay=command("replay", str(path)),
-        token=tape.token(),
+        token=token,
         strategy=title(tape.strategy),
     )
 
 
-def _write(case: Case, outcome: Outcome, result: Result) -> None:
+def _small_example(case: Case, small: Small) -> Counterexample:
+    path = case.run.final / f"{SMALL_NAME}.json"
+    return small_example(small, path, command("replay", str(path)))
+
+
+def _write(case: Case, outcome: Outcome, result: Result, after: Aftermath) -> None:
     git, _ = git_state()
+    if after.small is not None:
+        write_small(after.small, SMALL_NAME, case.run.write)
+    if outcome.searched is not None and outcome.searched.checkpoint:
+        case.run.write(CHECKPOINT, outcome.searched.checkpoint)
     for k, failing in enumerate(outcome.failings, start=1):
         violation = failing.result.violations[0]
         step = violation.record.stamp.step
@@ -165,7 +204,7 @@ def _counted(record: Record, count: int) -> Record:
 # --- What is said ---------------------------------------------------------------------------------
 
 
-def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
+def _say(case: Case, outcome: Outcome, result: Result, voice: Voice, after: Aftermath) -> None:
     revision, strategy = case.experiment.revision, _strategy(case, outcome)
     voice.answer(f"{case.name}  revision {revision}  strategy {strategy}  seed {case.seed:#x}  sim")
     count = outcome.count
@@ -173,9 +212,12 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
         f"{many(count.schedules, 'schedule')}"
         f" ({many(count.steps, 'step')}, {outcome.seconds:.1f} s)"
     )
+    searched = outcome.searched
     match result.verdict:
         case Status.VIOLATION:
-            _say_violation(outcome, result, voice)
+            _say_violation(outcome, result, voice, after)
+        case _ if searched is not None and not outcome.divergence:
+            say_search(outcome, searched, result, voice)
         case Status.PASS:
             judged = [p for p in result.properties if p.kind != Kind.SOMETIMES.value]
             twice = f"; determinism checked on {outcome.deterministic}"
@@ -207,7 +249,7 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
     if len(result.strategies) > 1:
         shares = [f"{name} {number:,}" for name, number in result.strategies.items()]
         voice.keyed("tried", ", ".join(shares))
-    if result.proof:
+    if result.proof and searched is None:
         voice.keyed("complete", result.proof)
     if result.folder:
         voice.keyed("result", f"{result.folder}/result.json")
@@ -222,24 +264,38 @@ def _strategy(case: Case, outcome: Outcome) -> str:
     return title(case.order.strategy)
 
 
-def _say_violation(outcome: Outcome, result: Result, voice: Voice) -> None:
-    failing, example = outcome.failings[0], result.counterexamples[0]
+def _say_violation(outcome: Outcome, result: Result, voice: Voice, after: Aftermath) -> None:
+    failing, small = outcome.failings[0], after.small
+    found = [one for one in result.counterexamples if not one.tries]
+    example = found[0]
     where = f"at step {example.steps:,}"
-    if outcome.verb == "explore":
+    if outcome.searched is not None:
+        where += f"    {size_of(outcome.searched, outcome.seconds)}"
+    elif outcome.verb == "explore":
         of = f" of {outcome.asked:,}" if outcome.asked else ""
         where = f"schedule {example.schedule:,}{of}    {outcome.seconds:.1f} s"
         where += f"    by {example.strategy}"
     voice.verdict("violation", f"{example.property}    {where}")
     voice.answer(f"  {example.message}")
     voice.answer()
-    for line in story(failing.records, failing.result.violations[0]):
+    records, told = failing.records, failing.result.violations[0]
+    if small is not None:
+        records, told = small.records, small.result.violations[0]
+    for line in story(records, told, marks(after.why)):
         voice.row(line)
     voice.answer()
-    for other in result.counterexamples[1:]:
+    if small is not None:
+        word = "minimal" if small.shrunk.minimal else "smaller"
+        voice.keyed(word, f"{small_words(small.shrunk)}; {small.shrunk.after.actors} actors")
+    if after.why is not None:
+        say_sentences(after.why, voice)
+    if outcome.searched is not None:
+        say_bounds(outcome.searched, voice)
+    for other in found[1:]:
         voice.answer(f"also {other.property}    schedule {other.schedule:,}")
         voice.answer(f"  {other.message}")
     violating = outcome.count.violating
-    if outcome.verb == "explore" and outcome.count.schedules > 1:
+    if outcome.verb == "explore" and outcome.searched is None and outcome.count.schedules > 1:
         voice.answer(f"{violating:,} of {many(outcome.count.schedules, 'schedule')} violated")
 
 
@@ -263,14 +319,17 @@ def _share(seen: int, schedules: int) -> str:
 
 def _say_again(case: Case, result: Result, voice: Voice) -> None:
     """The last line is a command that shows it again."""
-    first, others = result.counterexamples[:1], result.counterexamples[1:]
-    for example in others:
+    small = [one for one in result.counterexamples if one.tries]
+    found = [one for one in result.counterexamples if not one.tries]
+    for example in found[1:]:
         voice.keyed("replay", example.replay)
-    for example in first:
-        if result.folder:
+    for example in found[:1]:
+        if result.folder and example.token:
             voice.keyed("token", command("replay", example.token, *case.asked.words()))
+        voice.keyed("as found" if small else "replay", example.replay)
+    for example in small:
         voice.keyed("replay", example.replay)
-    if first:
+    if result.counterexamples:
         return
     unseen = any(not one.schedules for one in result.witnesses)
     if unseen and result.verdict is Status.UNKNOWN and result.verb == "run":

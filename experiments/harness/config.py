@@ -31,8 +31,17 @@ Misbehaviour = Literal[
     "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",
     "foreign-pasid",
 ]  # fmt: skip
-Strategy = Literal["portfolio", "random", "pct", "pos", "delay-bounded", "fail-nth", "fail-random", "breadth-first",
-    "depth-first"]
+Strategy = Literal[
+    "portfolio",
+    "random",
+    "pct",
+    "pos",
+    "delay-bounded",
+    "fail-nth",
+    "fail-random",
+    "breadth-first",
+    "depth-first",
+]
 DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]

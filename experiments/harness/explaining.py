@@ -58,14 +58,19 @@ def explained(
 
 def say_why(why: ExplanationResult, voice: Voice) -> None:
     """The guilty step with its numbers, the nearest schedule that holds, and the curve."""
+    say_sentences(why, voice)
+    voice.answer()
+    for line in curve(why):
+        voice.answer(line)
+
+
+def say_sentences(why: ExplanationResult, voice: Voice) -> None:
+    """The guilty step with its numbers, and the nearest schedule that holds."""
     for key, sentence in zip(("guilty", "nearest"), why.sentences, strict=True):
         first, *others = wrap(sentence, WIDTH - KEY_WIDTH, break_on_hyphens=False)
         voice.keyed(key, first)
         for line in others:
             voice.keyed("", line)
-    voice.answer()
-    for line in curve(why):
-        voice.answer(line)
 
 
 def marks(why: ExplanationResult | None) -> dict[int, str]:

@@ -6,17 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from clusters.judge import Verdict
 from clusters.sim import determinism
 from clusters.sim.strategies import Order, prepared, single
 from clusters.sim.tape import Tape
 from clusters.sim.world import RunResult, Setup, follow
 from clusters.workers import Workers
-from experiments.harness.config import Experiment
+from experiments.harness.config import Experiment, ExploreTable
 from experiments.harness.options import Asked
 from experiments.harness.progress import Count
 from experiments.harness.setup import digest_of, loaded, setup_of
-from experiments.harness.store import Run
+from experiments.harness.store import Run, resolved
 from protocol.errors import PasidlabError
 from protocol.history import Record
 
@@ -31,6 +33,11 @@ class Case:
     setup: Setup
     run: Run
     digest: str
+
+    @property
+    def searched(self) -> str:
+        """What a stateful search is about, whatever its bounds: a hash of it."""
+        return digest_of(resolved(structs.replace(self.experiment, explore=ExploreTable())))
 
     @property
     def name(self) -> str:
@@ -73,7 +80,7 @@ class Case:
 class Searched:
     """What a stateful search looked at, within which bounds; `checkpoint`: from where it goes on.
 
-    `whole`: everything within the bounds.
+    `why` it did not look at everything within the bounds, or "".
     """
 
     states: int
@@ -81,7 +88,7 @@ class Searched:
     depth: int
     ends: int
     bounds: tuple[str, ...]
-    whole: bool
+    why: str
     checkpoint: bytes = b""
 
 

@@ -146,4 +146,5 @@ def many(count: int, thing: str) -> str:
     """`1 property`, `2,000 schedules`."""
     if count == 1:
         return f"1 {thing}"
-    return f"{count:,} {thing[:-1]}ies" if thing.endswith("y") else f"{count:,} {thing}s"
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") and thing[-2:] != "ay" else f"{thing}s"
+    return f"{count:,} {plural}"

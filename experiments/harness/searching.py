@@ -3,34 +3,33 @@
 import gc
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
-from clusters.cluster import Role
 from clusters.judge import Status, Verdict
 from clusters.sim.replay import replay
 from clusters.sim.search import DEPTH_FIRST
 from clusters.sim.search.breadth_first import BreadthFirst
 from clusters.sim.search.checkpoint import pack, unpack
 from clusters.sim.search.counterexample import tape_of
-from clusters.sim.search.cycles import fair_cycle
+from clusters.sim.search.cycles import cyclic, fair_cycle
 from clusters.sim.search.delays import Delays
 from clusters.sim.search.depth_first import DepthFirst
 from clusters.sim.search.graph import STATES, Bounds, Found
 from clusters.sim.search.handling import LeakError
 from clusters.sim.search.sharded import Scope, there
+from clusters.sim.search.space import Space
 from clusters.sim.search.strikes import DELAYS
 from clusters.sim.search.symmetry import alike
 from clusters.sim.search.tree import walk
-from clusters.sim.search.world_space import WorldSpace
 from clusters.workers import Here, Workers
 from experiments.harness.exploring import Crew
 from experiments.harness.interruption import shielded
-from experiments.harness.progress import Count, searching
+from experiments.harness.progress import Count, progress
 from experiments.harness.reading import read_file
 from experiments.harness.running import Case, Failing, Outcome, Searched, command
 from experiments.harness.say import Voice, many
@@ -44,7 +43,24 @@ GIGABYTE: Final = 1 << 30
 MEMORY_GB: Final = 4
 PAGES: Final = Path("/proc/self/statm")
 
-Engine: TypeAlias = "BreadthFirst[object, object] | DepthFirst[object, object]"
+Engine: TypeAlias = BreadthFirst[Any, Any] | DepthFirst[Any, Any]
+
+
+class States(Struct):
+    """How far it has come."""
+
+    unit: ClassVar[str] = "states"
+
+    schedules: int
+    depth: int
+    ahead: int
+
+    def found(self) -> str:
+        """How deep, and how many are known and were not looked at."""
+        return f"depth {self.depth}, {self.ahead:,} ahead"
+
+
+Say: TypeAlias = Callable[[States], None]
 
 
 class Limits(Struct, frozen=True):
@@ -65,7 +81,7 @@ def search(case: Case, limits: Limits, voice: Voice, crew: Crew | None = None) -
     hunt = Hunt(case, limits)
     interrupted, broken = False, ""
     try:
-        with crew or nullcontext(Here()) as workers, searching(voice, case.name) as say:
+        with crew or nullcontext(Here()) as workers, progress(voice, case.name, 0) as say:
             hunt.run(workers, say)
     except KeyboardInterrupt:
         interrupted = True
@@ -84,6 +100,7 @@ class Hunt:
         self.case = case
         self.limits = limits
         self.began = time.monotonic()
+        self.space: Space[Any, Any]
         self.stopped = ""
         self.failing: Failing | None = None
         self.cyclic = False
@@ -92,9 +109,7 @@ class Hunt:
         deep = explore.strategy == DEPTH_FIRST
         judged = any(each.kind is Kind.EVENTUALLY for each in case.setup.properties)
         self.cycles = judged and not deep
-        self.scope = Scope(
-            case.setup, names, delays=explore.depth or -1, owing=self.cycles
-        )
+        self.scope = Scope(case.setup, names, delays=explore.depth or -1, owing=self.cycles)
         self.world = self.scope.world()
         self.space = Delays(self.world, explore.depth) if explore.depth else self.world
         self.engine = self._engine(deep=deep)
@@ -104,8 +119,8 @@ class Hunt:
     def _engine(self, *, deep: bool) -> Engine:
         bounds = Bounds(states=self.limits.states)
         if deep:
-            return DepthFirst(self.space, bounds)  # type: ignore[arg-type,return-value]
-        return BreadthFirst(self.space, bounds, edges=self.cycles)  # type: ignore[arg-type,return-value]
+            return DepthFirst(self.space, bounds)
+        return BreadthFirst(self.space, bounds, edges=self.cycles)
 
     @property
     def of(self) -> str:
@@ -122,7 +137,7 @@ class Hunt:
             raise ExperimentError(f"{run}: there is no {CHECKPOINT}: it was not a stopped search")
         unpack(read_file(path, CHECKPOINT_BYTES_MAX), self.engine, self.of, str(path))
 
-    def run(self, workers: Workers, say: "Say") -> None:
+    def run(self, workers: Workers, say: Say) -> None:
         """Until it is done."""
         engine = self.engine
         if isinstance(engine, BreadthFirst) and workers.count > 1:
@@ -132,7 +147,7 @@ class Hunt:
                 while not engine.done and not self._must_stop():
                     with shielded() if workers.count == 1 else nullcontext():
                         engine.go_on()
-                    say(self.count)
+                    say(self._states())
             finally:
                 if isinstance(engine, BreadthFirst):
                     engine.close()
@@ -153,16 +168,20 @@ class Hunt:
         edges = self.engine.graph.edges
         if edges is None:
             return
-        found, self.cyclic = fair_cycle(edges, len(self.engine.graph))
-        if found is not None and not self.scope.alike:
+        count = len(self.engine.graph)
+        if self.scope.alike:
+            self.cyclic = cyclic(edges, count)
+            return
+        found = fair_cycle(edges, count)
+        if found is not None:
             self._keep(found)
 
     def _keep(self, found: Found) -> None:
         """The path, run by a world: with its history, and judged by happens-before."""
         turns = self.engine.graph.tree.path(found.state)
-        labels, _ = walk(self.space, [*turns, *found.cycle])  # type: ignore[arg-type]
-        looped = labels[len(turns) :]
-        tape = tape_of(self.case.experiment.explore.strategy, self.world, labels, looped)
+        labels, _ = walk(self.space, [*turns, *found.cycle])
+        strategy, until = self.case.experiment.explore.strategy, len(turns)
+        tape = tape_of(strategy, self.world, labels[:until], labels[until:])
         records: list[Record] = []
         result = replay(self.case.setup, tape, records.append)
         violated = [violation.property for violation in result.violations]
@@ -175,11 +194,10 @@ class Hunt:
 
     # What is said of it.
 
-    @property
-    def count(self) -> Count:
-        """What is counted on the way."""
-        graph = self.engine.graph
-        return Count(schedules=len(graph), steps=graph.moves)
+    def _states(self) -> States:
+        engine = self.engine
+        ahead = len(engine.graph) - engine.next if isinstance(engine, BreadthFirst) else 0
+        return States(len(engine.graph), engine.depth, ahead)
 
     def outcome(self, *, interrupted: bool, broken: str) -> Outcome:
         """What it came to."""
@@ -212,7 +230,7 @@ class Hunt:
                 depth=engine.depth,
                 ends=engine.end_count,
                 bounds=bounds,
-                whole=whole,
+                why=why,
                 checkpoint=checkpoint,
             ),
         )
@@ -237,8 +255,8 @@ class Hunt:
         return Verdict("unknown" if open_ else "pass", reasons, tuple(statuses))
 
     def _eventually(self, name: str, kind: str) -> Status:
-        if not self.cycles:
-            reason = "depth first looks at ends, not at runs that go on for ever"
+        if isinstance(self.engine, DepthFirst) and self.engine.looped:
+            reason = "runs can go on for ever, and depth first nobody looks at them"
             return Status(name, kind, "unjudged", reason=reason)
         if self.cyclic and self.scope.alike:
             reason = "runs can go on for ever, and with symmetry nobody looks at them"
@@ -252,11 +270,8 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
     if scope.delays > 0:
         orders = f"the plain order with at most {many(scope.delays, 'delay')}"
     machine = setup.machine
-    found = [
-        f"{many(len(machine.vms), 'VM')}, {many(len(machine.devices), 'device')},"
-        f" {many(machine.pasids, 'PASID')}: {_work(case)}",
-        orders,
-    ]
+    size = f"{many(len(machine.vms), 'VM')}, {many(len(machine.devices), 'device')}"
+    found = [f"{size}, {many(machine.pasids, 'PASID')}: {_work(case)}", orders]
     for nemesis, bound in zip(setup.nemeses, scope.world().strikes.bounds, strict=True):
         if nemesis.fault == "lose":
             found.append(f"{nemesis.target} lost at any moment, at most {bound} in a run")

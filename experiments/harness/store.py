@@ -27,6 +27,8 @@ PART: Final = ".part"
 LATEST: Final = "latest"
 HISTORY: Final = "history.jsonl"
 EXPERIMENT: Final = "experiment.toml"
+CHECKPOINT: Final = "search.bin"
+"""Of a stateful search that was stopped: from where it goes on."""
 PACKAGES: Final = ("pasidlab", "msgspec", "msgpack", "ray", "click", "rich", "structlog")
 MODEL: Final = ("protocol", "actors", "clusters")
 """What a replay depends on."""

@@ -88,6 +88,10 @@ class BreadthFirst(Generic[S, D]):
         if len(self.graph) >= self.bounds.states and not self.done:
             self.unknown = f"the bound of {self.bounds.states:,} states was reached"
 
+    def send(self, there: Expand) -> None:
+        """From here on states are expanded elsewhere."""
+        self._there = there
+
     def forget(self) -> None:
         """Keep no state; what lies ahead is made again from its path."""
         self._ahead.clear()

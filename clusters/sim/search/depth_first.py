@@ -42,6 +42,10 @@ class DepthFirst(Generic[S, D]):
         """Of the deepest state so far."""
         self.found: Found | None = None
         self.unknown = ""
+        self.looped = False
+        """Whether a run can come back to where it was."""
+        self._on_stack: dict[int, int] = {}
+        """How often a state is on the stack."""
         self._sleeps = sleeps
         self._asleep: list[dict[Label, None]] = [{}]
         """By state: what slept when it was expanded last."""
@@ -66,6 +70,7 @@ class DepthFirst(Generic[S, D]):
         top = self._stack[-1]
         if not top.turns:
             self._stack.pop()
+            self._on_stack[top.number] -= 1
             return
         turn = top.turns.pop()
         moves = self.space.moves(top.state)
@@ -86,6 +91,7 @@ class DepthFirst(Generic[S, D]):
             self._asleep.append(asleep)
             self._enter(number, self.space.after(top.state, step), asleep, None)
             return
+        self.looped = self.looped or self._on_stack.get(number, 0) > 0
         before = self._asleep[number]
         missed = [one for one in before if one not in asleep]
         if missed:
@@ -118,4 +124,5 @@ class DepthFirst(Generic[S, D]):
             if (label not in asleep if only is None else label in only)
         ]
         self._stack.append(Todo(number, state, turns[::-1], dict(asleep)))
+        self._on_stack[number] = self._on_stack.get(number, 0) + 1
         self.depth = max(self.depth, len(self._stack) - 1)

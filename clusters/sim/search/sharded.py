@@ -76,9 +76,7 @@ def expand(scope: Scope, chunk: Chunk) -> list[Expanded]:
 def there(workers: Workers, scope: Scope) -> Expand:
     """How a search has its states expanded by workers."""
 
-    def expanded(
-        chunks: Iterable[range], tree: Tree
-    ) -> Generator[Sequence[Expanded], None, None]:
+    def expanded(chunks: Iterable[range], tree: Tree) -> Generator[Sequence[Expanded], None, None]:
         jobs: Iterator[Chunk] = (Chunk(chunk, tree.above(chunk)) for chunk in chunks)
         yield from workers.map(expand, scope, jobs)
 
