@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, Role
 from clusters.nemesis import Nemesis
+from clusters.sim.faults import Healable
 from clusters.sim.strategies import Order
 from clusters.sim.world import Setup, simulate
 from protocol.errors import DivergedError, ExperimentError
@@ -41,13 +42,14 @@ class Errand(Struct, frozen=True):
     properties: tuple[str, ...]
     nemeses: tuple[Nemesis, ...]
     numbers: dict[str, int]
+    heal: Healable
     delay_steps: tuple[int, int]
     words: dict[str, str]
     orders: tuple[Order, ...]
     whole: bool = False
 
 
-NUMBERS: Final = ("max_steps", "quiet_steps", "heal", "stop_at_first")
+NUMBERS: Final = ("max_steps", "quiet_steps", "stop_at_first")
 WORDS: Final = ("semantics", "experiment", "revision", "run")
 
 
@@ -111,6 +113,7 @@ def _errand(setup: Setup, orders: Sequence[Order], *, whole: bool) -> Errand:
         properties=tuple(_path(each) for each in setup.properties),
         nemeses=setup.nemeses,
         numbers={key: int(getattr(setup, key)) for key in NUMBERS},
+        heal=setup.heal,
         delay_steps=setup.delay_steps,
         words={key: getattr(setup, key) for key in WORDS},
         orders=tuple(orders),
@@ -129,7 +132,7 @@ def _setup(errand: Errand) -> Setup:
         nemeses=errand.nemeses,
         max_steps=numbers["max_steps"],
         quiet_steps=numbers["quiet_steps"],
-        heal=bool(numbers["heal"]),
+        heal=errand.heal,
         stop_at_first=bool(numbers["stop_at_first"]),
         delay_steps=errand.delay_steps,
         **errand.words,

@@ -5,15 +5,17 @@ the choices so far.  One call of `deliver` is one step.  The same setup and the 
 the same history, in every process and every version of Python.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Final
 
 from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
 from clusters.judge import Judge, Verdict, Violation
 from clusters.nemesis import Nemesis, check, roles_of
-from clusters.sim.faults import Faults
+from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
@@ -27,6 +29,11 @@ from protocol.names import SUPERVISOR, Name
 from protocol.plan import Plan
 from protocol.properties.property import Property
 
+BUSY_STEPS: Final = 1_000
+"""Choices at the end of a run that does not come to rest that say what keeps it busy."""
+BUSY_MAX: Final = 4
+"""Links that are then named."""
+
 History = Callable[[Record], None]
 """Where records go: a list's `append`, or a writer."""
 
@@ -36,8 +43,9 @@ class Setup:
     """What is simulated, but for strategy and seed.
 
     `classes` says by role which actors are of another class; `cast` makes all of them, in place of
-    `build`.  Faults go on for `max_steps`; then all is healed, and `quiet_steps` more are given for
-    everything to come to rest.  `stop_at_first`: a violation ends the run.
+    `build`.  Faults go on for `max_steps`, or until nothing else can happen; then what `heal` names
+    (fault, target, or both; True: all) is healed, the rest stays for ever, and `quiet_steps` more
+    are given for everything to come to rest.  `stop_at_first`: a violation ends the run.
     """
 
     machine: Machine
@@ -48,7 +56,7 @@ class Setup:
     nemeses: tuple[Nemesis, ...] = ()
     max_steps: int = 10_000
     quiet_steps: int = 10_000
-    heal: bool = True
+    heal: Healable = True
     stop_at_first: bool = True
     delay_steps: tuple[int, int] = (0, 0)
     semantics: str = "reliable"
@@ -80,6 +88,7 @@ class World:
         self.roles = roles_of(setup.machine, actors)
         for index, nemesis in enumerate(setup.nemeses):
             check(nemesis, setup.machine, actors, f"nemesis[{index}]")
+        check_heal(setup.heal, self.roles, "heal")
         self.hosts = {name: Host(name, actor, self) for name, actor in actors.items()}
         if any(nemesis.fault == "crash" for nemesis in setup.nemeses):
             for host in self.hosts.values():
@@ -105,7 +114,7 @@ class World:
 
     def run(self) -> "RunResult":
         """From the first `Start` until nothing is left to happen, a violation, or out of steps."""
-        setup, network, faults = self.setup, self.network, self.faults
+        setup, network = self.setup, self.network
         self._start()
         enabled, entries, book = network.enabled, self.book.entries, self.book
         choose, deliver = self.strategy.choose, self.deliver
@@ -129,7 +138,7 @@ class World:
                 deliver(entry)
             else:
                 self._fault(book.choices[~entry])
-        quiet = not (self._stopped or enabled or faults.active)
+        quiet = not (self._stopped or enabled)
         return self._result(quiet=quiet)
 
     def _start(self) -> None:
@@ -153,14 +162,12 @@ class World:
         """Nothing can be delivered: let time pass until something can; False: all is quiet."""
         if self.network.wake:
             return self.network.awake(self.network.wake[0][0])
-        if self.final and not self.setup.heal:
-            return False
         return self.faults.heal_oldest()
 
     def _calm(self) -> None:
         """The faulty phase is over."""
         self.final = True
-        while self.setup.heal and self.faults.heal_oldest():
+        while self.faults.heal_oldest():
             pass
 
     def _fault(self, choice: Choice) -> None:
@@ -173,7 +180,8 @@ class World:
                 raise AssertionError(f"{choice} is not a fault")
 
     def _result(self, *, quiet: bool) -> "RunResult":
-        verdict = self.judge.finish(quiet=quiet)
+        busy = "" if quiet or self._stopped else busiest(self)
+        verdict = self.judge.finish(quiet=quiet, step=self.step, busy=busy)
         self._say_news(None)
         self.state(RunEnded(quiet, self.step))
         return RunResult(self, verdict, quiet=quiet)
@@ -356,6 +364,16 @@ class RunResult:
         for name, host in self.world.hosts.items():
             end.update(name.encode() + host.state_hash())
         return end.hexdigest()
+
+
+def busiest(world: World) -> str:
+    """Which links kept a world from coming to rest: few links are a livelock, many just slow."""
+    last = [entry for entry in world.book.entries[-BUSY_STEPS:] if entry >= 0]
+    count = Counter(last)
+    names = world.network.names
+    most = [f"{words(names[slot])} {n:,}" for slot, n in count.most_common(BUSY_MAX)]
+    more = f", and {len(count) - BUSY_MAX:,} more" if len(count) > BUSY_MAX else ""
+    return f"busy to the end: of the last {len(last):,} deliveries {', '.join(most)}{more}"
 
 
 def simulate(

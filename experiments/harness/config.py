@@ -122,9 +122,13 @@ class NemesisTable(Closed, frozen=True):
 
 
 class FinallyTable(Closed, frozen=True):
-    """`[finally]`: after the faults; then every *eventually* must hold."""
+    """`[finally]`: after the faults; then every *eventually* must hold.
 
-    heal: bool = True
+    `heal`: what is healed then: all (true), nothing (false), or what a list names: faults
+    (`crash`), whom they hit (`vdcm.dsa0`, `kvm`), or both (`pause vm1.kvm`).  The rest is frozen.
+    """
+
+    heal: bool | tuple[Annotated[str, Meta(min_length=1, max_length=160)], ...] = True
     quiet_steps: Positive = 100_000
     quiet_seconds: Seconds = 60.0
 

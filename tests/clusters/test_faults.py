@@ -123,15 +123,6 @@ def test_when_everything_waits_for_a_heal_time_passes() -> None:
     assert lives(result) == 18
 
 
-def test_what_is_not_to_be_healed_stays_at_the_end() -> None:
-    forever = Nemesis("pause", "user1", every_steps=(5, 5), lasts_steps=(10**6, 10**6), times=1)
-    setup = replace(under(forever), max_steps=6, heal=False)
-    result, _ = run(setup)
-    assert not result.quiet
-    assert result.world.faults.active == [("pause", "user1")]
-    assert lives(result) < 18
-
-
 @pytest.mark.parametrize("target", [COUNTER, f"user1 -> {COUNTER}", "one user1"])
 def test_a_delay_lets_messages_wait_at_the_head_of_their_links(target: str) -> None:
     delay = Nemesis("delay", target, every_steps=OFTEN, lasts_steps=(9, 20), wait_steps=(2, 6))
