@@ -170,6 +170,10 @@ class Timetable:
                 self._plan(index, 0)
         self.due = self._agenda[0][0] if self._agenda else NEVER
 
+    def branch(self, random: Callable[[], float]) -> None:
+        """What is drawn from here on is drawn from another source."""
+        self._random = random
+
     def next(self, world: "World") -> int | None:
         """The number of the fault that begins or ends now; None: nothing more at this step."""
         if world.final:

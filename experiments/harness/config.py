@@ -31,7 +31,9 @@ Misbehaviour = Literal[
     "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",
     "foreign-pasid",
 ]  # fmt: skip
-Strategy = Literal["portfolio", "random", "pct", "pos", "delay-bounded", "fail-nth", "fail-random"]
+Strategy = Literal[
+    "portfolio", "random", "pct", "pos", "coverage", "delay-bounded", "fail-nth", "fail-random",
+]  # fmt: skip
 DEEP: Final = ("pct", "delay-bounded", "fail-nth")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
