@@ -180,8 +180,10 @@ class Judge:
             return Status(name, kind, "unseen", reason="it never happened")
         if count:
             first = next(one.sentence for one in self.violations if one.property == name)
-            word: Word = "violated" if judged.kind is Kind.ALWAYS else "unmet"
-            return Status(name, kind, word, violations=count, reason=first)
+            if judged.kind is Kind.ALWAYS:
+                return Status(name, kind, "violated", violations=count, reason=first)
+            more = f"; and {count - 1:,} more" if count > 1 else ""
+            return Status(name, kind, "unmet", violations=count, reason=first + more)
         if judged.kind is Kind.ALWAYS:
             return Status(name, kind, "held")
         if certain:
@@ -202,6 +204,9 @@ class Frozen:
         match record.fact:
             case FaultBegun(fault=fault, target=target) if fault in FREEZING:
                 self._faults[fault, target] = None
+            case FaultBegun(fault="lose", target=target):
+                for fault in FREEZING:
+                    self._faults.pop((fault, target), None)
             case FaultHealed(fault=fault, target=target):
                 self._faults.pop((fault, target), None)
 

@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from clusters.cluster import build
+from clusters.judge import Status as Judged
 from clusters.judge import Verdict
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
@@ -152,6 +153,13 @@ def reasons_of(verdict: Verdict) -> tuple[str, ...]:
 def property_results(verdict: Verdict) -> tuple[PropertyResult, ...]:
     """A verdict's properties, in the words of `result.json`."""
     return tuple(
-        PropertyResult(status.name, status.kind, _WORDS[status.word], status.reason)
+        PropertyResult(status.name, status.kind, _WORDS[status.word], _message(status))
         for status in verdict.properties
     )
+
+
+def _message(status: Judged) -> str:
+    """Why it is not better; of one that is met, what was excused."""
+    if status.word == "met" and status.owed:
+        return f"excused: {'; '.join(status.owed)}"
+    return status.reason

@@ -8,14 +8,16 @@ from typing import Final
 import pytest
 
 from clusters.nemesis import Nemesis
+from clusters.sim.replay import replay
 from clusters.sim.strategies import Lesson, Order
 from clusters.sim.strategies.coverage import CORPUS_MAX, FRESH, ROUND, Guided
-from clusters.sim.tape import Begin, Choice, Deliver, Fire
+from clusters.sim.tape import Begin, Choice, Deliver, Fire, Tape
 from clusters.sim.world import RunResult, Setup, follow
 from experiments.models.refcount import MODEL_B
-from tests.clusters.campaigns import runs
+from tests.clusters.campaigns import first_failure, runs
 from tests.clusters.toys import COUNTER, NOTHING, cast
-from tests.defects.stages import LIFE, stage
+from tests.defects.driver import DrainsPastTheRing
+from tests.defects.stages import FREED_WITH_FAULTS, LIFE, stage
 
 CROWD: Final = Setup(NOTHING, cast=lambda: cast(users=4, rounds=3, tickets=2))
 
@@ -112,6 +114,14 @@ def test_lineages_and_the_corpus_are_bounded() -> None:
             longest = max(longest, order.strategy.count("-"))
     assert longest == 8
     assert len(made.corpus) == CORPUS_MAX
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_finds_a_defect_and_its_token_alone_shows_it_again(seed: int) -> None:
+    setup = replace(FREED_WITH_FAULTS.setup(), classes={"iommu": DrainsPastTheRing})
+    count, order = first_failure(setup, "coverage", seed, 200)
+    assert count > ROUND or order.strategy == "coverage"
+    assert replay(setup, Tape(order.strategy, order.seed)).violations
 
 
 def test_children_of_kept_schedules_show_something_new_as_well() -> None:

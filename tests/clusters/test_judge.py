@@ -128,6 +128,14 @@ def test_what_only_the_frozen_owe_is_met_and_said() -> None:
     assert one.finish(quiet=True).word == "violation"
 
 
+def test_who_was_paused_and_then_lost_is_not_frozen_but_gone() -> None:
+    one = judge()
+    one.observe(allocated(1))
+    for fact in (FaultBegun("pause", "user2"), FaultBegun("lose", "user2")):
+        one.observe(Record(Stamp(actor="supervisor", n=1, step=2), fact))
+    assert "frozen" not in one.finish(quiet=True).reasons[0]
+
+
 def test_of_many_obligations_a_few_are_said_and_how_many_more_there_are() -> None:
     class Many(AllComeBack):
         def unmet(self) -> list[Owed]:
@@ -136,6 +144,7 @@ def test_of_many_obligations_a_few_are_said_and_how_many_more_there_are() -> Non
     (status,) = Judge(NOTHING, (Many,)).finish(quiet=True, step=9).properties
     assert len(status.owed) == OWED_MAX + 1
     assert status.owed[-1] == "and 3 more"
+    assert status.reason.endswith("since step 0; owed by nobody; and 6 more")
     assert status.violations == OWED_MAX + 3
 
 

@@ -1,13 +1,15 @@
 """What the user says of healing, and what is said of what is owed in the end."""
 
+import json
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from experiments.harness import living
 from experiments.harness.config import read_experiment
 from experiments.harness.setup import setup_of
-from protocol.errors import ExperimentError
+from protocol.errors import ClusterError, ExperimentError
 from tests.experiments.command import Command
 
 FROZEN: Final = """
@@ -53,6 +55,9 @@ def test_what_only_the_frozen_owe_is_said_beside_the_pass(pasidlab: Command, her
     (here / "small.toml").write_text(DEVICE)
     ran = pasidlab("explore", "small.toml", "--seed", "1", "--schedules", "20")
     assert ran.code == 0
+    result = json.loads(next(here.glob("runs/*/*/result.json")).read_text())
+    (message,) = [one["message"] for one in result["properties"] if one.get("message")]
+    assert message.startswith("excused: operation 3 of vm1.guest, dma with PASID 1 ")
     assert "\nexcused    operations-end: operation 3 of vm1.guest, dma with PASID 1 " in ran.out
     assert "dsa0 (frozen)\n" in ran.out
 
@@ -78,3 +83,21 @@ def test_a_run_that_does_not_come_to_rest_says_what_is_owed_and_what_was_busy(
     assert "  busy to the end: of the last " in ran.out
     assert "  operations-end: operation " in ran.out
     assert ": the end was not quiet\n" in ran.out
+
+
+@pytest.mark.parametrize(("heal", "said"), [('["crash"]', True), ("true", False)])
+def test_a_live_run_says_that_it_heals_everything(
+    pasidlab: Command, here: Path, monkeypatch: pytest.MonkeyPatch, heal: str, said: bool
+) -> None:
+    def no_cluster(*_: object) -> None:
+        raise ClusterError("there is none")
+
+    monkeypatch.setattr(living, "run_live", no_cluster)
+    (here / "small.toml").write_text(DEVICE)
+    ran = pasidlab("chaos", "small.toml", "--seed", "1", "--set", f"finally.heal={heal}")
+    assert ran.code == 5
+    assert "not honoured live: " in ran.err
+    assert ("finally.heal (live, everything that lasts is healed in the end)" in ran.err) is said
+    wrong = pasidlab("chaos", "small.toml", "--set", 'finally.heal=["crsh"]')
+    assert wrong.code == 2
+    assert "$.finally.heal[0]: 'crsh' is neither" in wrong.err
