@@ -126,6 +126,7 @@ class NemesisTable(Closed, frozen=True):
 class FinallyTable(Closed, frozen=True):
     """`[finally]`: after the faults; then every *eventually* must hold.
 
+    They are over after `explore.max_steps`, or when nothing but a healing can happen any more.
     `heal`: what is healed then: all (true), nothing (false), or what a list names: faults
     (`crash`), whom they hit (`vdcm.dsa0`, `kvm`), or both (`pause vm1.kvm`).  The rest is frozen.
     """
