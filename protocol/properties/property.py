@@ -108,6 +108,10 @@ class Owed(Struct, frozen=True):
         found = [actor_of(one) in end.frozen for one in self.by]
         return any(found) if self.through else bool(found) and all(found)
 
+    def plain(self) -> str:
+        """What, and its owner: the same sentence for as long as it is owed."""
+        return f"{self.what}; {self.how} {', '.join(self.by) or 'nobody'}"
+
     def said(self, end: End) -> str:
         """What, its age, and its owner."""
         owners = [f"{one} (frozen)" if actor_of(one) in end.frozen else one for one in self.by]

@@ -28,6 +28,15 @@ def test_who_is_frozen_is_excused_and_excuses_nobody_else() -> None:
     assert sentence.endswith("held by vdcm.dsa0:vm1:wq (frozen), iommu:svm")
 
 
+def test_without_an_age_it_is_the_same_sentence_for_as_long_as_it_is_owed() -> None:
+    story = Story("freed-pasids-are-reclaimed")
+    said = []
+    for actor, fact in (("core", taken()), ("core", FREE), ("core", taken(holder="iommu:svm"))):
+        story.then(actor, fact)
+        said.append([one.plain() for one in story.property.unmet()])
+    assert said == [[], *[["PASID 5 (life 1) FREE_PENDING; held by iommu:svm"]] * 2]
+
+
 def test_what_the_lost_and_the_frozen_hold_is_excused() -> None:
     story = Story("freed-pasids-are-reclaimed")
     story.then("core", taken(holder="vdcm.dsa0:vm1:wq"), taken(holder="vdcm.dsa1:vm1:wq"))
