@@ -123,11 +123,15 @@ class Judge:
     def observe_input(self, stamp: Stamp, facts: Sequence[Event]) -> bool:
         """The same for all facts of one input; no record is made of what nobody observes."""
         violated = False
+        every = self._observers
         for fact in facts:
-            observers = self._observers.get(fact.__class__)
+            observers = every.get(fact.__class__)
             if observers is not None:
                 self._last = record = Record(stamp, fact)
-                violated |= self._shown(record, observers)
+                for observe, index in observers:
+                    sentence = observe(record)
+                    if sentence is not None:
+                        violated |= self._said(index, sentence, record)
         return violated
 
     def _shown(self, record: Record, observers: list[Observer]) -> bool:

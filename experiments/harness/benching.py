@@ -1,81 +1,89 @@
-"""`bench`: how fast it is, here and now.
-
-Each figure stands beside a reference that is measured in turns with it, and their ratio says what a
-figure alone cannot: where a machine is slow or busy, both fall.  Nothing is judged by them.
-"""
+"""`bench`: how fast it is, here and now."""
 
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 from clusters.judge import Judge
 from clusters.sim.tape import schedule_seed
 from clusters.sim.world import Setup, simulate
+from experiments.harness.bench_bugs import bugs
 from experiments.harness.config import load
 from experiments.harness.histories import History
+from experiments.harness.measuring import (
+    SEED,
+    Amounts,
+    Effort,
+    Figure,
+    Measurement,
+    Yardstick,
+    rate,
+)
+from experiments.harness.script import nearest
 from experiments.harness.setup import setup_of
 from experiments.models.refcount import MODEL_B
+from protocol.errors import ExperimentError
 from protocol.facts import RunStarted
 from protocol.history import Record, encode_record
-from protocol.messages import Start
-from protocol.names import PASID_COUNT
 from protocol.properties import PROPERTIES, property_named
 from protocol.properties.property import Property
 
-SEED: Final = 1
-BARE_CALLS: Final = 20_000
 ONE: Final = property_named("entries-cleared-before-reclaim")
 EXPERIMENTS: Final = Path(__file__).resolve().parents[1] / "ioasid"
 CHILD_SECONDS_MAX: Final = 300
+START_NOISE: Final = 0.3
+MEMORY_NOISE: Final = 0.05
 
 
-class Figure(Struct, frozen=True):
-    """`ratio` is figure by reference: of what comes `/s` more is better, of all else less."""
-
-    name: str
-    unit: str
-    figure: float
-    reference: float
-    ratio: float
-
-
-class Effort(Struct, frozen=True):
-    """`rounds` of `seconds` for each figure, of which the best counts; and how big things are."""
-
-    rounds: int
-    seconds: float
-    operations: int
-    pasids: int
+def measurements(effort: Effort) -> list[Measurement]:
+    """All that can be measured, in the order in which it is."""
+    return [
+        *deliveries("free_before_unbind", effort),
+        *deliveries("normal_life", effort),
+        small_schedules(effort),
+        *bugs(effort),
+        *checks(effort),
+        cold_start(effort),
+        full_pool(effort),
+    ]
 
 
-WHOLE: Final = Effort(rounds=5, seconds=0.5, operations=400, pasids=PASID_COUNT - 1)
-QUICK: Final = Effort(rounds=1, seconds=0.001, operations=4, pasids=1_000)
+def chosen(words: Sequence[str], effort: Effort) -> list[str]:
+    """The names of the figures that are named by a word or a part of theirs; no words: all."""
+    names = [one.name for each in measurements(effort) for one in each.yardsticks]
+    found: dict[str, None] = {}
+    for word in words:
+        matching = [name for name in names if word.casefold() in name.casefold()]
+        if word in names:
+            matching = [word]
+        if not matching or not word.strip():
+            parts = [part.strip(",:()") for name in names for part in name.split()]
+            hint = nearest(word, names) or nearest(word, parts)
+            raise ExperimentError(f"'{word}' is no figure{hint} (see: pasidlab bench --list)")
+        found |= dict.fromkeys(matching)
+    return [name for name in names if name in found] if words else names
 
 
-def figures(effort: Effort) -> Iterator[Figure]:
-    """All of them, one after the other."""
-    for name in ("free_before_unbind", "normal_life"):
-        yield from deliveries(name, effort)
-    yield from small_schedules(effort)
-    yield from checks(effort)
-    yield cold_start(effort)
-    yield from full_pool(effort)
+def figures(names: Collection[str], effort: Effort) -> Iterator[Figure]:
+    """Those of these names, one after the other."""
+    for each in measurements(effort):
+        if any(one.name in names for one in each.yardsticks):
+            for figure in each.figures():
+                if figure.name in names:
+                    yield figure
 
 
 # --- What is measured -----------------------------------------------------------------------------
 
 
-def deliveries(name: str, effort: Effort) -> Iterator[Figure]:
+def deliveries(name: str, effort: Effort) -> Iterator[Measurement]:
     """Of an experiment's schedules, simulated with more and more to look at."""
     setup = setup_of(load(EXPERIMENTS / f"{name}.toml"), name)
     unit, every = "deliveries/s", replace(setup, properties=PROPERTIES)
@@ -85,7 +93,7 @@ def deliveries(name: str, effort: Effort) -> Iterator[Figure]:
     yield rate(f"{name}, and its history", unit, schedules(every, history=True), effort)
 
 
-def small_schedules(effort: Effort) -> Iterator[Figure]:
+def small_schedules(effort: Effort) -> Measurement:
     """Of a protocol so small that making and ending a world counts, too."""
     go_on = schedules(MODEL_B)
 
@@ -93,7 +101,7 @@ def small_schedules(effort: Effort) -> Iterator[Figure]:
         go_on()
         return 1
 
-    yield rate("model B (27 messages)", "schedules/s", one, effort)
+    return rate("model B (27 messages)", "schedules/s", one, effort)
 
 
 def schedules(setup: Setup, *, history: bool = False) -> Callable[[], int]:
@@ -108,17 +116,33 @@ def schedules(setup: Setup, *, history: bool = False) -> Callable[[], int]:
     return go_on
 
 
-def checks(effort: Effort) -> Iterator[Figure]:
+def checks(effort: Effort) -> Iterator[Measurement]:
     """Of a stored history, as `check` reads and judges it."""
-    changes = (f"guests.operations={effort.operations}", "explore.max_steps=1000000")
-    setup = setup_of(load(EXPERIMENTS / "free_before_unbind.toml", changes), "bench")
-    records: list[Record] = []
-    simulate(setup, SEED, history=records.append)
-    with tempfile.TemporaryDirectory(prefix="pasidlab-bench-") as folder:
-        path = Path(folder) / "history.jsonl"
-        path.write_bytes(b"".join(encode_record(record) + b"\n" for record in records))
-        yield rate("check, all properties", "records/s", lambda: judged(path, PROPERTIES), effort)
-        yield rate("check, one property", "records/s", lambda: judged(path, (ONE,)), effort)
+    for what, properties in {"all properties": PROPERTIES, "one property": (ONE,)}.items():
+        yield stored(f"check, {what}", properties, effort)
+
+
+def stored(name: str, properties: tuple[type[Property], ...], effort: Effort) -> Measurement:
+    """The history is made when it is wanted."""
+    path: Path
+
+    def work() -> int:
+        return judged(path, properties)
+
+    measured = rate(name, "records/s", work, effort)
+
+    def measure() -> Iterator[Amounts]:
+        nonlocal path
+        changes = (f"guests.operations={effort.operations}", "explore.max_steps=1000000")
+        setup = setup_of(load(EXPERIMENTS / "free_before_unbind.toml", changes), "bench")
+        records: list[Record] = []
+        simulate(setup, SEED, history=records.append)
+        with tempfile.TemporaryDirectory(prefix="pasidlab-bench-") as folder:
+            path = Path(folder) / "history.jsonl"
+            path.write_bytes(b"".join(encode_record(record) + b"\n" for record in records))
+            yield from measured.measure()
+
+    return Measurement(measured.yardsticks, measure)
 
 
 def judged(path: Path, properties: tuple[type[Property], ...]) -> int:
@@ -134,65 +158,42 @@ def judged(path: Path, properties: tuple[type[Property], ...]) -> int:
     return history.count
 
 
-def cold_start(effort: Effort) -> Figure:
-    """From the shell to a verdict, beside a Python that has nothing to do."""
-    file = str(EXPERIMENTS / "normal_life.toml")
-    with tempfile.TemporaryDirectory(prefix="pasidlab-bench-") as folder:
-        words = ["run", file, "--seed", str(SEED), "--runs-dir", folder]
-        run = [sys.executable, "-m", "experiments.harness.cli", *words]
-        bare = [sys.executable, "-c", ""]
-        rounds = [(child_time(run), child_time(bare)) for _ in range(effort.rounds)]
-    best, reference = map(min, zip(*rounds, strict=True))
-    return beside("run, cold start to verdict", "s", best, reference)
+def cold_start(effort: Effort) -> Measurement:
+    """From the shell to a verdict."""
+    name, beside = "run, cold start to verdict", "a Python that does nothing"
+
+    def measure() -> Iterator[Amounts]:
+        file = str(EXPERIMENTS / "normal_life.toml")
+        with tempfile.TemporaryDirectory(prefix="pasidlab-bench-") as folder:
+            words = ["run", file, "--seed", str(SEED), "--runs-dir", folder]
+            run = [sys.executable, "-m", "experiments.harness.cli", *words]
+            bare = [sys.executable, "-c", ""]
+            rounds = [(child_time(run), child_time(bare)) for _ in range(effort.rounds)]
+        best, reference = map(min, zip(*rounds, strict=True))
+        yield best, reference
+
+    return Measurement((Yardstick(name, "s", beside, START_NOISE),), measure)
 
 
-def full_pool(effort: Effort) -> Iterator[Figure]:
+def full_pool(effort: Effort) -> Measurement:
     """Every PASID that there is, alive in one core."""
-    core, plain = (filled(what, effort.pasids) for what in ("core", "dict"))
-    speed = effort.pasids / core["seconds"]
-    yield beside(f"{effort.pasids:,} allocations", "/s", speed, effort.pasids / plain["seconds"])
-    yield beside(f"{effort.pasids:,} live PASIDs", "MB", core["megabytes"], plain["megabytes"])
+    beside = "a dict of that size"
+
+    def measure() -> Iterator[Amounts]:
+        core, plain = (filled(what, effort.pasids) for what in ("core", "dict"))
+        yield effort.pasids / core["seconds"], effort.pasids / plain["seconds"]
+        yield core["megabytes"], plain["megabytes"]
+
+    return Measurement(
+        (
+            Yardstick(f"{effort.pasids:,} allocations", "/s", beside),
+            Yardstick(f"{effort.pasids:,} live PASIDs", "MB", beside, MEMORY_NOISE),
+        ),
+        measure,
+    )
 
 
 # --- How ------------------------------------------------------------------------------------------
-
-
-def rate(name: str, unit: str, work: Callable[[], int], effort: Effort) -> Figure:
-    """How much of `work` is done in a second of this process, beside bare calls."""
-    work()
-    best = reference = 0.0
-    for _ in range(effort.rounds):
-        reference = max(reference, per_second(bare_calls, effort.seconds / 5))
-        best = max(best, per_second(work, effort.seconds))
-    return beside(name, unit, best, reference)
-
-
-def per_second(work: Callable[[], int], seconds: float) -> float:
-    """By the processor's time, so that others on the machine count for less."""
-    began, done, spent = time.process_time(), 0, 0.0
-    while spent < seconds:
-        done += work()
-        spent = time.process_time() - began
-    return done / spent
-
-
-def bare_calls() -> int:
-    """The reference: messages go through a queue to a handler that does nothing with them."""
-    queue: deque[tuple[Start, str]] = deque()
-    message = Start()
-    for _ in range(BARE_CALLS):
-        queue.append((message, "sender"))
-        _nothing(*queue.popleft())
-    return BARE_CALLS
-
-
-def _nothing(message: Start, sender: str) -> None:
-    pass
-
-
-def beside(name: str, unit: str, figure: float, reference: float) -> Figure:
-    """The figure with its reference."""
-    return Figure(name, unit, figure, reference, figure / reference)
 
 
 def child_time(command: list[str]) -> float:

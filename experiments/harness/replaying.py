@@ -11,10 +11,11 @@ from clusters.sim.tape import Origin, Tape, read_tape, read_token
 from clusters.sim.world import RunResult
 from experiments.harness.concluding import CAUSES, violation_result
 from experiments.harness.config import Experiment, load
+from experiments.harness.explaining import FULL, explained, marks, say_why
 from experiments.harness.finding import find_file, find_run, summary_of
 from experiments.harness.options import Asked
 from experiments.harness.reading import read_file, refuse_odd, shown
-from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
+from experiments.harness.result import Exit, ExplanationResult, Result, Status, WitnessResult, worst
 from experiments.harness.running import command
 from experiments.harness.say import Voice, many
 from experiments.harness.setup import (
@@ -31,18 +32,23 @@ from protocol.errors import DivergedError, ExperimentError, UnreadableError
 from protocol.history import Record
 
 TAPE_BYTES_MAX: Final = 64 << 20
+OTHER: Final = "recorded with another experiment, or other options"
 NAMED_MAX: Final = 3
 """Changed files that are named."""
 
 
 class Schedule(Struct, frozen=True):
-    """What is replayed: the experiment, the tape, where it comes from, the command for it."""
+    """What is replayed: the experiment, the tape, where it comes from, the command for it.
+
+    `other`: the experiment is not the one that it was recorded with, as a token remembers it.
+    """
 
     experiment: Experiment
     where: str
     tape: Tape
     origin: Origin | None
     words: tuple[str, ...]
+    other: bool = False
 
 
 def schedule(what: str, asked: Asked | None, runs: Path) -> Schedule:
@@ -100,38 +106,55 @@ def _of_token(token: str, asked: Asked | None) -> Schedule:
         raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
     if asked is None:
         raise ExperimentError(f"a token needs its experiment: {command('replay', token, 'FILE')}")
-    return Schedule(loaded(asked), str(asked.file), tape, None, (token, *asked.words()))
+    experiment = loaded(asked)
+    origin = tape.known.origin if tape.known is not None else Origin()
+    other = not digest_of(resolved(experiment)).startswith(origin.experiment)
+    source = origin if origin.git else None
+    return Schedule(experiment, str(asked.file), tape, source, (token, *asked.words()), other)
 
 
-def replay_and_say(given: Schedule, voice: Voice, *, show: bool) -> int:
-    """Run it again, say what came out, and whether it is what was recorded."""
+def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = False) -> int:
+    """Run it again, say what came out, and whether it is what was recorded; and why, if asked."""
     began = time.monotonic()
-    if other := _elsewhere(given.origin, always=False):
-        voice.talk(f"{other}: it may come out differently")
+    for other in (_elsewhere(given.origin, always=False), OTHER if given.other else ""):
+        if other:
+            voice.talk(f"{other}: it may come out differently")
     records: list[Record] = []
     found: RunResult | None = None
+    setup = setup_of(given.experiment, given.where)
     try:
-        found = replay(setup_of(given.experiment, given.where), given.tape, records.append)
+        found = replay(setup, given.tape, records.append)
         _compare(given.origin, found)
         divergence = ""
     except DivergedError as error:
         divergence = str(error).removeprefix("diverged ")
     result = _result(given, found, divergence)
-    result = structs.replace(
-        result,
-        counts={**result.counts, "records": len(records)},
-        seconds=round(time.monotonic() - began, 3),
-    )
-    voice.object(result)
     if show:
         for record in records:
             if line := as_step(record):
                 voice.answer(line)
     _say(given, result, voice)
-    if found is not None and found.violations and not show and not divergence:
+    violated = found.violations[:1] if found is not None and not divergence else []
+    reason: ExplanationResult | None = None
+    if why and not violated:
+        voice.talk("nothing is violated, so there is nothing to explain")
+    if found is not None and why and violated:
+        voice.talk("looking for the reason in the schedules around it ...")
+        reason = explained(setup, found.tape, violated[0], records, FULL)
+    result = structs.replace(
+        result,
+        counts={**result.counts, "records": len(records)},
+        explanation=reason,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    voice.object(result)
+    if violated and not show:
         voice.answer()
-        for line in story(records, found.violations[0]):
+        for line in story(records, violated[0], marks(reason)):
             voice.row(line)
+    if reason is not None:
+        voice.answer()
+        say_why(reason, voice)
     voice.answer()
     steps = () if show else ("--steps",)
     voice.keyed("steps" if steps else "again", command("replay", *given.words, *steps))
@@ -153,7 +176,8 @@ def _elsewhere(origin: Origin | None, *, always: bool) -> str:
     if origin is None:
         return ""
     git, _ = git_state()
-    if origin.git == git and not always:
+    same = git.startswith(origin.git) if origin.git else not git
+    if same and not always:
         return ""
     changed = model_changes(origin.git)
     more = f" and {len(changed) - NAMED_MAX} more" if len(changed) > NAMED_MAX else ""
@@ -204,8 +228,9 @@ def _say(given: Schedule, result: Result, voice: Voice) -> None:
             voice.answer(f"  {first.message}")
         case Status.DIVERGED:
             voice.verdict("diverged", result.reasons[0])
-            if recorded_with := _elsewhere(given.origin, always=True):
-                voice.answer(f"  {recorded_with}")
+            for source in (_elsewhere(given.origin, always=True), OTHER if given.other else ""):
+                if source:
+                    voice.answer(f"  {source}")
             voice.answer(f"  {CAUSES}")
         case Status.PASS:
             voice.verdict("pass", f"{steps}{recorded}")

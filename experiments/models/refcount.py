@@ -54,8 +54,7 @@ class Allocator:
             case GetPasid():
                 self.on_get_pasid(message, sender, out)
             case PutPasid():
-                self.refs -= 1
-                out.send(sender, PutPasidGot(message.call, reclaimed=False))
+                self.on_put_pasid(message, sender, out)
             case FreePasid():
                 self.on_free_pasid(out)
             case Start() | HostLost():
@@ -68,6 +67,10 @@ class Allocator:
         state = "RETIRED" if self.retired else "ACTIVE"
         out.record(ReferenceTaken(PASID, LIFE, user, self.refs, state))
         out.send(user, Done(get.call))
+
+    def on_put_pasid(self, put: PutPasid, user: Name, out: Out) -> None:
+        self.refs -= 1
+        out.send(user, PutPasidGot(put.call, reclaimed=False))
 
     def on_free_pasid(self, out: Out) -> None:
         self.byes += 1
@@ -98,12 +101,16 @@ class HastyAllocator(Allocator):
 
 @dataclass(slots=True)
 class User:
-    """Has `rounds` of get and put before it; one message of or to it is always on its way."""
+    """Has `rounds` of get and put before it; one message of or to it is always on its way.
+
+    `door`: whom it asks for what the allocator does.
+    """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
     LOSABLE: ClassVar[bool] = False
 
     rounds: int
+    door: Name = ALLOCATOR
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -114,7 +121,7 @@ class User:
             case Start():
                 self.next_round(out)
             case Done():
-                out.send(ALLOCATOR, PutPasid(1, PASID, LIFE, REASON))
+                out.send(self.door, PutPasid(1, PASID, LIFE, REASON))
             case PutPasidGot():
                 self.rounds -= 1
                 self.next_round(out)
@@ -125,10 +132,10 @@ class User:
 
     def next_round(self, out: Out) -> None:
         """Bind once more, or say good-bye, which is not answered."""
-        if self.rounds:
-            out.send(ALLOCATOR, GetPasid(1, NO_SET, PASID, LIFE, REASON))
+        if self.rounds > 0:
+            out.send(self.door, GetPasid(1, NO_SET, PASID, LIFE, REASON))
         else:
-            out.send(ALLOCATOR, FreePasid(1, NO_SET, PASID, LIFE))
+            out.send(self.door, FreePasid(1, NO_SET, PASID, LIFE))
 
 
 class NoBindAfterRetire:

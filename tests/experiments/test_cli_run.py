@@ -215,7 +215,7 @@ def test_err_a_violation_that_cannot_be_written_stays_one(
     ran = pasidlab("run", "wrong.toml", "--seed", "7")
     assert ran.code == 1
     assert ran.err.endswith("ce-1.json: cannot be written: No space left on device  (exit 1)\n")
-    assert ran.last.startswith("replay     pasidlab replay ae")
+    assert ran.last.startswith("replay     pasidlab replay ai")
     assert "result  " not in ran.out
     ran = pasidlab("run", "right.toml", "--seed", "7", "--json")
     assert ran.code == ran.object["exit_code"] == 2

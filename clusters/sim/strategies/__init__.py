@@ -9,6 +9,7 @@ names of one exploration; `CAMPAIGNS` has them.
 import re
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clusters.nemesis import Nemesis
@@ -72,6 +73,8 @@ STRATEGIES: Final[dict[str, Callable[[int, tuple[Nemesis, ...], Numbers], Scout]
 }
 NUMBERS_MAX: Final = {RandomWalk.name: 0, Pct.kind: 2, Pos.name: 0}
 """How many numbers a name may have; `DEPTH_MAX`, if nothing is said."""
+NAMES_KEPT: Final = 64
+"""Whole names that need not be read again."""
 WHOLE: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)((?:-[0-9]{1,9})*)")
 
 CAMPAIGNS: Final = {
@@ -108,6 +111,7 @@ def make(name: str, seed: int, nemeses: tuple[Nemesis, ...] = ()) -> Scout:
     return STRATEGIES[kind](seed, nemeses, numbers)
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def _read(name: str) -> tuple[str, Numbers]:
     """A strategy and its parameters."""
     found = WHOLE.fullmatch(name)

@@ -70,5 +70,12 @@ class RandomWalk:
             return None
         return self._timetable.next(world)
 
+    def go_on(self, world: "World", asked: tuple[Name, str] | None = None) -> None:
+        """From here on in a world whose schedule so far was somebody else's.
+
+        `asked`: the passage of a fallible step that is asked about next, if that is what comes.
+        """
+        self._timetable.go_on(world, asked)
+
     def lesson(self) -> Lesson:
         return Lesson()
