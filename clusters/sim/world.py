@@ -5,11 +5,9 @@ the choices so far.  One call of `deliver` is one step.  The same setup and the 
 the same history, in every process and every version of Python.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Final
 
 from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
@@ -17,6 +15,7 @@ from clusters.judge import Judge, Verdict, Violation
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
+from clusters.sim.restless import busiest
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
 from protocol.effects import Send
@@ -29,11 +28,6 @@ from protocol.names import SUPERVISOR, Name
 from protocol.plan import Plan
 from protocol.properties.property import Property
 
-BUSY_STEPS: Final = 1_000
-"""Choices at the end of a run that does not come to rest that say what keeps it busy."""
-BUSY_MAX: Final = 4
-"""Links that are then named."""
-
 History = Callable[[Record], None]
 """Where records go: a list's `append`, or a writer."""
 
@@ -43,9 +37,8 @@ class Setup:
     """What is simulated, but for strategy and seed.
 
     `classes` says by role which actors are of another class; `cast` makes all of them, in place of
-    `build`.  Faults go on for `max_steps`, or until nothing else can happen; then what `heal` names
-    (fault, target, or both; True: all) is healed, the rest stays for ever, and `quiet_steps` more
-    are given for everything to come to rest.  `stop_at_first`: a violation ends the run.
+    `build`.  Faults go on for `max_steps`, or until nothing else can happen; then what may `heal`
+    does, and `quiet_steps` are given to come to rest.  `stop_at_first`: a violation ends the run.
     """
 
     machine: Machine
@@ -364,16 +357,6 @@ class RunResult:
         for name, host in self.world.hosts.items():
             end.update(name.encode() + host.state_hash())
         return end.hexdigest()
-
-
-def busiest(world: World) -> str:
-    """Which links kept a world from coming to rest: few links are a livelock, many just slow."""
-    last = [entry for entry in world.book.entries[-BUSY_STEPS:] if entry >= 0]
-    count = Counter(last)
-    names = world.network.names
-    most = [f"{words(names[slot])} {n:,}" for slot, n in count.most_common(BUSY_MAX)]
-    more = f", and {len(count) - BUSY_MAX:,} more" if len(count) > BUSY_MAX else ""
-    return f"busy to the end: of the last {len(last):,} deliveries {', '.join(most)}{more}"
 
 
 def simulate(
