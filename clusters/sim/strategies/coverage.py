@@ -19,7 +19,7 @@ from clusters.sim.strategies.enumeration import Numbers, numbers_of, whole_name
 from clusters.sim.strategies.random_walk import RandomWalk
 from clusters.sim.tape import schedule_seed
 from protocol.effects import Send
-from protocol.messages import AnyMessage
+from protocol.messages import AnyMessage, Start
 from protocol.names import Name
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class Coverage:
         "_before",
         "_choices",
         "_last",
+        "_message",
         "_next",
         "_seen",
         "_walk",
@@ -64,6 +65,8 @@ class Coverage:
         """The place in the lineage of the cut that comes next."""
         self._last = -1
         """From where the last delivery was; it is looked at when it is over."""
+        self._message: type[AnyMessage] = Start
+        """What was delivered then."""
         self._before: dict[Name, type[AnyMessage]] = {}
         """What each actor handled last."""
         self._seen: dict[Seen, None] = {}
@@ -78,6 +81,7 @@ class Coverage:
         entry = self._walk.choose(world)
         if entry >= 0:
             self._last = entry
+            self._message = world.network.queues[entry][0][0].__class__
             self._choices += len(world.network.enabled) > 1
         return entry
 
@@ -85,9 +89,7 @@ class Coverage:
         """What the last delivery showed."""
         host = world.network.receivers[self._last]
         self._last = -1
-        moment = host.moment
-        assert moment is not None
-        message, name = moment.message, host.name
+        message, name = self._message, host.name
         sent = tuple(
             [
                 (each.message if isinstance(each, Send) else each).__class__
