@@ -72,6 +72,9 @@ def _unwritten(case: Case, result: Result, error: UnwritableError) -> Result:
 def _word(outcome: Outcome) -> tuple[Status, Exit]:
     """A violation stays one whatever broke afterwards; an interrupted run is no verdict."""
     status, code = VERDICTS[outcome.verdict.word]
+    if outcome.broken:
+        code = worst([code, Exit.CLUSTER])
+        return (status if status is Status.VIOLATION else Status.CLUSTER), code
     if outcome.divergence:
         code = worst([code, Exit.DIVERGED])
         return (status if status is Status.VIOLATION else Status.DIVERGED), code
@@ -82,7 +85,7 @@ def _word(outcome: Outcome) -> tuple[Status, Exit]:
 
 def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) -> Result:
     status, code = _word(outcome)
-    diverged = (outcome.divergence,) if outcome.divergence else ()
+    broken = tuple(filter(None, (outcome.broken, outcome.divergence)))
     count = outcome.count
     found = outcome.failings[0].result.violations if outcome.failings else ()
     return Result(
@@ -94,7 +97,7 @@ def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) 
         seed=case.seed,
         verdict=status,
         exit_code=int(code),
-        reasons=(*diverged, *outcome.reasons, *reasons_of(outcome.verdict)),
+        reasons=(*broken, *outcome.reasons, *reasons_of(outcome.verdict)),
         properties=property_results(outcome.verdict),
         witnesses=tuple(WitnessResult(name, n) for name, n in count.witnesses.items()),
         violations=tuple(map(violation_result, found)),
@@ -189,6 +192,9 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
             voice.verdict("diverged", f"after {size}; nothing was violated, but")
             voice.answer(f"  {outcome.divergence}")
             voice.answer(f"  {CAUSES}")
+        case Status.CLUSTER:
+            voice.verdict("cluster failed", f"after {size}; nothing was violated, but")
+            voice.answer(f"  {outcome.broken}")
         case _:
             voice.verdict("unknown", f"nothing was violated in {size}, but")
             for reason in result.reasons:
@@ -199,6 +205,9 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice) -> None:
     for one in outcome.verdict.properties:
         for owed in one.owed if one.word == "met" else ():
             voice.keyed("excused", f"{one.name}: {owed}")
+    if outcome.broken and result.verdict is not Status.CLUSTER:
+        voice.answer(f"the search ended early: {outcome.broken}")
+        voice.answer()
     _say_witnesses(result, count.schedules, voice)
     if len(result.strategies) > 1:
         shares = [f"{name} {number:,}" for name, number in result.strategies.items()]

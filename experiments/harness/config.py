@@ -33,8 +33,9 @@ Misbehaviour = Literal[
 ]  # fmt: skip
 Strategy = Literal[
     "portfolio", "random", "pct", "pos", "coverage", "delay-bounded", "fail-nth", "fail-random",
+    "breadth-first", "depth-first",
 ]  # fmt: skip
-DEEP: Final = ("pct", "delay-bounded", "fail-nth")
+DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
 

@@ -41,6 +41,7 @@ class Schedule(Struct, frozen=True):
     """What is replayed: the experiment, the tape, where it comes from, the command for it.
 
     `other`: the experiment is not the one that it was recorded with, as a token remembers it.
+    `file` is the counterexample file; None: it was a token.
     """
 
     experiment: Experiment
@@ -49,40 +50,43 @@ class Schedule(Struct, frozen=True):
     origin: Origin | None
     words: tuple[str, ...]
     other: bool = False
+    file: Path | None = None
 
 
-def schedule(what: str, asked: Asked | None, runs: Path) -> Schedule:
+def schedule(what: str, asked: Asked | None, runs: Path, verb: str = "replay") -> Schedule:
     """The schedule that `what` names: a counterexample file, a run folder, or a token.
 
-    A token needs its experiment; a counterexample file has it beside it.
+    A token needs its experiment; a counterexample file has it beside it, under its own name if it
+    was shrunk together with it.
     """
-    path = _counterexample(what, runs)
+    path = _counterexample(what, runs, verb)
     if path is None:
-        return _of_token(what, asked)
+        return _of_token(what, asked, verb)
     tape, origin = read_tape(read_file(path, TAPE_BYTES_MAX), str(path))
     if asked is not None:
         experiment, where = loaded(asked), str(asked.file)
         digest, words = digest_of(resolved(experiment)), asked.words()
     else:
-        beside = path.resolve().parent / EXPERIMENT
+        own = path.resolve().with_suffix(".toml")
+        beside = own if own.is_file() else own.with_name(EXPERIMENT)
         if not beside.is_file():
             raise ExperimentError(
                 f"{path}: its {EXPERIMENT} is not beside it; name it:"
-                f" {command('replay', str(path), 'FILE')}"
+                f" {command(verb, str(path), 'FILE')}"
             )
         experiment, where, words = load(beside), shown(beside), ()
         digest = digest_of(beside.read_bytes())
     if digest != origin.experiment:
         raise ExperimentError(f"{where}: is not the experiment that {path} was recorded with")
-    return Schedule(experiment, where, tape, origin, (shown(path), *words))
+    return Schedule(experiment, where, tape, origin, (shown(path), *words), file=path)
 
 
-def _counterexample(what: str, runs: Path) -> Path | None:
+def _counterexample(what: str, runs: Path, verb: str) -> Path | None:
     if file := find_file(what, runs):
         refuse_odd(file)
         if file.suffix == ".toml":
             raise ExperimentError(
-                f"{file}: is an experiment; replay wants a counterexample file, or a token and"
+                f"{file}: is an experiment; {verb} wants a counterexample file, or a token and"
                 " then the experiment"
             )
         return file
@@ -97,7 +101,7 @@ def _counterexample(what: str, runs: Path) -> Path | None:
     return found[0]
 
 
-def _of_token(token: str, asked: Asked | None) -> Schedule:
+def _of_token(token: str, asked: Asked | None, verb: str) -> Schedule:
     try:
         tape = read_token(token, "token")
     except UnreadableError as error:
@@ -105,7 +109,7 @@ def _of_token(token: str, asked: Asked | None) -> Schedule:
             raise ExperimentError(f"{token}: no such counterexample file, run or token") from error
         raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
     if asked is None:
-        raise ExperimentError(f"a token needs its experiment: {command('replay', token, 'FILE')}")
+        raise ExperimentError(f"a token needs its experiment: {command(verb, token, 'FILE')}")
     experiment = loaded(asked)
     origin = tape.known.origin if tape.known is not None else Origin()
     other = not digest_of(resolved(experiment)).startswith(origin.experiment)
@@ -116,7 +120,7 @@ def _of_token(token: str, asked: Asked | None) -> Schedule:
 def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = False) -> int:
     """Run it again, say what came out, and whether it is what was recorded; and why, if asked."""
     began = time.monotonic()
-    for other in (_elsewhere(given.origin, always=False), OTHER if given.other else ""):
+    for other in (elsewhere(given.origin, always=False), OTHER if given.other else ""):
         if other:
             voice.talk(f"{other}: it may come out differently")
     records: list[Record] = []
@@ -124,7 +128,7 @@ def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = Fal
     setup = setup_of(given.experiment, given.where)
     try:
         found = replay(setup, given.tape, records.append)
-        _compare(given.origin, found)
+        compare(given.origin, found)
         divergence = ""
     except DivergedError as error:
         divergence = str(error).removeprefix("diverged ")
@@ -161,7 +165,7 @@ def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = Fal
     return result.exit_code
 
 
-def _compare(origin: Origin | None, found: RunResult) -> None:
+def compare(origin: Origin | None, found: RunResult) -> None:
     """What is violated must be what was violated."""
     now = found.violations[0].property if found.violations else ""
     if origin is not None and origin.property and origin.property != now:
@@ -171,7 +175,7 @@ def _compare(origin: Origin | None, found: RunResult) -> None:
         )
 
 
-def _elsewhere(origin: Origin | None, *, always: bool) -> str:
+def elsewhere(origin: Origin | None, *, always: bool) -> str:
     """The commit it was recorded with and this one; "" where they are the same, unless `always`."""
     if origin is None:
         return ""
@@ -228,7 +232,7 @@ def _say(given: Schedule, result: Result, voice: Voice) -> None:
             voice.answer(f"  {first.message}")
         case Status.DIVERGED:
             voice.verdict("diverged", result.reasons[0])
-            for source in (_elsewhere(given.origin, always=True), OTHER if given.other else ""):
+            for source in (elsewhere(given.origin, always=True), OTHER if given.other else ""):
                 if source:
                     voice.answer(f"  {source}")
             voice.answer(f"  {CAUSES}")

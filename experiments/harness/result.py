@@ -50,6 +50,7 @@ class Status(Enum):
     VIOLATED = "violated"
     UNKNOWN = "unknown"
     PASS = "pass"  # noqa: S105  a verdict
+    PROVED = "proved"
     VIOLATION = "violation"
     DIVERGED = "diverged"
     CLUSTER = "cluster failed"
@@ -86,7 +87,9 @@ class ViolationResult(Struct, frozen=True, omit_defaults=True):
 class Counterexample(Struct, frozen=True, kw_only=True):
     """A violation found: by which schedule, its file, and the command that shows it again.
 
-    `token` stands for the schedule, too, together with the experiment; `strategy` found it.
+    `token` stands for the schedule, too, together with the experiment; `strategy` found it.  One
+    that was shrunk had `shrunk_from` steps (0: it was not), which took `tries` schedules; `reason`
+    says why it is `minimal`, or why that is not proved.
     """
 
     property: str
@@ -98,6 +101,10 @@ class Counterexample(Struct, frozen=True, kw_only=True):
     replay: str
     token: str = ""
     strategy: str = ""
+    shrunk_from: int = 0
+    tries: int = 0
+    minimal: bool = False
+    reason: str = ""
 
 
 class ChanceResult(Struct, frozen=True):

@@ -95,6 +95,15 @@ class Run:
         return self.final
 
 
+def written(path: Path, content: bytes) -> Path:
+    """A file beside others, whole or not there."""
+    part = path.with_name(f".{path.name}{PART}")
+    with _writing(path):
+        part.write_bytes(content)
+        part.replace(path)
+    return path
+
+
 def resolved(experiment: Experiment) -> bytes:
     """The experiment as TOML, with every default written out."""
     return msgspec.toml.encode(experiment)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from experiments.harness.jobs import Jobs, jobs_options
 from experiments.harness.options import (
     EXIT_CODES,
     MAX_STEPS,
@@ -24,7 +25,7 @@ from experiments.harness.say import Voice
     epilog=EXIT_CODES,
     examples=(
         "pasidlab explore experiments/ioasid/free_before_unbind.toml --schedules 1000",
-        "pasidlab explore experiments/ioasid/vm_killed.toml --strategy pct --for 1m",
+        "pasidlab explore experiments/ioasid/vm_killed.toml -j auto --for 1m",
         "pasidlab explore experiments/ioasid/normal_life.toml --json | jq .verdict",
     ),
 )
@@ -32,6 +33,7 @@ from experiments.harness.say import Voice
 @click.option("--for", "seconds", type=Seconds(), help="Stop after this time: 30s, 5m.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first violation.")
 @click.option("--no-determinism", is_flag=True, help="Do not run one in a hundred twice.")
+@jobs_options
 @strategy_options
 @MAX_STEPS
 @experiment_options
@@ -49,6 +51,9 @@ def command(
     depth: int | None,
     keep_going: bool,
     no_determinism: bool,
+    jobs: int | None,
+    place: str,
+    address: str,
     as_json: bool,
     quiet: bool,
     no_color: bool,
@@ -61,6 +66,7 @@ def command(
     from experiments.harness.setup import drawn_seed
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
+    crew = Jobs(jobs, place, address).workers(voice)
     asked = Asked(file, changes, revision, max_steps, strategy, depth)
     case = simulated(asked, drawn_seed(seed), runs_dir)
     table = case.experiment.explore
@@ -70,4 +76,4 @@ def command(
         keep_going=keep_going,
         determinism=not no_determinism,
     )
-    return conclude(case, explore(case, budget, voice), voice)
+    return conclude(case, explore(case, budget, voice, crew), voice)

@@ -186,6 +186,25 @@ class AllComeBack:
         ]
 
 
+class NoFailure:
+    """There is always memory."""
+
+    name: ClassVar[str] = "no-failure"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "T3"
+    source: ClassVar[str] = "none"
+    observes: ClassVar[tuple[type[Event], ...]] = (SiteFailed,)
+
+    def __init__(self, machine: Machine) -> None:
+        pass
+
+    def observe(self, record: Record) -> str | None:
+        return f"{record.stamp.actor} found no memory"
+
+    def unmet(self) -> list[Owed]:
+        return []
+
+
 class Shortage:
     """Somebody found no memory."""
 

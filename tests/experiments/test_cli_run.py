@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters.sim import summary
 from experiments.harness import running
 from experiments.harness.result import Exit
 from experiments.harness.running import Case
@@ -142,7 +143,7 @@ def test_err_a_schedule_that_is_not_the_same_twice_is_4_and_is_kept(
     def other(*_: object) -> None:
         raise DivergedError("vfio did not come back as it was")
 
-    monkeypatch.setattr(Case, "quick", other)
+    monkeypatch.setattr(summary, "follow", other)
     monkeypatch.setattr(Case, "once", other)
     ran = pasidlab(verb, "right.toml", "--seed", "7")
     assert ran.code == Exit.DIVERGED
@@ -175,6 +176,7 @@ def test_err_a_bug_of_ours_says_how_to_see_it_again(
         raise AssertionError("references below zero")
 
     monkeypatch.setattr(running, "follow", broken)
+    monkeypatch.setattr(summary, "follow", broken)
     for verb in ("run", "explore"):
         ran = pasidlab(verb, "right.toml", "--seed", "7")
         assert ran.code == Exit.OUR_BUG

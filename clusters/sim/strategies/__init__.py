@@ -8,11 +8,13 @@ names of one exploration; `CAMPAIGNS` has them.
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clusters.nemesis import Nemesis
+from clusters.sim.search import SEARCHES
 from clusters.sim.strategies import coverage, delay_bounded, fail_nth, pct
 from clusters.sim.strategies.campaign import DEPTH_MAX, Campaign, Lesson, Order
 from clusters.sim.strategies.coverage import Coverage, Guided
@@ -131,11 +133,16 @@ def prepared(setup: "Setup", name: str) -> "Setup":
     """The setup as the strategy or campaign of that name wants it: some bring their own faults."""
     if name.startswith((fail_nth.NTH, fail_nth.RANDOM)):
         return with_every_fault(setup)
+    if name in SEARCHES:
+        # Nothing waits on its link by itself: every order is searched anyway.
+        return replace(setup, delay_steps=(0, 0))
     return setup
 
 
 def title(name: str) -> str:
     """A strategy for people, without what was learnt: `pct(depth 3)`."""
+    if name in SEARCHES:
+        return name
     kind, numbers = _read(name)
     if kind == Pct.kind:
         return f"{kind}(depth {numbers[0] if numbers else pct.DEPTH})"
@@ -153,7 +160,9 @@ def single(name: str) -> str:
 
 
 def campaign_title(name: str, depth: int = 0) -> str:
-    """A campaign for people."""
+    """A campaign for people; the delays of a search are told among its bounds."""
+    if name in SEARCHES:
+        return name
     return f"{name}(depth {depth or DEPTHS[name]})" if name in DEPTHS else name
 
 
