@@ -5,13 +5,15 @@
 steps, so that faults do not crowd out deliveries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from clusters.cluster import losses, refuse_loss
+from clusters.cluster import Role, losses, refuse_loss
 from clusters.nemesis import ARROW, Nemesis, candidates, passes
 from clusters.sim.tape import Begin, Fail, Heal
+from protocol.errors import ExperimentError
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone, HostStarted
 from protocol.messages import ReleaseFds
@@ -24,6 +26,12 @@ NEVER: Final = 1 << 62
 """A step that no run reaches."""
 LASTING: Final = ("crash", "pause", "delay")
 """Faults that are healed."""
+
+Healable: TypeAlias = bool | tuple[str, ...]
+"""What may be healed when the faulty phase is over: all, nothing, or what the words name.
+
+A word is a fault (`crash`), a target (`vdcm.dsa0`, a role, a link), or both (`crash vdcm.dsa0`).
+"""
 
 
 class Faults:
@@ -88,10 +96,18 @@ class Faults:
 
     def heal_oldest(self) -> bool:
         """Nothing can happen before something is healed; whether there was something to heal."""
-        if not self.active:
-            return False
-        self.heal(*self.active[0])
-        return True
+        for fault, target in self.active:
+            if self._may_heal(fault, target):
+                self.heal(fault, target)
+                return True
+        return False
+
+    def _may_heal(self, fault: str, target: Name) -> bool:
+        healable = self._world.setup.heal
+        if isinstance(healable, bool):
+            return healable
+        whom = (target, self._world.roles.get(target, target))
+        return any(word in (fault, *whom, *(f"{fault} {one}" for one in whom)) for word in healable)
 
     def _lose(self, target: Name) -> None:
         world = self._world
@@ -116,6 +132,25 @@ class Faults:
         return Nemesis("delay").wait_steps
 
 
+def check_heal(healable: Healable, roles: Mapping[Name, Role], where: str) -> None:
+    """Refuse a word that names nothing that could be healed, in one sentence that says where."""
+    for k, word in enumerate(() if isinstance(healable, bool) else healable):
+        first, _, rest = word.partition(" ")
+        target = rest if first in LASTING else word
+        ends = target.split(ARROW, 1)
+        targets = [*roles, *roles.values()]
+        if target and any(end not in (targets if len(ends) == 1 else roles) for end in ends):
+            there = dict.fromkeys([*LASTING, *targets])
+            close = get_close_matches(word, there, n=1, cutoff=0.5)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise ExperimentError(
+                f"{where}[{k}]: '{word}' is neither a fault that lasts nor whom one hits{hint}"
+                f" (faults: {', '.join(LASTING)})"
+            )
+        if not word:
+            raise ExperimentError(f"{where}[{k}]: an empty word names nothing")
+
+
 class Timetable:
     """When a plan's faults begin and end; `due` is the next step at which it wants to be asked."""
 
@@ -134,6 +169,10 @@ class Timetable:
             if not (nemesis.nth or nemesis.probability):
                 self._plan(index, 0, 0)
         self.due = self._agenda[0][0] if self._agenda else NEVER
+
+    def branch(self, random: Callable[[], float]) -> None:
+        """What is drawn from here on is drawn from another source."""
+        self._random = random
 
     def next(self, world: "World") -> int | None:
         """The number of the fault that begins or ends now; None: nothing more at this step."""

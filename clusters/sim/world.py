@@ -16,8 +16,9 @@ from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
 from clusters.judge import Judge, Verdict, Violation
 from clusters.nemesis import Nemesis, check, roles_of
-from clusters.sim.faults import Faults
+from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
+from clusters.sim.restless import busiest
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
 from protocol.effects import Send
@@ -39,8 +40,8 @@ class Setup:
     """What is simulated, but for strategy and seed.
 
     `classes` says by role which actors are of another class; `cast` makes all of them, in place of
-    `build`.  Faults go on for `max_steps`; then all is healed, and `quiet_steps` more are given for
-    everything to come to rest.  `stop_at_first`: a violation ends the run.
+    `build`.  Faults go on for `max_steps`, or until nothing else can happen; then what may `heal`
+    does, and `quiet_steps` are given to come to rest.  `stop_at_first`: a violation ends the run.
     """
 
     machine: Machine
@@ -51,7 +52,7 @@ class Setup:
     nemeses: tuple[Nemesis, ...] = ()
     max_steps: int = 10_000
     quiet_steps: int = 10_000
-    heal: bool = True
+    heal: Healable = True
     stop_at_first: bool = True
     delay_steps: tuple[int, int] = (0, 0)
     semantics: str = "reliable"
@@ -72,13 +73,11 @@ class Setup:
             check_semantics(self.semantics)
             for index, nemesis in enumerate(self.nemeses):
                 check(nemesis, self.machine, actors, f"nemesis[{index}]")
-            self._common.append(
-                Common(
-                    roles_of(self.machine, actors),
-                    {nemesis.site for nemesis in self.nemeses if nemesis.site},
-                    journals=any(nemesis.fault == "crash" for nemesis in self.nemeses),
-                )
-            )
+            roles = roles_of(self.machine, actors)
+            check_heal(self.heal, roles, "heal")
+            sites = {nemesis.site for nemesis in self.nemeses if nemesis.site}
+            crashes = any(nemesis.fault == "crash" for nemesis in self.nemeses)
+            self._common.append(Common(roles, sites, journals=crashes))
         return self._common[0]
 
 
@@ -137,7 +136,7 @@ class World:
 
     def run(self) -> "RunResult":
         """From the first `Start` until nothing is left to happen, a violation, or out of steps."""
-        setup, network, faults = self.setup, self.network, self.faults
+        setup, network = self.setup, self.network
         self._start()
         enabled, entries, book = network.enabled, self.book.entries, self.book
         choose, deliver = self.strategy.choose, self.deliver
@@ -161,7 +160,7 @@ class World:
                 deliver(entry)
             else:
                 self._fault(book.choices[~entry])
-        quiet = not (self._stopped or enabled or faults.active)
+        quiet = not (self._stopped or enabled)
         return self._result(quiet=quiet)
 
     def stop(self) -> None:
@@ -189,14 +188,12 @@ class World:
         """Nothing can be delivered: let time pass until something can; False: all is quiet."""
         if self.network.wake:
             return self.network.awake(self.network.wake[0][0])
-        if self.final and not self.setup.heal:
-            return False
         return self.faults.heal_oldest()
 
     def _calm(self) -> None:
         """The faulty phase is over."""
         self.final = True
-        while self.setup.heal and self.faults.heal_oldest():
+        while self.faults.heal_oldest():
             pass
 
     def _fault(self, choice: Choice) -> None:
@@ -209,7 +206,8 @@ class World:
                 raise AssertionError(f"{choice} is not a fault")
 
     def _result(self, *, quiet: bool) -> "RunResult":
-        verdict = self.judge.finish(quiet=quiet)
+        busy = "" if quiet or self._stopped else busiest(self)
+        verdict = self.judge.finish(quiet=quiet, step=self.step, busy=busy)
         self._say_news(None)
         self.state(RunEnded(quiet, self.step))
         return RunResult(self, verdict, quiet=quiet)

@@ -36,6 +36,8 @@ CAUSES: Final = (
     "usual causes: the code changed, a set decided an order,"
     " a clock or chance was read below clusters"
 )
+ALSO_MAX: Final = 4
+"""Further violations of one schedule that are said; how many more there are is said, too."""
 SHARE_MIN: Final = 0.01
 """A witness that was seen less often than that is not said in per cent."""
 SMALL_NAME: Final = f"ce-1{SMALL}"
@@ -242,6 +244,9 @@ def _say(case: Case, outcome: Outcome, result: Result, voice: Voice, after: Afte
     if outcome.divergence and result.verdict is not Status.DIVERGED:
         voice.answer(f"diverged, too: {outcome.divergence}")
         voice.answer()
+    for one in outcome.verdict.properties:
+        for owed in one.owed if one.word == "met" else ():
+            voice.keyed("excused", f"{one.name}: {owed}")
     if outcome.broken and result.verdict is not Status.CLUSTER:
         voice.answer(f"the search ended early: {outcome.broken}")
         voice.answer()
@@ -277,6 +282,11 @@ def _say_violation(outcome: Outcome, result: Result, voice: Voice, after: Afterm
         where += f"    by {example.strategy}"
     voice.verdict("violation", f"{example.property}    {where}")
     voice.answer(f"  {example.message}")
+    more = failing.result.violations[1:]
+    for one in more[:ALSO_MAX]:
+        voice.answer(f"  also {one.property}: {one.sentence}")
+    if len(more) > ALSO_MAX:
+        voice.answer(f"  and {len(more) - ALSO_MAX:,} more")
     voice.answer()
     records, told = failing.records, failing.result.violations[0]
     if small is not None:

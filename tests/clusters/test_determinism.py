@@ -109,7 +109,7 @@ def test_a_setup_travels_to_another_process_whole() -> None:
         nemeses=(Nemesis("lose", "vm2.guest", every_steps=(99, 99), times=1),),
         max_steps=300,
         quiet_steps=900,
-        heal=False,
+        heal=("crash", "kvm"),
         stop_at_first=False,
         delay_steps=(0, 3),
         experiment="whole",

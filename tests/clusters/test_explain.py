@@ -24,7 +24,7 @@ from protocol.facts.world import HostGone
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, NoThirdLife, cast
 
 STARVED: Final = replace(MODEL_C, cast=lambda: hasty(3, 1))
@@ -293,7 +293,7 @@ class NothingFails:
     def observe(self, record: Record) -> str | None:
         return f"{record.stamp.actor} failed"
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -23,7 +23,7 @@ from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import AllocPasid
 from protocol.names import Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed
 from tests.clusters.counterexamples import LATE, assert_true_and_no_larger, violating
 from tests.clusters.test_shrink import Users
 from tests.clusters.toys import (
@@ -63,7 +63,7 @@ class Backwards:
             self.bound.append(fact.holder)
         return "backwards" if self.bound == [f"user{k}" for k in range(5, 0, -1)] else None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -19,7 +19,7 @@ from protocol.facts import Event, PasidAllocated
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, NoThirdLife, Shortage, cast
 from tests.clusters.turns import turns_of, with_delays
 
@@ -59,7 +59,7 @@ class FirstComers:
             self.came = (*self.came, fact.token)
         return f"first came {', '.join(self.came)}" if self.came == self.target else None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -60,6 +60,8 @@ NAMES: Final = (
     "fail-nth",
     "fail-nth-3-40",
     "fail-random-12",
+    "coverage",
+    "coverage-4-1-4-999999999-20-3",
 )
 
 
@@ -96,7 +98,13 @@ def test_every_schedule_of_a_campaign_replays_alone(name: str) -> None:
 
 def test_tokens_of_the_largest_depth_are_short_enough_to_be_read() -> None:
     longest = "-".join(["delay-bounded", *[str(UNFAIR_MAX)] * DEPTH_MAX])
-    for name in (longest, "-".join(["fail-nth", *["999999"] * DEPTH_MAX]), f"pct-8-{UNFAIR_MAX}"):
+    lineage = "-".join(["coverage", *["99999", "999999"] * (DEPTH_MAX // 2)])
+    for name in (
+        lineage,
+        longest,
+        "-".join(["fail-nth", *["999999"] * DEPTH_MAX]),
+        f"pct-8-{UNFAIR_MAX}",
+    ):
         for end in ("", "00ff00ff"):
             token = Tape(name, SEED_MAX, end=end).token()
             assert len(token) <= TOKEN_MAX
@@ -194,6 +202,8 @@ def test_where_nothing_is_drawn_the_plain_schedule_is_run_once() -> None:
         ("pct-0-3", "the numbers do not suit the strategy 'pct'"),
         ("pct-999999999-3", "the numbers do not suit the strategy 'pct'"),
         ("pct-3-4-5", "the numbers do not suit the strategy 'pct'"),
+        ("coverage-3", "the numbers do not suit the strategy 'coverage'"),
+        ("coverage-3-4-5", "the numbers do not suit the strategy 'coverage'"),
         ("delay-bounded-1-1-1-1-1-1-1-1-1", "do not suit the strategy 'delay-bounded'"),
     ],
 )

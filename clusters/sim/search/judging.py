@@ -112,7 +112,7 @@ class Judging:
         owed = self.owed_by[index].get(memory)
         if owed is None:
             judged = _thawed(self._parts.content[memory])
-            owed = self.owed_by[index][memory] = tuple(judged.unmet())
+            owed = self.owed_by[index][memory] = tuple([one.plain() for one in judged.unmet()])
         return owed
 
     def _number(self, index: int, judged: Property) -> int:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from clusters.nemesis import Nemesis
 from clusters.sim.search import SEARCHES
-from clusters.sim.strategies import delay_bounded, fail_nth, pct
+from clusters.sim.strategies import coverage, delay_bounded, fail_nth, pct
 from clusters.sim.strategies.campaign import DEPTH_MAX, Campaign, Lesson, Order
+from clusters.sim.strategies.coverage import Coverage, Guided
 from clusters.sim.strategies.delay_bounded import DelayBounded
 from clusters.sim.strategies.enumeration import Enumeration, Numbers
 from clusters.sim.strategies.fail_nth import FailNth, one_fault, with_every_fault
@@ -67,6 +68,7 @@ STRATEGIES: Final[dict[str, Callable[[int, tuple[Nemesis, ...], Numbers], Scout]
     RandomWalk.name: lambda seed, nemeses, _: RandomWalk(seed, nemeses),
     Pct.kind: lambda seed, nemeses, numbers: Pct(seed, nemeses, *numbers),
     Pos.name: lambda seed, nemeses, _: Pos(seed, nemeses),
+    coverage.KIND: Coverage,
     DelayBounded.kind: DelayBounded,
     fail_nth.NTH: lambda seed, _, at: FailNth(fail_nth.NTH, seed, at),
     fail_nth.RANDOM: lambda seed, _, at: FailNth(fail_nth.RANDOM, seed, at),
@@ -82,6 +84,7 @@ CAMPAIGNS: Final = {
     RandomWalk.name: "random walk over what can happen next, faults weighted down",
     Pct.kind: "random priorities of links, changed depth - 1 times: finds starvation",
     Pos.name: "random priorities of messages, drawn again when they race",
+    coverage.KIND: "random walks; those that show something new are kept, and deviated from",
     DelayBounded.kind: "the plain schedule with at most depth delays: all there are, then it ends",
     fail_nth.NTH: "each fault at each place of the plain schedule, all there are (depth 2: pairs)",
     fail_nth.RANDOM: "one fault somewhere in a random walk",
@@ -98,9 +101,12 @@ DEPTHS: Final = {
 def make(name: str, seed: int, nemeses: tuple[Nemesis, ...] = ()) -> Scout:
     """The strategy of that whole name, at its beginning."""
     kind, numbers = _read(name)
-    if len(numbers) > NUMBERS_MAX.get(kind, DEPTH_MAX) or (
-        kind == Pct.kind and numbers and not 1 <= numbers[0] <= DEPTH_MAX
-    ):
+    suits = len(numbers) <= NUMBERS_MAX.get(kind, DEPTH_MAX)
+    if kind == Pct.kind and numbers:
+        suits &= 1 <= numbers[0] <= DEPTH_MAX
+    if kind == coverage.KIND:
+        suits &= len(numbers) % 2 == 0
+    if not suits:
         raise ExperimentError(f"'{name}': the numbers do not suit the strategy '{kind}'")
     if not 0 <= seed <= SEED_MAX:
         raise ExperimentError(f"the seed {seed} is not between 0 and 2**64 - 1")
@@ -178,5 +184,7 @@ def campaign(name: str, seed: int, depth: int = 0) -> Campaign:
             return Enumeration(name, schedule_seed(seed, 0), depth)
         case fail_nth.RANDOM:
             return Portfolio(seed, [one_fault])
+        case coverage.KIND:
+            return Guided(seed)
         case _:
             return Portfolio(seed, [same(name)])

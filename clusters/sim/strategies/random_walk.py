@@ -52,6 +52,12 @@ class RandomWalk:
             slot = enabled[int(random() * len(enabled))]
         return slot
 
+    def branch(self, seed: int) -> None:
+        """From here on chance is another; what it has planned already stays."""
+        self.random = Random(seed).random
+        self._patience = PATIENCE[int(self.random() * len(PATIENCE))]
+        self._timetable.branch(self.random)
+
     def fails(self, world: "World", actor: Name, site: str) -> bool:
         return self._timetable.fails(world, actor, site)
 
