@@ -375,17 +375,15 @@ class RunResult:
     @property
     def tape(self) -> Tape:
         """The schedule, by name."""
-        world = self.world
-        strategy = world.strategy
+        world, strategy = self.world, self.world.strategy
         return Tape(strategy.name, strategy.seed, world.book.named(world.network.names), self.end)
 
     @property
     def end(self) -> str:
         """A hash of all actors as they are now."""
-        end = blake2b(digest_size=16)
-        for name, host in self.world.hosts.items():
-            end.update(name.encode() + host.state_hash())
-        return end.hexdigest()
+        hosts = self.world.hosts.values()
+        states = b"".join([host.name.encode() + host.state_hash() for host in hosts])
+        return blake2b(states, digest_size=16).hexdigest()
 
 
 def simulate(

@@ -50,7 +50,7 @@ def conclude(case: Case, outcome: Outcome, voice: Voice, after: Aftermath = NOTH
     with shielded():
         examples = tuple(_example(case, k, one) for k, one in enumerate(outcome.failings, start=1))
         if after.small is not None:
-            examples = (_small_example(case, after.small), *examples)
+            examples = (*examples, _small_example(case, after.small))
         result = structs.replace(_result(case, outcome, examples), explanation=after.why)
         try:
             _write(case, outcome, result, after)
@@ -123,8 +123,13 @@ def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) 
         proof=outcome.proof,
         seconds=round(outcome.seconds, 3),
         folder=str(case.run.final),
-        again=examples[0].replay if examples else again,
+        again=_smallest(examples).replay if examples else again,
     )
+
+
+def _smallest(examples: tuple[Counterexample, ...]) -> Counterexample:
+    """The one that was made small, else the first."""
+    return next((one for one in examples if one.tries), examples[0])
 
 
 def _counts(outcome: Outcome) -> dict[str, int]:

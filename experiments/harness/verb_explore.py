@@ -2,8 +2,10 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
 from experiments.harness.jobs import Jobs, jobs_options
 from experiments.harness.options import (
@@ -17,6 +19,11 @@ from experiments.harness.options import (
     strategy_options,
 )
 from experiments.harness.say import Voice
+
+if TYPE_CHECKING:
+    from experiments.harness.config import ExploreTable
+    from experiments.harness.exploring import Budget
+    from experiments.harness.searching import Limits
 
 
 @click.command(
@@ -74,49 +81,62 @@ def command(
 
     With --strategy breadth-first or depth-first every state is searched, each once: a proof within
     the bounds that are printed, or a counterexample, breadth first the shortest there is.  --depth
-    then bounds the delays in a run, and without it every order is searched.
+    then bounds the delays in a run; without it every order is searched.
     """
     from clusters.sim.search import SEARCHES
-    from clusters.sim.strategies import ends
     from experiments.harness.aftermath import NOTHING, aftermath
     from experiments.harness.concluding import conclude
-    from experiments.harness.exploring import Budget, explore
+    from experiments.harness.exploring import explore
+    from experiments.harness.finding import find_run
     from experiments.harness.running import simulated
-    from experiments.harness.setup import drawn_seed
+    from experiments.harness.searching import search
+    from experiments.harness.setup import drawn_seed, loaded
 
-    until = time.monotonic() + seconds if seconds else None
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    crew = Jobs(jobs, place, address).workers(voice)
     asked = Asked(file, changes, revision, max_steps, strategy, depth)
-    case = simulated(asked, drawn_seed(seed), runs_dir)
-    table = case.experiment.explore
+    table = loaded(asked).explore
+    until = time.monotonic() + seconds if seconds else None
     if table.strategy in SEARCHES:
-        from experiments.harness.finding import find_run
-        from experiments.harness.searching import Limits, search
-
-        if schedules or keep_going or (jobs is not None and table.strategy == "depth-first"):
-            raise click.UsageError(f"--schedules, --keep-going: not of {table.strategy}")
-        limits = Limits(
-            **{
-                key: value for key, value in (("states", states), ("memory_gb", memory_gb)) if value
-            },
-            until=until,
-            symmetry=symmetry,
-            resume=find_run(resume, runs_dir) if resume else None,
-        )
-        outcome = search(case, limits, voice, crew)
-        return conclude(case, outcome, voice)
-    if states or memory_gb or symmetry or resume:
-        raise click.UsageError(
-            "--states, --memory, --symmetry and --resume go with --strategy breadth-first or"
-            " depth-first"
-        )
-    budget = Budget(
-        schedules=schedules or (0 if ends(table.strategy) else table.schedules),
-        until=until,
-        keep_going=keep_going,
-        determinism=not no_determinism,
-    )
+        refuse(table.strategy, {"--schedules": schedules, "--keep-going": keep_going})
+        limits = limits_of(states, memory_gb, until, resume and find_run(resume, runs_dir))
+        limits = structs.replace(limits, symmetry=symmetry)
+    else:
+        only = {"--states": states, "--memory": memory_gb, "--resume": resume}
+        refuse(table.strategy, {**only, "--symmetry": symmetry})
+        budget = budget_of(table, schedules, until, keep_going=keep_going)
+        budget = structs.replace(budget, determinism=not no_determinism)
+    crew = Jobs(jobs, place, address).workers(voice)
+    case = simulated(asked, drawn_seed(seed), runs_dir)
+    if table.strategy in SEARCHES:
+        return conclude(case, search(case, limits, voice, crew), voice)
     outcome = explore(case, budget, voice, crew)
-    after = NOTHING if no_shrink else aftermath(case, outcome, voice)
-    return conclude(case, outcome, voice, after)
+    return conclude(case, outcome, voice, NOTHING if no_shrink else aftermath(case, outcome, voice))
+
+
+def refuse(strategy: str, options: dict[str, object]) -> None:
+    """Options that mean nothing to this strategy."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: strategy '{strategy}' has no use for it")
+
+
+def limits_of(
+    states: int | None, memory_gb: int | None, until: float | None, resume: Path | str | None
+) -> "Limits":
+    """When a search stops."""
+    from clusters.sim.search.graph import STATES
+    from experiments.harness.searching import MEMORY_GB, Limits
+
+    run = resume if isinstance(resume, Path) else None
+    return Limits(states or STATES, memory_gb or MEMORY_GB, until, resume=run)
+
+
+def budget_of(
+    table: "ExploreTable", schedules: int | None, until: float | None, *, keep_going: bool
+) -> "Budget":
+    """When schedules stop."""
+    from clusters.sim.strategies import ends
+    from experiments.harness.exploring import Budget
+
+    count = schedules or (0 if ends(table.strategy) else table.schedules)
+    return Budget(count, until, keep_going, determinism=True)
