@@ -19,12 +19,13 @@ from clusters.sim.search.world_space import WorldSpace
 from clusters.sim.shrink import ShrinkBudget, Size
 from clusters.sim.tape import Tape
 from clusters.sim.world import Setup
-from experiments.harness.explaining import QUICK, explained
+from experiments.harness.explaining import QUICK, explained, marks, say_sentences
 from experiments.harness.progress import progress
 from experiments.harness.result import ExplanationResult
-from experiments.harness.running import Case, Outcome
+from experiments.harness.running import Case, Failing, Outcome
 from experiments.harness.say import Voice
-from experiments.harness.shrinking import Small, Tries, shrink_failing
+from experiments.harness.shrinking import Small, Tries, shrink_failing, small_words
+from experiments.harness.story import story
 from protocol.errors import ExperimentError
 
 TRIES: Final = 2_000
@@ -34,19 +35,16 @@ STATES: Final = 50_000
 
 
 class Aftermath(Struct, frozen=True):
-    """What became of the first violation; None: nobody asked, or it was interrupted."""
+    """What became of the first violation; None: it was interrupted before."""
 
     small: Small | None = None
     why: ExplanationResult | None = None
 
 
-NOTHING: Final = Aftermath()
-
-
-def aftermath(case: Case, outcome: Outcome, voice: Voice) -> Aftermath:
-    """Shrink the first counterexample, and explain it."""
+def aftermath(case: Case, outcome: Outcome, voice: Voice) -> Aftermath | None:
+    """Shrink the first counterexample, and explain it; None: there is none."""
     if not outcome.failings or outcome.interrupted:
-        return NOTHING
+        return None
     small, why = None, None
     try:
         small = _small(case, outcome, voice)
@@ -70,6 +68,22 @@ def _small(case: Case, outcome: Outcome, voice: Voice) -> Small:
 
         budget = ShrinkBudget(TRIES, lambda: time.monotonic() > until)
         return shrink_failing(case, outcome.failings[0], budget, count, shortest)
+
+
+def say_aftermath(after: Aftermath, failing: Failing, voice: Voice) -> None:
+    """The story of the smallest that there is, how small it became, and why it happened."""
+    small = after.small
+    records, told = failing.records, failing.result.violations[0]
+    if small is not None:
+        records, told = small.records, small.result.violations[0]
+    for line in story(records, told, marks(after.why)):
+        voice.row(line)
+    voice.answer()
+    if small is not None:
+        word = "minimal" if small.shrunk.minimal else "smaller"
+        voice.keyed(word, f"{small_words(small.shrunk)}; {small.shrunk.after.actors} actors")
+    if after.why is not None:
+        say_sentences(after.why, voice)
 
 
 def shortest(setup: Setup, wanted: str) -> Tape | None:

@@ -1,6 +1,6 @@
 """The end of `run` and `explore`: write the run's files, say the verdict, give the exit code."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
@@ -8,9 +8,7 @@ from clusters.judge import Violation
 from clusters.sim.search import SEARCHES
 from clusters.sim.strategies import campaign_title, title
 from clusters.sim.tape import Origin
-from experiments.harness.aftermath import NOTHING, Aftermath
 from experiments.harness.errors import UnwritableError
-from experiments.harness.explaining import marks, say_sentences
 from experiments.harness.interruption import shielded
 from experiments.harness.result import (
     Counterexample,
@@ -25,12 +23,15 @@ from experiments.harness.running import Case, Failing, Outcome, command
 from experiments.harness.say import Voice, columns, complain, many
 from experiments.harness.search_saying import resume_words, say_bounds, say_search, size_of
 from experiments.harness.setup import VERDICTS, property_results, reasons_of
-from experiments.harness.shrinking import SMALL, Small, small_example, small_words, write_small
 from experiments.harness.store import CHECKPOINT, HISTORY, git_state
 from experiments.harness.story import story
 from protocol.facts import RunEnded
 from protocol.history import Record, encode_record
 from protocol.properties.property import Kind
+
+if TYPE_CHECKING:
+    from experiments.harness.aftermath import Aftermath
+    from experiments.harness.shrinking import Small
 
 CAUSES: Final = (
     "usual causes: the code changed, a set decided an order,"
@@ -40,18 +41,19 @@ ALSO_MAX: Final = 4
 """Further violations of one schedule that are said; how many more there are is said, too."""
 SHARE_MIN: Final = 0.01
 """A witness that was seen less often than that is not said in per cent."""
-SMALL_NAME: Final = f"ce-1{SMALL}"
+SMALL_NAME: Final = "ce-1.small"
 """The first counterexample, made small."""
 
 
-def conclude(case: Case, outcome: Outcome, voice: Voice, after: Aftermath = NOTHING) -> int:
+def conclude(case: Case, outcome: Outcome, voice: Voice, after: "Aftermath | None" = None) -> int:
     """Write, say, and give the exit code: what was found, also if it cannot be written."""
     lost: UnwritableError | None = None
     with shielded():
         examples = tuple(_example(case, k, one) for k, one in enumerate(outcome.failings, start=1))
-        if after.small is not None:
+        if after is not None and after.small is not None:
             examples = (*examples, _small_example(case, after.small))
-        result = structs.replace(_result(case, outcome, examples), explanation=after.why)
+        why = after.why if after is not None else None
+        result = structs.replace(_result(case, outcome, examples), explanation=why)
         try:
             _write(case, outcome, result, after)
         except UnwritableError as error:
@@ -175,14 +177,18 @@ def _example(case: Case, k: int, failing: Failing) -> Counterexample:
     )
 
 
-def _small_example(case: Case, small: Small) -> Counterexample:
+def _small_example(case: Case, small: "Small") -> Counterexample:
+    from experiments.harness.shrinking import small_example
+
     path = case.run.final / f"{SMALL_NAME}.json"
     return small_example(small, path, command("replay", str(path)))
 
 
-def _write(case: Case, outcome: Outcome, result: Result, after: Aftermath) -> None:
+def _write(case: Case, outcome: Outcome, result: Result, after: "Aftermath | None") -> None:
     git, _ = git_state()
-    if after.small is not None:
+    if after is not None and after.small is not None:
+        from experiments.harness.shrinking import write_small
+
         write_small(after.small, SMALL_NAME, case.run.write)
     if outcome.searched is not None and outcome.searched.checkpoint:
         case.run.write(CHECKPOINT, outcome.searched.checkpoint)
@@ -211,7 +217,9 @@ def _counted(record: Record, count: int) -> Record:
 # --- What is said ---------------------------------------------------------------------------------
 
 
-def _say(case: Case, outcome: Outcome, result: Result, voice: Voice, after: Aftermath) -> None:
+def _say(
+    case: Case, outcome: Outcome, result: Result, voice: Voice, after: "Aftermath | None"
+) -> None:
     revision, strategy = case.experiment.revision, _strategy(case, outcome)
     voice.answer(f"{case.name}  revision {revision}  strategy {strategy}  seed {case.seed:#x}  sim")
     count = outcome.count
@@ -274,8 +282,10 @@ def _strategy(case: Case, outcome: Outcome) -> str:
     return title(case.order.strategy)
 
 
-def _say_violation(outcome: Outcome, result: Result, voice: Voice, after: Aftermath) -> None:
-    failing, small = outcome.failings[0], after.small
+def _say_violation(
+    outcome: Outcome, result: Result, voice: Voice, after: "Aftermath | None"
+) -> None:
+    failing = outcome.failings[0]
     found = [one for one in result.counterexamples if not one.tries]
     example = found[0]
     where = f"at step {example.steps:,}"
@@ -293,17 +303,14 @@ def _say_violation(outcome: Outcome, result: Result, voice: Voice, after: Afterm
     if len(more) > ALSO_MAX:
         voice.answer(f"  and {len(more) - ALSO_MAX:,} more")
     voice.answer()
-    records, told = failing.records, failing.result.violations[0]
-    if small is not None:
-        records, told = small.records, small.result.violations[0]
-    for line in story(records, told, marks(after.why)):
-        voice.row(line)
-    voice.answer()
-    if small is not None:
-        word = "minimal" if small.shrunk.minimal else "smaller"
-        voice.keyed(word, f"{small_words(small.shrunk)}; {small.shrunk.after.actors} actors")
-    if after.why is not None:
-        say_sentences(after.why, voice)
+    if after is not None:
+        from experiments.harness.aftermath import say_aftermath
+
+        say_aftermath(after, failing, voice)
+    else:
+        for line in story(failing.records, failing.result.violations[0]):
+            voice.row(line)
+        voice.answer()
     if outcome.searched is not None:
         say_bounds(outcome.searched, voice)
     for other in found[1:]:

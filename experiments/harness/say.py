@@ -13,8 +13,10 @@ import msgspec
 from experiments.harness.errors import UnwritableError
 
 COLOURS: Final = {
-    "pass": "green", "proved": "green", "held": "green", "violation": "red", "violated": "red",
-    "unknown": "yellow", "interrupted": "yellow", "diverged": "magenta", "cluster failed": "magenta",
+    "pass": "green", "proved": "green", "held": "green",
+    "violation": "red", "violated": "red",
+    "unknown": "yellow", "interrupted": "yellow",
+    "diverged": "magenta", "cluster failed": "magenta",
 }  # fmt: skip
 KEY_WIDTH: Final = 11
 _VISIBLE: Final = {

@@ -84,7 +84,7 @@ def command(
     then bounds the delays in a run; without it every order is searched.
     """
     from clusters.sim.search import SEARCHES
-    from experiments.harness.aftermath import NOTHING, aftermath
+    from experiments.harness.aftermath import aftermath
     from experiments.harness.concluding import conclude
     from experiments.harness.exploring import explore
     from experiments.harness.finding import find_run
@@ -110,7 +110,7 @@ def command(
     if table.strategy in SEARCHES:
         return conclude(case, search(case, limits, voice, crew), voice)
     outcome = explore(case, budget, voice, crew)
-    return conclude(case, outcome, voice, NOTHING if no_shrink else aftermath(case, outcome, voice))
+    return conclude(case, outcome, voice, None if no_shrink else aftermath(case, outcome, voice))
 
 
 def refuse(strategy: str, options: dict[str, object]) -> None:
