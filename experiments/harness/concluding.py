@@ -263,7 +263,7 @@ def _say(
     if outcome.broken and result.verdict is not Status.CLUSTER:
         voice.answer(f"the search ended early: {outcome.broken}")
         voice.answer()
-    _say_witnesses(result, count.schedules, voice)
+    _say_witnesses(result, 1 if searched is not None else count.schedules, voice)
     if len(result.strategies) > 1:
         shares = [f"{name} {number:,}" for name, number in result.strategies.items()]
         voice.keyed("tried", ", ".join(shares))

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from msgspec import Struct
 
 from clusters.judge import Status, Verdict
+from clusters.nemesis import candidates, roles_of
 from clusters.sim.replay import replay
 from clusters.sim.search import DEPTH_FIRST
 from clusters.sim.search.breadth_first import BreadthFirst
@@ -272,9 +273,12 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
     machine = setup.machine
     size = f"{many(len(machine.vms), 'VM')}, {many(len(machine.devices), 'device')}"
     found = [f"{size}, {many(machine.pasids, 'PASID')}: {_work(case)}", orders]
-    for nemesis, bound in zip(setup.nemeses, scope.world().strikes.bounds, strict=True):
+    world = scope.world()
+    roles = roles_of(machine, world.names)
+    for nemesis, bound in zip(setup.nemeses, world.strikes.bounds, strict=True):
         if nemesis.fault == "lose":
-            found.append(f"{nemesis.target} lost at any moment, at most {bound} in a run")
+            whom = " or ".join(candidates(nemesis, roles)[0])
+            found.append(f"{whom} lost at any moment, at most {bound} in a run")
         elif nemesis.fault == "fail":
             found.append(f"{nemesis.site} failing at any passage, at most {bound} in a run")
     if any(nemesis.fault in DELAYS for nemesis in setup.nemeses):

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clusters.sim.search.breadth_first import Expand, Expanded, Here
-from clusters.sim.search.delays import Delays, Queue
+from clusters.sim.search.delays import DelayedChanges, DelayedState, Delays
 from clusters.sim.search.tree import Tree
 from clusters.sim.search.world_space import Changes, State, WorldSpace
 from clusters.sim.world import Setup
@@ -36,10 +36,6 @@ class Scope:
     def world(self) -> WorldSpace:
         """The space of the world itself."""
         return WorldSpace(self.setup, self.alike, booted=self.booted, told=self.told)
-
-
-DelayedState = tuple[State, Queue]
-DelayedChanges = tuple[Changes, Queue]
 
 
 @dataclass(frozen=True)
