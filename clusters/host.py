@@ -16,7 +16,7 @@ from msgspec import Struct
 from clusters.cluster import Actor
 from protocol.effects import CALM, Chance, Out
 from protocol.errors import DivergedError
-from protocol.facts import Event, SiteFailed
+from protocol.facts import Event, Fact, SiteFailed
 from protocol.facts.world import MessageDelivered, MessageSent, Scalar
 from protocol.history import Clock, Record, Stamp
 from protocol.messages import AnyMessage
@@ -149,6 +149,25 @@ class Answers:
         return answer
 
 
+class Noted:
+    """Chance whose failed steps are in the history: each becomes one of the actor's facts."""
+
+    __slots__ = ("chance", "facts")
+
+    def __init__(self, chance: Chance, facts: list[Fact]) -> None:
+        self.chance = chance
+        self.facts = facts
+
+    def fails(self, actor: Name, site: str) -> bool:
+        failed = self.chance.fails(actor, site)
+        if failed:
+            self.facts.append(SiteFailed(site))
+        return failed
+
+    def draw(self, actor: Name, bound: int) -> int:
+        return self.chance.draw(actor, bound)
+
+
 Kept: TypeAlias = tuple[AnyMessage, Name, tuple[int, ...]]
 """An input as a host keeps it: the message, who sent it, what chance said."""
 
@@ -157,21 +176,23 @@ class Host:
     """Runs one actor.
 
     After `take`, `out` holds what the input did, until the next one: its lists are used again.  A
-    site that fails becomes a fact, `SiteFailed`, among the actor's own.
+    site that fails becomes a fact, `SiteFailed`, among the actor's own.  Without `stamped` inputs
+    have no moment: nobody will ask when and why.
     """
 
     __slots__ = (
-        "_handle", "_journal", "_snapshot",
-        "actor", "chance", "epoch", "moment", "n", "name", "out",
+        "_handle", "_journal", "_noted", "_snapshot",
+        "actor", "epoch", "moment", "n", "name", "out", "stamped",
     )  # fmt: skip
 
     def __init__(self, name: Name, actor: Actor, chance: Chance = CALM, epoch: int = 0) -> None:
         self.name = name
-        self.chance = chance
         self.epoch = epoch
         self.n = 0
+        self.stamped = True
         self.moment: Moment | None = None
-        self.out = Out(name, self)
+        self.out = out = Out(name)
+        self._noted = out.chance = Noted(chance, out.facts)
         self._journal: list[Kept] | None = None
         self._snapshot = b""
         self._put(actor)
@@ -190,17 +211,19 @@ class Host:
     ) -> Out:
         """The next input.  `origin` is the input that sent it; None: the world did."""
         self.n = n = self.n + 1
-        before = self.moment
-        if origin is None:
-            moment = Moment(self.name, n, step, message.__class__, None, before, self.epoch, ts_ns)
+        if not self.stamped:
+            pass
+        elif origin is None:
+            self.moment = Moment(
+                self.name, n, step, message.__class__, None, self.moment, self.epoch, ts_ns
+            )
         else:
-            moment = Moment(
-                self.name, n, step, message.__class__, origin, before, self.epoch, ts_ns,
+            self.moment = moment = Moment(
+                self.name, n, step, message.__class__, origin, self.moment, self.epoch, ts_ns,
                 origin.actor, origin.n,
             )  # fmt: skip
             if not n & 127:
                 clock_of(moment)
-        self.moment = moment
         out = self.out
         if out.effects:
             out.effects.clear()
@@ -213,16 +236,14 @@ class Host:
             self._keep(message, sender)
         return out
 
-    # What an actor asks passes through here, so that a failed step is in the history.
+    @property
+    def chance(self) -> Chance:
+        """What answers the actor."""
+        return self._noted.chance
 
-    def fails(self, actor: Name, site: str) -> bool:
-        failed = self.chance.fails(actor, site)
-        if failed:
-            self.out.facts.append(SiteFailed(site))
-        return failed
-
-    def draw(self, actor: Name, bound: int) -> int:
-        return self.chance.draw(actor, bound)
+    @chance.setter
+    def chance(self, chance: Chance) -> None:
+        self._noted.chance = chance
 
     # What is only made when asked for.
 

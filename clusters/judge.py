@@ -11,14 +11,24 @@ from msgspec import Struct, structs
 
 from clusters.host import whole
 from protocol.facts import Event
-from protocol.facts.world import PropertyViolated, RunEnded, WitnessSeen
+from protocol.facts.world import (
+    FaultBegun,
+    FaultHealed,
+    PropertyViolated,
+    RunEnded,
+    WitnessSeen,
+)
 from protocol.history import Record, Stamp
 from protocol.machine import Machine
-from protocol.names import SUPERVISOR
-from protocol.properties.property import Kind, Property
+from protocol.names import SUPERVISOR, Name
+from protocol.properties.property import End, Kind, Property
 
 VIOLATIONS_MAX: Final = 100
 """Violations of one property that are kept; all are counted."""
+OWED_MAX: Final = 4
+"""Obligations of one property that are said; how many more there are is said, too."""
+FREEZING: Final = ("crash", "pause")
+"""Faults that keep an actor from doing anything while they last."""
 
 NOTHING_SEEN: Final = Record(Stamp(actor=SUPERVISOR, n=0), RunEnded(quiet=True, steps=0))
 """Stands for the last record of a history without any."""
@@ -39,7 +49,11 @@ class Violation(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True):
-    """How one property came out, how often it was violated or seen, and why it is not better."""
+    """How one property came out, how often it was violated or seen, and why it is not better.
+
+    `owed`: what of an *eventually* is not met, with age and owner; if the word is "met", what only
+    frozen actors owe.
+    """
 
     name: str
     kind: str
@@ -47,15 +61,21 @@ class Status(Struct, frozen=True):
     violations: int = 0
     witnesses: int = 0
     reason: str = ""
+    owed: tuple[str, ...] = ()
 
 
 class Verdict(Struct, frozen=True):
-    """What a run, or many of them, came to.  `gaps`: what of the history is missing, and why."""
+    """What a run, or many of them, came to.
+
+    `gaps`: what of the history is missing, and why.  `busy`: what kept a run from coming to rest,
+    of many the first.
+    """
 
     word: Finding
     reasons: tuple[str, ...] = ()
     properties: tuple[Status, ...] = ()
     gaps: tuple[str, ...] = ()
+    busy: str = ""
 
 
 class Judge:
@@ -65,7 +85,8 @@ class Judge:
     """
 
     __slots__ = (
-        "_counts", "_last", "_observers", "_properties", "news", "violations", "witnesses",
+        "_counts", "_frozen", "_inputs", "_last", "_observers", "_properties", "news", "violations",
+        "witnesses",
     )  # fmt: skip
 
     def __init__(self, machine: Machine, properties: Sequence[type[Property]]) -> None:
@@ -76,6 +97,11 @@ class Judge:
             observer = (judged.observe, index)
             for fact in judged.observes:
                 self._observers.setdefault(fact, []).append(observer)
+        self._frozen = Frozen()
+        for fact in (FaultBegun, FaultHealed):
+            self._observers.setdefault(fact, []).append((self._frozen.observe, -1))
+        self._inputs: dict[Name, int] = {}
+        """Where there are no steps: the last input of each actor."""
         self._last = NOTHING_SEEN
         self.violations: list[Violation] = []
         self.witnesses = {each.name: 0 for each in properties if each.kind is Kind.SOMETIMES}
@@ -89,17 +115,23 @@ class Judge:
     def observe(self, record: Record) -> bool:
         """Let the properties see a record; True if one says that it is violated."""
         self._last = record
+        if not record.stamp.step:
+            self._inputs[record.stamp.actor] = record.stamp.n
         observers = self._observers.get(record.fact.__class__)
         return observers is not None and self._shown(record, observers)
 
     def observe_input(self, stamp: Stamp, facts: Sequence[Event]) -> bool:
         """The same for all facts of one input; no record is made of what nobody observes."""
         violated = False
+        every = self._observers
         for fact in facts:
-            observers = self._observers.get(fact.__class__)
+            observers = every.get(fact.__class__)
             if observers is not None:
                 self._last = record = Record(stamp, fact)
-                violated |= self._shown(record, observers)
+                for observe, index in observers:
+                    sentence = observe(record)
+                    if sentence is not None:
+                        violated |= self._said(index, sentence, record)
         return violated
 
     def _shown(self, record: Record, observers: list[Observer]) -> bool:
@@ -123,20 +155,28 @@ class Judge:
             self.news.append(PropertyViolated(judged.name, sentence))
         return True
 
-    def finish(self, *, quiet: bool, gaps: Sequence[str] = ()) -> Verdict:
-        """The verdict.  *Eventually* counts only if nothing was left to happen (`quiet`)."""
+    def finish(
+        self, *, quiet: bool, gaps: Sequence[str] = (), step: int = 0, busy: str = ""
+    ) -> Verdict:
+        """The verdict.  *Eventually* counts only if nothing was left to happen (`quiet`).
+
+        `step`: where the history ends, if that is later than its last record.
+        """
+        end = End(max(step, self._last.stamp.step), self._inputs, self._frozen.actors(quiet=quiet))
         statuses = []
         certain = quiet and not gaps
         for index, judged in enumerate(self._properties):
-            owed: list[str] = []
-            if judged.kind is Kind.EVENTUALLY:
-                owed = judged.unmet()
-                for sentence in owed if certain else ():
-                    self._said(index, sentence, self._last)
-            statuses.append(self._status(judged, self._counts[index], owed, certain=certain))
-        return _verdict(statuses, gaps)
+            owed = judged.unmet() if judged.kind is Kind.EVENTUALLY else []
+            excused = [one for one in owed if one.excused(end)]
+            due = [one.said(end) for one in owed if not one.excused(end)]
+            for sentence in due if certain else ():
+                self._said(index, sentence, self._last)
+            status = self._status(judged, self._counts[index], certain=certain)
+            shown = due or [one.said(end) for one in excused]
+            statuses.append(structs.replace(status, owed=_some(shown)))
+        return _verdict(statuses, gaps, busy)
 
-    def _status(self, judged: Property, count: int, owed: list[str], *, certain: bool) -> Status:
+    def _status(self, judged: Property, count: int, *, certain: bool) -> Status:
         name, kind = judged.name, judged.kind.value
         if judged.kind is Kind.SOMETIMES:
             if count:
@@ -144,26 +184,59 @@ class Judge:
             return Status(name, kind, "unseen", reason="it never happened")
         if count:
             first = next(one.sentence for one in self.violations if one.property == name)
-            word: Word = "violated" if judged.kind is Kind.ALWAYS else "unmet"
-            return Status(name, kind, word, violations=count, reason=first)
+            if judged.kind is Kind.ALWAYS:
+                return Status(name, kind, "violated", violations=count, reason=first)
+            more = f"; and {count - 1:,} more" if count > 1 else ""
+            return Status(name, kind, "unmet", violations=count, reason=first + more)
         if judged.kind is Kind.ALWAYS:
             return Status(name, kind, "held")
         if certain:
             return Status(name, kind, "met")
-        open_end = f"the end was not quiet; still owed: {owed[0]}" if owed else "not a quiet end"
-        return Status(name, kind, "unjudged", reason=open_end)
+        return Status(name, kind, "unjudged", reason="the end was not quiet")
+
+
+class Frozen:
+    """Who suffers what, by the world's records of faults."""
+
+    __slots__ = ("_faults",)
+
+    def __init__(self) -> None:
+        self._faults: dict[tuple[str, Name], None] = {}
+
+    def observe(self, record: Record) -> None:
+        """One more, or one less."""
+        match record.fact:
+            case FaultBegun(fault=fault, target=target) if fault in FREEZING:
+                self._faults[fault, target] = None
+            case FaultBegun(fault="lose", target=target):
+                for fault in FREEZING:
+                    self._faults.pop((fault, target), None)
+            case FaultHealed(fault=fault, target=target):
+                self._faults.pop((fault, target), None)
+
+    def actors(self, *, quiet: bool) -> dict[Name, None]:
+        """Those who will never do anything again: at a quiet end nobody is healed any more."""
+        return {target: None for _, target in self._faults} if quiet else {}
+
+
+def _some(sentences: Sequence[str]) -> tuple[str, ...]:
+    """The first of them, and how many more there are."""
+    more = len(sentences) - OWED_MAX
+    return (*sentences[:OWED_MAX], *([f"and {more:,} more"] if more > 0 else []))
 
 
 def merge(verdicts: Iterable[Verdict]) -> Verdict:
     """Many schedules as one: violated in any is violated, seen in any is seen."""
     merged: dict[str, Status] = {}
     gaps: dict[str, None] = {}
+    busy = ""
     for verdict in verdicts:
         gaps |= dict.fromkeys(verdict.gaps)
+        busy = busy or verdict.busy
         for status in verdict.properties:
             known = merged.get(status.name)
             merged[status.name] = status if known is None else _both(known, status)
-    return _verdict(list(merged.values()), tuple(gaps))
+    return _verdict(list(merged.values()), tuple(gaps), busy)
 
 
 _WEIGHT: Final[dict[Word, int]] = {
@@ -172,8 +245,11 @@ _WEIGHT: Final[dict[Word, int]] = {
 
 
 def _both(one: Status, other: Status) -> Status:
-    """The word that weighs more, the earlier one's if they weigh the same; counts add up."""
-    said = other if _WEIGHT[other.word] > _WEIGHT[one.word] else one
+    """The word that weighs more, the earlier one's if they weigh the same; counts add up.
+
+    Of two that weigh the same, one that owes something is said first.
+    """
+    said = max(one, other, key=lambda status: (_WEIGHT[status.word], bool(status.owed)))
     return structs.replace(
         said,
         violations=one.violations + other.violations,
@@ -181,9 +257,12 @@ def _both(one: Status, other: Status) -> Status:
     )
 
 
-def _verdict(statuses: Sequence[Status], gaps: Sequence[str]) -> Verdict:
+def _verdict(statuses: Sequence[Status], gaps: Sequence[str], busy: str) -> Verdict:
     broken = [one for one in statuses if one.word in ("violated", "unmet")]
     open_ = [one for one in statuses if one.word in ("unseen", "unjudged")]
     word: Finding = "violation" if broken else "unknown" if open_ or gaps else "pass"
     reasons = [f"{one.name}: {one.reason}" for one in [*broken, *open_]]
-    return Verdict(word, (*reasons, *gaps), tuple(statuses), tuple(gaps))
+    reasons += [f"{one.name}: still owed: {owed}" for one in open_ for owed in one.owed]
+    return Verdict(
+        word, (*reasons, *gaps, *([busy] if busy else [])), tuple(statuses), tuple(gaps), busy
+    )

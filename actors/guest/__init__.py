@@ -104,7 +104,7 @@ class Guest:
             return  # There is nobody left to read it.
 
         match message:
-            case Done() | Refused() | RequestPasidGot() | GuestEnqcmdGot() | VmExit():
+            case Done() | GuestEnqcmdGot() | RequestPasidGot() | Refused() | VmExit():
                 self.on_answer(message, sender, out)
             case DescriptorDone():
                 completions.on_descriptor_done(self, message, out)

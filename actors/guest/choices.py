@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from msgspec import Struct
 
 from actors.guest.completions import is_settled
-from protocol.names import Name
+from protocol.names import Name, Pasid
 from protocol.plan import Step
 
 if TYPE_CHECKING:
@@ -26,135 +26,170 @@ NUMBERS: Final = 16
 
 
 Place: TypeAlias = tuple[str, Name]
-"""A variable, and a device that its PASID is bound to."""
+"""A variable ("" if it makes no difference) and a device ("" likewise): what a step is about."""
 
 
 class Choice(Struct, frozen=True):
-    """One operation of the mix, `good` or not, and the steps it could be."""
+    """One operation of the mix, `good` or not, and what it could be about.
+
+    `numbers` are literal host PASIDs, each of which stands in the place of a variable.
+    """
 
     weight: int
-    steps: list[Step]
+    operation: str
+    places: list[Place]
+    numbers: list[Pasid] = []
     good: bool = True
+
+    @property
+    def count(self) -> int:
+        """How many steps it could be."""
+        return len(self.numbers) or len(self.places)
+
+    def step(self, index: int) -> Step:
+        """One of them; with literal numbers all are about one device."""
+        if self.numbers:
+            return Step(self.operation, number=self.numbers[index], device=self.places[0][1])
+        variable, device = self.places[index]
+        return Step(self.operation, variable, device=device)
+
+
+class Holdings(Struct):
+    """The guest's PASIDs by what they are, and what they are bound to; looked at once per draw.
+
+    `free` are alive and bound to nothing, `held` are bound, `dead` are not alive; `bound` has each
+    PASID with each device that it is bound to; `apart` and `joined` each live one with the first
+    device of each group that it is not, or is, bound to.
+    """
+
+    running: int
+    live: list[str]
+    free: list[Place]
+    held: list[Place]
+    dead: list[Place]
+    bound: list[Place]
+    apart: list[Place]
+    joined: list[Place]
 
 
 def all_of(guest: "Guest") -> list[Choice]:
     """What makes sense now, the plainest first."""
-    weights, places = guest.plan.mix, bound_places(guest)
+    weights, holdings = guest.plan.mix, holdings_of(guest)
     found: list[Choice] = []
     for what, weight in weights.items():
-        steps = good_steps(guest, what, places) if weight else []
-        if steps:
-            found.append(Choice(weight, steps))
+        places = good_places(guest, what, holdings) if weight else []
+        if places:
+            found.append(Choice(weight, what, places))
     for what in guest.plan.misbehave:
-        for operation, steps in bad_steps(guest, what).items():
-            if steps:
-                weight = 1 if what == "foreign-pasid" else max(1, weights.get(operation, 0))
-                found.append(Choice(weight, steps, good=False))
+        if what == "foreign-pasid":
+            found += foreign_choices(guest)
+            continue
+        operation, places = bad_places(guest, what, holdings)
+        if places:
+            weight = max(1, weights.get(operation, 0))
+            found.append(Choice(weight, operation, places, good=False))
     return found
 
 
-def bound_places(guest: "Guest") -> list[Place]:
-    """Each PASID with each device that it is bound to."""
-    return [
-        (name, device)
-        for name, variable in guest.variables.items()
-        for group in variable.bound
-        for device in guest.groups[group]
-    ]
+def holdings_of(guest: "Guest") -> Holdings:
+    """One look at all variables."""
+    holdings = Holdings(len(guest.running()), [], [], [], [], [], [], [])
+    for name, variable in guest.variables.items():
+        place, groups = (name, ""), variable.bound
+        if groups:
+            holdings.held.append(place)
+            holdings.bound += [(name, device) for group in groups for device in guest.groups[group]]
+        elif variable.live:
+            holdings.free.append(place)
+        if not variable.live:
+            holdings.dead.append(place)
+            continue
+        holdings.live.append(name)
+        for group, devices in enumerate(guest.groups):
+            if devices:
+                where = holdings.joined if group in groups else holdings.apart
+                where.append((name, devices[0]))
+    return holdings
 
 
-def good_steps(guest: "Guest", operation: str, places: list[Place]) -> list[Step]:
+def good_places(guest: "Guest", operation: str, holdings: Holdings) -> list[Place]:
     """What a good guest could apply the operation to."""
     queues, ims = guest.queues, guest.ims
     match operation:
         case "alloc":
-            live = [name for name, variable in guest.variables.items() if variable.live]
-            unused = [name for name in NAMES if name not in live]
-            return [Step("alloc", unused[0])] if len(live) < len(NAMES) else []
+            unused = [name for name in NAMES if name not in holdings.live]
+            return [(unused[0], "")] if len(holdings.live) < len(NAMES) else []
         case "bind":
-            return on_groups(guest, "bind", bound=False)
+            return holdings.apart
         case "unbind":
-            return on_groups(guest, "unbind", bound=True)
+            return holdings.joined
         case "free":
-            mine = guest.variables.items()
-            return [Step("free", name) for name, v in mine if v.live and not v.bound]
-        case "dma" | "fault" if len(guest.running()) < ASYNC:
-            return [Step(operation, n, device=d) for n, d in places if may_submit(guest, n, d)]
+            return holdings.free
+        case "dma" | "fault" if holdings.running < ASYNC:
+            return submittable(guest, holdings.bound)
         case "dma" | "fault":
             return []
         case "enable":
-            disabled = [(n, d) for n, d in places if queues.get(d) is None]
-            return [Step("enable", name, device=device) for name, device in disabled]
+            return [(name, d) for name, d in holdings.bound if queues.get(d) is None]
         case "disable" | "drain" if "no-response" in guest.plan.misbehave:
             return []  # Either would wait for ever for a page that the guest keeps back.
         case "disable" | "drain":
-            enabled = [device for device in guest.devices if queues.get(device) is not None]
-            return [Step(operation, device=device) for device in enabled]
+            return [("", d) for d in guest.devices if queues.get(d) is not None]
         case "ims":
-            return [Step("ims", n, device=d) for n, d in places if d not in ims]
+            return [(name, d) for name, d in holdings.bound if d not in ims]
         case "unims":
-            return [Step("unims", device=device) for device in guest.devices if device in ims]
+            return [("", device) for device in guest.devices if device in ims]
         case "reset":
-            return [Step("reset", device=device) for device in guest.devices]
+            return [("", device) for device in guest.devices]
         case _:
-            return [Step(operation)]
+            return [("", "")]
 
 
-def may_submit(guest: "Guest", name: str, device: Name) -> bool:
+def submittable(guest: "Guest", bound: list[Place]) -> list[Place]:
     """A dedicated queue that serves another PASID takes none of this one."""
-    if device not in guest.dedicated:
-        return True
-    return guest.queues.get(device) in {None, guest.variables[name].value.pasid}
-
-
-def on_groups(guest: "Guest", operation: str, *, bound: bool) -> list[Step]:
-    """Each PASID with the first device of each group that it is, or is not, bound to."""
+    if not guest.dedicated:
+        return bound
     return [
-        Step(operation, name, device=devices[0])
-        for name, variable in guest.variables.items()
-        if variable.live
-        for group, devices in enumerate(guest.groups)
-        if devices and (group in variable.bound) is bound
+        (name, device)
+        for name, device in bound
+        if device not in guest.dedicated
+        or guest.queues.get(device) in {None, guest.variables[name].value.pasid}
     ]
 
 
-def bad_steps(guest: "Guest", misbehaviour: str) -> dict[str, list[Step]]:
-    """Per operation, the steps in which the guest misbehaves in this way."""
-    mine = guest.variables.items()
+def bad_places(guest: "Guest", misbehaviour: str, holdings: Holdings) -> tuple[str, list[Place]]:
+    """The operation in which the guest misbehaves in this way, and what it could be about."""
     match misbehaviour:
         case "free-before-unbind":
-            return {"free": [Step("free", name) for name, variable in mine if variable.bound]}
-        case "unbind-with-dma" if guest.running():
-            steps = on_groups(guest, "unbind", bound=True)
-            return {"unbind": [step for step in steps if is_flying(guest, step)]}
+            return "free", holdings.held
+        case "unbind-with-dma" if holdings.running:
+            return "unbind", [place for place in holdings.joined if is_flying(guest, *place)]
         case "double-free":
-            return {"free": [Step("free", name) for name, variable in mine if not variable.live]}
+            return "free", holdings.dead
         case "late-unbind":
-            stale = [name for name, variable in mine if not variable.live]
             firsts = [devices[0] for devices in guest.groups if devices]
-            return {"unbind": [Step("unbind", n, device=d) for n in stale for d in firsts]}
-        case "foreign-pasid":
-            return foreign_steps(guest)
+            return "unbind", [(name, device) for name, _ in holdings.dead for device in firsts]
         case _:
-            return {}  # `no-response` is no operation.
+            return "", []  # `no-response` is no operation.
 
 
-def is_flying(guest: "Guest", step: Step) -> bool:
+def is_flying(guest: "Guest", variable: str, device: Name) -> bool:
     """Whether descriptors of the PASID are in a device of the group."""
-    pasid = guest.variables[step.variable].value.pasid
-    devices = guest.groups[guest.group_of(step.device)]
-    return not all(is_settled(guest, device, pasid) for device in devices)
+    pasid = guest.variables[variable].value.pasid
+    devices = guest.groups[guest.group_of(device)]
+    return not all(is_settled(guest, one, pasid) for one in devices)
 
 
-def foreign_steps(guest: "Guest") -> dict[str, list[Step]]:
+def foreign_choices(guest: "Guest") -> list[Choice]:
     """Numbers that are not the guest's own, whoever has them."""
     mine = [variable.value.pasid for variable in guest.variables.values() if variable.live]
     last = min(guest.pasids, NUMBERS)
     numbers = [number for number in range(1, last + 1) if number not in mine]
-    shared: list[Name] = [d for d in guest.devices if d not in guest.dedicated]
-    return {
-        "bind": [Step("bind", number=n, device=d) for n in numbers for d in guest.devices[:1]],
-        "unbind": [Step("unbind", number=n, device=d) for n in numbers for d in guest.devices[:1]],
-        "free": [Step("free", number=number) for number in numbers],
-        "dma": [Step("dma", number=number, device=d) for number in numbers for d in shared[:1]],
-    }
+    first = [("", device) for device in guest.devices[:1]]
+    shared = [("", device) for device in guest.devices if device not in guest.dedicated][:1]
+    about = {"bind": first, "unbind": first, "free": [("", "")], "dma": shared}
+    return [
+        Choice(1, operation, places, numbers, good=False)
+        for operation, places in about.items()
+        if numbers and places
+    ]

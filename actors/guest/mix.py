@@ -32,7 +32,7 @@ def draw(guest: "Guest", out: Out) -> list[Step]:
         return []
 
     choice = chosen(found, out.draw(sum(choice.weight for choice in found)))
-    step = choice.steps[pick(len(choice.steps), out)]
+    step = choice.step(pick(choice.count, out))
     return well_done(guest, step, out) if choice.good else [step]
 
 

@@ -43,7 +43,8 @@ def begin(guest: "Guest", step: Step, out: Out) -> None:
     guest.tasks[task.number] = task
     if step.wait:
         guest.busy = task.number
-    out.record(OpInvoked(task.op, step.operation, value.pasid, value.incarnation))
+    invoked = (task.op, step.operation, value.pasid, value.incarnation, step.device)
+    out.record(OpInvoked(*invoked))
     if step.operation == "exit":
         leave(guest, task, out)
     elif variables.is_never_told(guest, step):

@@ -89,9 +89,9 @@ class IommuDriver:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
         match message:
-            case Done() | Refused() | FindPasidGot() | PutPasidGot():
+            case Done() | ReadPrqGot() | DrainRequestsGot():
                 answers.on_answer(self, message, out)
-            case ReadPrqGot() | DrainRequestsGot():
+            case FindPasidGot() | PutPasidGot() | Refused():
                 answers.on_answer(self, message, out)
             case BindGpasid():
                 self.on_bind_gpasid(message, sender, out)

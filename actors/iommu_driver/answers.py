@@ -30,8 +30,6 @@ def on_answer(driver: IommuDriver, answer: Answer, out: Out) -> None:
     match answer:
         case Done():
             on_done(driver, answer, out)
-        case Refused():
-            on_refused(driver, answer, out)
         case FindPasidGot():
             on_find_pasid_got(driver, answer, out)
         case PutPasidGot():
@@ -40,6 +38,8 @@ def on_answer(driver: IommuDriver, answer: Answer, out: Out) -> None:
             on_read_prq_got(driver, answer, out)
         case DrainRequestsGot():
             on_drain_requests_got(driver, answer, out)
+        case Refused():
+            on_refused(driver, answer, out)
         case _:
             assert_never(answer)
 

@@ -91,12 +91,12 @@ class IommuUnit:
         match message:
             case Done():
                 self.on_done(sender, out)
-            case InvalidatePasidCache() | InvalidateIotlb() | InvalidateDevTlb() | DrainRequests():
-                self.on_invalidation(message, sender, out)
             case Translate():
                 self.on_translate(message, sender, out)
-            case UntranslatedDma():
-                self.on_untranslated_dma(message, sender, out)
+            case DrainRequests() | InvalidateDevTlb() | InvalidatePasidCache() | InvalidateIotlb():
+                self.on_invalidation(message, sender, out)
+            case ReadPrq():
+                self.on_read_prq(message, sender, out)
             case WriteEntry():
                 self.on_write_entry(message, sender, out)
             case ClearPresent():
@@ -105,12 +105,12 @@ class IommuUnit:
                 self.on_zero_entry(message, sender, out)
             case RaisePageRequest():
                 self.on_raise_page_request(message, sender, out)
-            case ReadPrq():
-                self.on_read_prq(message, sender, out)
             case AdvancePrq():
                 self.on_advance_prq(message, sender, out)
             case PageGroupResponse():
                 self.on_page_group_response(message, out)
+            case UntranslatedDma():
+                self.on_untranslated_dma(message, sender, out)
             case Start():
                 pass  # Hardware is there before any software.
             case HostLost():

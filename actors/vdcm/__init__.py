@@ -93,7 +93,7 @@ class Vdcm:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The VDCM's table of contents."""
         match message:
-            case Done() | Refused() | FindBySpidGot() | PutPasidGot() | DrainRequestsGot():
+            case Done() | PutPasidGot() | DrainRequestsGot() | FindBySpidGot() | Refused():
                 answers.take(self, message, out)
             case NotifyAlloc():
                 notifications.on_notify_alloc(message, out)

@@ -42,6 +42,16 @@ def take(vdcm: Vdcm, answer: Answer, out: Out) -> None:
     """The task goes on from the step that waits for this."""
     call = answer.call
     match vdcm.tasks.get(call), answer:
+        case Right(step=RightStep.GET) as task, Done():
+            notifications.granted(vdcm, call, task, out)
+        case Right(step=RightStep.GET) as task, Refused():
+            notifications.end(vdcm, call, task, Verdict.BAD, out)
+        case Clear(step=ClearStep.INVALIDATE_DEV_TLB) as task, Done() | Refused():
+            pages.flushed(vdcm, call, task, out)
+        case Clear(step=ClearStep.DRAIN_REQUESTS) as task, DrainRequestsGot():
+            clearing.put(vdcm, call, task, out)
+        case Clear(step=ClearStep.PUT) as task, PutPasidGot():
+            clearing.leave(vdcm, call, task, out)
         case Open() as task, Done():
             files.opened(vdcm, call, task, out)
         case Open() as task, Refused():
@@ -54,16 +64,6 @@ def take(vdcm: Vdcm, answer: Answer, out: Out) -> None:
             programming.refuse(vdcm, call, task, Errno.ENXIO, out)
         case Program(step=ProgramStep.PUT, errno=Errno() as errno) as task, PutPasidGot():
             programming.refuse(vdcm, call, task, errno, out)
-        case Right(step=RightStep.GET) as task, Done():
-            notifications.granted(vdcm, call, task, out)
-        case Right(step=RightStep.GET) as task, Refused():
-            notifications.end(vdcm, call, task, Verdict.BAD, out)
-        case Clear(step=ClearStep.INVALIDATE_DEV_TLB) as task, Done() | Refused():
-            pages.flushed(vdcm, call, task, out)
-        case Clear(step=ClearStep.DRAIN_REQUESTS) as task, DrainRequestsGot():
-            clearing.put(vdcm, call, task, out)
-        case Clear(step=ClearStep.PUT) as task, PutPasidGot():
-            clearing.leave(vdcm, call, task, out)
         case _, Done() | Refused():
             hardware.answered(vdcm, answer, out)
         case _:

@@ -87,12 +87,12 @@ class Vfio:
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         match message:
-            case Done() | Refused() | AllocSetGot() | AllocPasidGot() | PutPasidGot():
+            case Done() | AllocPasidGot() | PutPasidGot() | Refused() | AllocSetGot():
                 self.on_answer(message, out)
-            case RequestPasid():
-                pasids.on_request_pasid(self, message, sender, out)
             case FreePasidRange():
                 pasids.on_free_pasid_range(self, message, sender, out)
+            case RequestPasid():
+                pasids.on_request_pasid(self, message, sender, out)
             case BindPgtbl():
                 bind.on_bind_pgtbl(self, message, sender, out)
             case UnbindPgtbl():
@@ -120,16 +120,16 @@ class Vfio:
         match task:
             case None:
                 pass  # A second copy of an answer whose task has ended.
-            case Open():
-                containers.resume(self, task, answer, out)
-            case Alloc():
-                pasids.resume_alloc(self, task, answer, out)
             case Free():
                 pasids.free_next(self, task, out)
+            case Alloc():
+                pasids.resume_alloc(self, task, answer, out)
             case Bind():
                 bind.resume(self, task, answer, out)
             case Unbind():
                 unbind.resume(self, task, answer, out)
+            case Open():
+                containers.resume(self, task, answer, out)
             case Release():
                 release.resume(self, task, out)
             case Respond():

@@ -43,13 +43,16 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class RayCluster:
-    """A context: Ray runs inside it.  `name` says in one line which Ray it is."""
+    """A context: Ray runs inside it.  `name` says in one line which Ray it is.
 
-    def __init__(self, hosts: int, address: str = "") -> None:
+    `cpus`: how many one of our own has; 0: as many as there are hosts, if they are few.
+    """
+
+    def __init__(self, hosts: int, address: str = "", cpus: int = 0) -> None:
         self.address = address
         self.name = ""
         self.node_id = ""
-        self._hosts = hosts
+        self._cpus = cpus or max(1, min(PRESTARTED_MAX, hosts))
         self._before: dict[str, str | None] = {}
         self._folder = ""
         self._watchdog: Watchdog | None = None
@@ -61,7 +64,7 @@ class RayCluster:
         except BaseException as error:
             self.__exit__(None, None, None)
             if isinstance(error, Exception):
-                raise ClusterError(f"Ray does not start: {_first_line(error)}") from error
+                raise ClusterError(f"Ray does not start: {first_line(error)}") from error
             raise
         return self
 
@@ -75,11 +78,10 @@ class RayCluster:
         else:
             self._folder = tempfile.mkdtemp(prefix="pl-", dir=SHORT if SHORT.is_dir() else None)
             self._watchdog = Watchdog(self._folder)
-            cpus = max(1, min(PRESTARTED_MAX, self._hosts))
             ray.init(
                 address="local",
                 include_dashboard=False,
-                num_cpus=cpus,
+                num_cpus=self._cpus,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _temp_dir=self._folder,
                 log_to_driver=False,
@@ -150,5 +152,6 @@ def _apply(wanted: dict[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Ray's messages are long; their first line says what happened."""
     return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -22,6 +22,7 @@ from clusters.live.live_host import Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
+from clusters.live.ray_cluster import first_line
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError
 from protocol.names import Name
@@ -181,8 +182,3 @@ def answer(call: "ray.ObjectRef[bytes]", seconds: float) -> bytes:
         return ray.get(call, timeout=seconds)
     except ray.exceptions.RayError as error:
         raise ClusterError(f"a host does not answer: {first_line(error)}") from error
-
-
-def first_line(error: BaseException) -> str:
-    """Ray's messages are long; their first line says what happened."""
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -178,7 +178,7 @@ class Supervisor:
         import ray
         from ray.exceptions import ActorDiedError, ActorUnavailableError
 
-        from clusters.live.ray_host import first_line
+        from clusters.live.ray_cluster import first_line
 
         tick, view.tick = view.tick, None
         assert tick is not None

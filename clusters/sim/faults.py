@@ -5,13 +5,15 @@
 steps, so that faults do not crowd out deliveries.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from clusters.cluster import losses, refuse_loss
+from clusters.cluster import Role, losses, refuse_loss
 from clusters.nemesis import ARROW, Nemesis, candidates, passes
-from clusters.sim.tape import Begin, Heal
+from clusters.sim.tape import Begin, Fail, Heal
+from protocol.errors import ExperimentError
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone, HostStarted
 from protocol.messages import ReleaseFds
@@ -24,6 +26,12 @@ NEVER: Final = 1 << 62
 """A step that no run reaches."""
 LASTING: Final = ("crash", "pause", "delay")
 """Faults that are healed."""
+
+Healable: TypeAlias = bool | tuple[str, ...]
+"""What may be healed when the faulty phase is over: all, nothing, or what the words name.
+
+A word is a fault (`crash`), a target (`vdcm.dsa0`, a role, a link), or both (`crash vdcm.dsa0`).
+"""
 
 
 class Faults:
@@ -88,10 +96,18 @@ class Faults:
 
     def heal_oldest(self) -> bool:
         """Nothing can happen before something is healed; whether there was something to heal."""
-        if not self.active:
-            return False
-        self.heal(*self.active[0])
-        return True
+        for fault, target in self.active:
+            if self._may_heal(fault, target):
+                self.heal(fault, target)
+                return True
+        return False
+
+    def _may_heal(self, fault: str, target: Name) -> bool:
+        healable = self._world.setup.heal
+        if isinstance(healable, bool):
+            return healable
+        whom = (target, self._world.roles.get(target, target))
+        return any(word in (fault, *whom, *(f"{fault} {one}" for one in whom)) for word in healable)
 
     def _lose(self, target: Name) -> None:
         world = self._world
@@ -116,6 +132,25 @@ class Faults:
         return Nemesis("delay").wait_steps
 
 
+def check_heal(healable: Healable, roles: Mapping[Name, Role], where: str) -> None:
+    """Refuse a word that names nothing that could be healed, in one sentence that says where."""
+    for k, word in enumerate(() if isinstance(healable, bool) else healable):
+        first, _, rest = word.partition(" ")
+        target = rest if first in LASTING else word
+        ends = target.split(ARROW, 1)
+        targets = [*roles, *roles.values()]
+        if target and any(end not in (targets if len(ends) == 1 else roles) for end in ends):
+            there = dict.fromkeys([*LASTING, *targets])
+            close = get_close_matches(word, there, n=1, cutoff=0.5)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise ExperimentError(
+                f"{where}[{k}]: '{word}' is neither a fault that lasts nor whom one hits{hint}"
+                f" (faults: {', '.join(LASTING)})"
+            )
+        if not word:
+            raise ExperimentError(f"{where}[{k}]: an empty word names nothing")
+
+
 class Timetable:
     """When a plan's faults begin and end; `due` is the next step at which it wants to be asked."""
 
@@ -132,8 +167,12 @@ class Timetable:
         self._passed = [0] * len(nemeses)
         for index, nemesis in enumerate(nemeses):
             if not (nemesis.nth or nemesis.probability):
-                self._plan(index, 0)
+                self._plan(index, 0, 0)
         self.due = self._agenda[0][0] if self._agenda else NEVER
+
+    def branch(self, random: Callable[[], float]) -> None:
+        """What is drawn from here on is drawn from another source."""
+        self._random = random
 
     def next(self, world: "World") -> int | None:
         """The number of the fault that begins or ends now; None: nothing more at this step."""
@@ -174,6 +213,43 @@ class Timetable:
                 failed = True
         return failed
 
+    def go_on(self, world: "World", asked: tuple[Name, str] | None = None) -> None:
+        """From here on in a world whose schedule so far was somebody else's.
+
+        What was done counts, and what comes is as likely as if it had been left to this one.
+        `asked`: the passage of a fallible step that is asked about next; the world has counted it.
+        """
+        begun, failed = _so_far(world)
+        self._agenda.clear()
+        for index, nemesis in enumerate(self._nemeses):
+            if nemesis.fault == "fail":
+                self._passed[index] = self._passages(world, nemesis, asked)
+                done, at_once = failed.pop(nemesis.site, []), 1
+            else:
+                whom, at_once = candidates(nemesis, world.roles)
+                mine = [(nemesis.fault, name) for name in whom if (nemesis.fault, name) in begun]
+                for key in mine:
+                    if key in world.faults.active:
+                        self._plan_heal(world, index, key[1], begun[key][-1])
+                done = sorted(step for key in mine for step in begun.pop(key))
+            self._count[index] = -(-len(done) // at_once)
+            spent = 0 < nemesis.times <= self._count[index]
+            if not (nemesis.nth or nemesis.probability or spent):
+                self._plan(index, done[-1] if done else 0, world.step)
+        self.due = self._agenda[0][0] if self._agenda else NEVER
+
+    def _passages(self, world: "World", nemesis: Nemesis, asked: tuple[Name, str] | None) -> int:
+        return sum(
+            count - (passage == asked)
+            for passage, count in world.passages.items()
+            if passage[1] == nemesis.site and passes(nemesis, world.roles, passage[0])
+        )
+
+    def _plan_heal(self, world: "World", index: int, target: Name, begun: int) -> None:
+        nemesis = self._nemeses[index]
+        until = begun + self._between(_left(nemesis.lasts_steps, world.step - begun))
+        heappush(self._agenda, (until, index, nemesis.fault, target))
+
     def _act(self, world: "World", _step: int, index: int, fault: str, target: Name) -> None:
         nemesis = self._nemeses[index]
         if fault:
@@ -189,7 +265,7 @@ class Timetable:
                     until = world.step + self._between(nemesis.lasts_steps)
                     heappush(self._agenda, (until, index, nemesis.fault, name))
         if not 0 < nemesis.times <= self._count[index]:
-            self._plan(index, world.step)
+            self._plan(index, world.step, world.step)
 
     def _targets(self, world: "World", nemesis: Nemesis) -> list[Name]:
         found, at_once = candidates(nemesis, world.roles)
@@ -198,10 +274,35 @@ class Timetable:
             found.pop(int(self._random() * len(found)))
         return found
 
-    def _plan(self, index: int, step: int) -> None:
-        at = step + self._between(self._nemeses[index].every_steps)
+    def _plan(self, index: int, since: int, now: int) -> None:
+        """The next time, counted from the last one, of those that are not over now."""
+        at = since + self._between(_left(self._nemeses[index].every_steps, now - since))
         heappush(self._agenda, (at, index, "", ""))
 
     def _between(self, steps: tuple[int, int]) -> int:
         low, high = steps
         return low + int(self._random() * (high - low + 1))
+
+
+def _left(steps: tuple[int, int], over: int) -> tuple[int, int]:
+    """What is left of a range when so many of its steps are over."""
+    low = max(steps[0], over)
+    return low, max(steps[1], low)
+
+
+def _so_far(world: "World") -> tuple[dict[tuple[str, Name], list[int]], dict[str, list[int]]]:
+    """The steps at which each fault began, and at which each fallible step failed."""
+    begun: dict[tuple[str, Name], list[int]] = {}
+    failed: dict[str, list[int]] = {}
+    book = world.book
+    step = world.step - sum(entry >= 0 for entry in book.entries)
+    for entry in book.entries:
+        if entry >= 0:
+            step += 1
+            continue
+        match book.choices[~entry]:
+            case Begin(fault, target):
+                begun.setdefault((fault, target), []).append(step)
+            case Fail(_, site, True):
+                failed.setdefault(site, []).append(step)
+    return begun, failed

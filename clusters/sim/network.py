@@ -58,6 +58,7 @@ class Network:
         "inbound",
         "lag",
         "names",
+        "outbound",
         "place",
         "queues",
         "receivers",
@@ -78,6 +79,8 @@ class Network:
         self.place: list[int] = []
         self.routes: dict[Name, dict[Name, int]] = {name: {} for name in (*hosts, SUPERVISOR)}
         """Per sender, the slot to each receiver."""
+        self.outbound: list[dict[Name, int]] = []
+        """Per slot, the routes of its receiver."""
         self.timers: dict[Name, dict[str, int]] = {name: {} for name in hosts}
         self.inbound: dict[Name, list[int]] = {name: [] for name in hosts}
         self.blocked: dict[Name, int] = dict.fromkeys(hosts, 0)
@@ -112,6 +115,7 @@ class Network:
         self.names.append(name)
         self.senders.append(sender)
         self.receivers.append(self.hosts[receiver])
+        self.outbound.append(self.routes[receiver])
         self.queues.append(deque())
         self.place.append(-1)
         self._held.append(self.blocked[receiver])
@@ -139,19 +143,20 @@ class Network:
             if slot in self.lag:
                 return True
             if not self._held[slot]:
-                self.place[slot] = len(self.enabled)
-                self.enabled.append(slot)
+                enabled = self.enabled
+                self.place[slot] = len(enabled)
+                enabled.append(slot)
         return False
 
     def disable(self, slot: int) -> None:
         """Nothing of this slot can be delivered."""
-        place = self.place
+        place, enabled = self.place, self.enabled
         at = place[slot]
         if at < 0:
             return
-        last = self.enabled.pop()
+        last = enabled.pop()
         if last != slot:
-            self.enabled[at] = last
+            enabled[at] = last
             place[last] = at
         place[slot] = -1
 

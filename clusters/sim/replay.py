@@ -6,8 +6,20 @@ what was recorded, and what is possible now.
 
 from typing import Final
 
+from clusters.sim.search.counterexample import keys_of
 from clusters.sim.strategies import make, prepared
-from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape, words
+from clusters.sim.tape import (
+    Begin,
+    Choice,
+    Deliver,
+    Draw,
+    Fail,
+    Fire,
+    Heal,
+    Tape,
+    known_of,
+    words,
+)
 from clusters.sim.world import History, RunResult, Setup, World
 from protocol.errors import DivergedError
 from protocol.names import Name
@@ -17,18 +29,25 @@ POSSIBLE_MAX: Final = 8
 
 
 class Recorded:
-    """A strategy that chooses what a tape says."""
+    """A strategy that chooses what a tape says; at the end of one that loops the run is stopped."""
 
-    __slots__ = ("_at", "_choices", "name", "seed")
+    __slots__ = ("_at", "_choices", "_last", "name", "seed")
 
     def __init__(self, tape: Tape) -> None:
         self.name = tape.strategy
         self.seed = tape.seed
         self._choices = tape.choices
         self._at = 0
+        self._last = 0
+        """Which choice is the last but for what chance says; 0: the run comes to its end."""
+        if tape.loop:
+            steps = [k for k, one in enumerate(tape.choices, 1) if not isinstance(one, Draw | Fail)]
+            self._last = steps[-1]
 
     def choose(self, world: World) -> int:
         choice = self._next()
+        if self._at == self._last:
+            world.stop()
         match choice:
             case Deliver() | Fire():
                 slot = world.network.find(choice)
@@ -88,9 +107,58 @@ def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResul
         world = World(setup, recorded, history)
         result = world.run()
         recorded.finish(world)
-    if tape.end and result.end != tape.end:
-        raise DivergedError(
-            f"diverged by step {result.steps}: the choices were those recorded, but the actors are"
-            " not as they were at the end; the code has changed"
-        )
+        if tape.loop:
+            result = _for_ever(setup, tape, result)
+    if tape.end and not result.end.startswith(tape.end):
+        raise DivergedError(f"diverged {_where(tape, result)}")
     return result
+
+
+def _for_ever(setup: Setup, tape: Tape, result: RunResult) -> RunResult:
+    """A run that comes back to where it was: what is owed on its way is owed for ever."""
+    before, after = keys_of(setup, tape)
+    if before != after:
+        raise DivergedError(
+            f"diverged by step {result.steps}: the last {tape.loop} choices were to lead back to"
+            " where they began, and they do not; the code has changed"
+        )
+    return RunResult(result.world, result.world.judge.finish(quiet=True), quiet=True)
+
+
+def _where(tape: Tape, result: RunResult) -> str:
+    """Where a run that ended otherwise than it did became another one, as far as that is known."""
+    made = result.tape.choices
+    if tape.known is not None:
+        recorded = tape.known
+        now = known_of(made, recorded.count)
+        for part, (then, its) in enumerate(zip(recorded.parts, now.parts, strict=True)):
+            if then != its:
+                first, last = recorded.ends(part - 1) + 1, recorded.ends(part)
+                return (
+                    f"at one of the choices {first} to {last} of {recorded.count}"
+                    f" ({_steps(result, first, last)}): another one was recorded there;"
+                    f" now {_violated(result)} is violated in {result.steps} steps"
+                )
+        if recorded.count != len(made):
+            return (
+                f"by step {result.steps}: {recorded.count} choices were recorded, all of them were"
+                f" made, and now there are {len(made)}; now {_violated(result)} is violated"
+            )
+    return (
+        f"by step {result.steps}: the choices were those recorded, but the actors are"
+        " not as they were at the end; the code has changed"
+    )
+
+
+def _steps(result: RunResult, first: int, last: int) -> str:
+    """The steps of some choices of a run, counted from 1."""
+    made = result.tape.choices
+    if first > len(made):
+        return "now it has ended before"
+    steps = [isinstance(choice, Deliver | Fire) for choice in made]
+    opened = result.steps - sum(steps)
+    return f"steps {opened + sum(steps[: first - 1]) + 1} to {opened + sum(steps[:last])}"
+
+
+def _violated(result: RunResult) -> str:
+    return result.violations[0].property if result.violations else "nothing"

@@ -3,22 +3,34 @@
 A choice is named by what it is, not by its place in a list, so that a tape still means something
 when the code has changed.  While a world runs its choices are small numbers (`Book`); names are
 made when somebody wants to read them.  A seed alone is a short token, choices are a JSON file.
+
+The token of a run that is known says a little more: by which code and experiment it was made, and
+some bytes of what came of it, so that one who pastes it elsewhere is told when it comes out
+differently, and where.
 """
 
 import base64
 import binascii
 import zlib
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from protocol.errors import UnreadableError
 
 TAPE_FORMAT: Final = 1
 TAPE_BYTES_MAX: Final = 64 << 20
-TOKEN_MAX: Final = 128
+TOKEN_MAX: Final = 160
+BARE: Final = 1
+"""The format of a token that is strategy and seed, and no more."""
+KNOWN: Final = 2
+"""The format of the token of a run whose end is known."""
+PARTS: Final = 8
+"""Parts of a run for which the token of a known run has a byte each."""
+COUNT_MAX: Final = (1 << 24) - 1
 SEED_MAX: Final = (1 << 64) - 1
 
 Text = Annotated[str, Meta(max_length=256)]
@@ -123,19 +135,33 @@ class Book:
 class Tape(Struct, frozen=True):
     """A schedule.  Without choices, strategy and seed make them again.
 
-    `end` is a hash of all actors at the end ("": not known), so that a replay which makes the same
-    choices and does something else is found out.
+    `end` is a hash of all actors at the end, or its first digits ("": not known), so that a replay
+    which makes the same choices and does something else is found out.  `known` is what a token
+    says of the choices, which are not in it.  The last `loop` choices lead back to where they
+    began, so that they can go on for ever; 0: the run has an end.
     """
 
     strategy: Text
     seed: Annotated[int, Meta(ge=0)]
     choices: tuple[Choice, ...] = ()
     end: Text = ""
+    known: "Known | None" = None
+    loop: Count = 0
 
-    def token(self) -> str:
-        """Strategy and seed as one short word."""
-        body = bytes([TAPE_FORMAT]) + self.seed.to_bytes(8, "big") + self.strategy.encode()
-        return base64.b32encode(body + _check(body)).decode().rstrip("=").lower()
+    def token(self, origin: "Origin | None" = None) -> str:
+        """Strategy and seed as one short word; and of a run that is known, what it did.
+
+        Then of `origin` git commit and experiment are in it, too.
+        """
+        name = self.strategy.encode()
+        seed = self.seed.to_bytes(8, "big")
+        if not self.end:
+            return _word(bytes([BARE]) + seed + name)
+        known = self.known or known_of(self.choices, len(self.choices))
+        origin = origin or known.origin
+        source = _bytes(origin.git, 4) + _bytes(origin.experiment, 2)
+        made = min(known.count, COUNT_MAX).to_bytes(3, "big") + known.parts
+        return _word(bytes([KNOWN]) + seed + source + _bytes(self.end, 4) + made + name)
 
     def to_json(self, origin: "Origin") -> bytes:
         """The file form, one choice on a line."""
@@ -145,6 +171,7 @@ class Tape(Struct, frozen=True):
             strategy=self.strategy,
             seed=self.seed,
             end=self.end,
+            loop=self.loop or UNSET,
         )
         head = _encode(file).removesuffix(b"[]}")
         choices = b",\n".join([_encode(choice) for choice in self.choices])
@@ -152,12 +179,43 @@ class Tape(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True):
-    """Where a tape comes from: git commit, hash of the experiment, what it shows, at which step."""
+    """Where a tape comes from: git commit, hash of the experiment, what it shows, at which step.
+
+    Of a token the first digits of commit and experiment, and no more.
+    """
 
     git: Text = ""
     experiment: Text = ""
     property: Text = ""
     step: Count = 0
+
+
+class Known(Struct, frozen=True):
+    """What a token says of a run: how many choices it made, and where it comes from.
+
+    For each of its parts there is a byte that stands for all choices so far.
+    """
+
+    count: int
+    parts: bytes
+    origin: Origin = Origin()
+
+    def ends(self, part: int) -> int:
+        """How many choices were made by the end of a part."""
+        return self.count * (part + 1) // len(self.parts)
+
+
+def known_of(choices: Sequence[Choice], count: int) -> Known:
+    """The same for these choices, in the parts of a run that made `count`."""
+    digest = blake2b(digest_size=1)
+    parts, made = bytearray(), 0
+    for part in range(PARTS):
+        end = count * (part + 1) // PARTS
+        for choice in choices[made:end]:
+            digest.update(_encode(choice))
+        made = end
+        parts += digest.digest()
+    return Known(count, bytes(parts))
 
 
 class _Head(Struct, frozen=True):
@@ -173,6 +231,7 @@ class _File(Origin, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategy: Text
     seed: Annotated[int, Meta(ge=0)]
     end: Text = ""
+    loop: Count | UnsetType = UNSET
     choices: tuple[Choice, ...] = ()
 
 
@@ -196,7 +255,10 @@ def read_tape(data: bytes, where: str = "tape") -> tuple[Tape, Origin]:
         raise UnreadableError(f"{where}: not a tape: {error}") from error
     _check_seed(file.seed, where)
     origin = Origin(file.git, file.experiment, file.property, file.step)
-    return Tape(file.strategy, file.seed, file.choices, file.end), origin
+    loop = file.loop or 0
+    if loop > len(file.choices):
+        raise UnreadableError(f"{where}: a loop of {loop} choices, and there are fewer")
+    return Tape(file.strategy, file.seed, file.choices, file.end, loop=loop), origin
 
 
 def read_token(text: str, where: str = "schedule") -> Tape:
@@ -209,14 +271,21 @@ def read_token(text: str, where: str = "schedule") -> Tape:
         raise UnreadableError(f"{where}: '{text}' is not a schedule: {error}") from error
     if not data:
         raise UnreadableError(f"{where}: an empty schedule")
-    if data[0] != TAPE_FORMAT:
+    if data[0] not in (BARE, KNOWN):
         raise UnreadableError(
-            f"{where}: '{text}' has format {data[0]}, this version reads {TAPE_FORMAT}"
+            f"{where}: '{text}' has format {data[0]}, this version reads {BARE} and {KNOWN}"
         )
-    tape = Tape(data[9:-2].decode("ascii", "replace"), int.from_bytes(data[1:9], "big"))
-    if not tape.strategy.replace("-", "").isalnum() or tape.token() != text.lower():
+    body = data[:-2]
+    tape, name = Tape("", int.from_bytes(body[1:9], "big")), body[9:]
+    if data[0] == KNOWN:
+        origin = Origin(_hex(name[:4]), _hex(name[4:6]))
+        known = Known(int.from_bytes(name[10:13], "big"), name[13 : 13 + PARTS], origin)
+        tape = msgspec.structs.replace(tape, end=name[6:10].hex(), known=known)
+        name = name[13 + PARTS :]
+    strategy = name.decode("ascii", "replace")
+    if not strategy.replace("-", "").isalnum() or _word(body) != text.lower():
         raise UnreadableError(f"{where}: '{text}' is not a whole schedule; a letter may be wrong")
-    return tape
+    return msgspec.structs.replace(tape, strategy=strategy)
 
 
 def schedule_seed(seed: int, index: int) -> int:
@@ -227,8 +296,23 @@ def schedule_seed(seed: int, index: int) -> int:
     return mixed ^ (mixed >> 31)
 
 
-def _check(body: bytes) -> bytes:
-    return (zlib.crc32(body) & 0xFFFF).to_bytes(2, "big")
+def _word(body: bytes) -> str:
+    """Bytes as one word that finds out when a letter of it is wrong."""
+    check = (zlib.crc32(body) & 0xFFFF).to_bytes(2, "big")
+    return base64.b32encode(body + check).decode().rstrip("=").lower()
+
+
+def _bytes(digits: str, count: int) -> bytes:
+    """The first bytes that hexadecimal digits stand for; zeros where they are not known."""
+    try:
+        found = bytes.fromhex(digits[: 2 * count])
+    except ValueError:
+        found = b""
+    return found if len(found) == count else bytes(count)
+
+
+def _hex(known: bytes) -> str:
+    return known.hex() if any(known) else ""
 
 
 def _check_seed(seed: int, where: str) -> None:

@@ -8,13 +8,17 @@ the same history, in every process and every version of Python.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from weakref import proxy
+
+from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
 from clusters.judge import Judge, Verdict, Violation
 from clusters.nemesis import Nemesis, check, roles_of
-from clusters.sim.faults import Faults
+from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
+from clusters.sim.restless import busiest
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
 from protocol.effects import Send
@@ -36,8 +40,8 @@ class Setup:
     """What is simulated, but for strategy and seed.
 
     `classes` says by role which actors are of another class; `cast` makes all of them, in place of
-    `build`.  Faults go on for `max_steps`; then all is healed, and `quiet_steps` more are given for
-    everything to come to rest.  `stop_at_first`: a violation ends the run.
+    `build`.  Faults go on for `max_steps`, or until nothing else can happen; then what may `heal`
+    does, and `quiet_steps` are given to come to rest.  `stop_at_first`: a violation ends the run.
     """
 
     machine: Machine
@@ -48,13 +52,14 @@ class Setup:
     nemeses: tuple[Nemesis, ...] = ()
     max_steps: int = 10_000
     quiet_steps: int = 10_000
-    heal: bool = True
+    heal: Healable = True
     stop_at_first: bool = True
     delay_steps: tuple[int, int] = (0, 0)
     semantics: str = "reliable"
     experiment: str = ""
     revision: str = "sound"
     run: str = ""
+    _common: "list[Common]" = field(default_factory=list, init=False, repr=False, compare=False)
 
     def actors(self) -> dict[Name, Actor]:
         """All actors, new."""
@@ -62,37 +67,59 @@ class Setup:
             return self.cast()
         return build(self.machine, self.plans, self.classes)
 
+    def common(self, actors: Mapping[Name, Actor]) -> "Common":
+        """What its worlds have in common, checked when the first of them is made."""
+        if not self._common:
+            check_semantics(self.semantics)
+            for index, nemesis in enumerate(self.nemeses):
+                check(nemesis, self.machine, actors, f"nemesis[{index}]")
+            roles = roles_of(self.machine, actors)
+            check_heal(self.heal, roles, "heal")
+            sites = {nemesis.site for nemesis in self.nemeses if nemesis.site}
+            crashes = any(nemesis.fault == "crash" for nemesis in self.nemeses)
+            self._common.append(Common(roles, sites, journals=crashes))
+        return self._common[0]
+
+
+class Common(Struct, frozen=True):
+    """What all worlds of a setup read and none changes.  `journals`: hosts have to keep one."""
+
+    roles: dict[Name, Role]
+    watched: set[str]
+    journals: bool
+
 
 class World:
     """One run.  `step` counts deliveries; `final`: faults are over and all is healed."""
 
     __slots__ = (
-        "_observed", "_serial", "_stopped", "book", "faults", "final", "history", "hosts", "judge",
-        "network", "passages", "roles", "setup", "step", "strategy", "watched",
+        "__weakref__", "_judged", "_observed", "_serial", "_stopped", "book", "faults", "final",
+        "history", "hosts", "judge", "network", "passages", "roles", "setup", "step", "strategy",
+        "watched",
     )  # fmt: skip
 
     def __init__(self, setup: Setup, strategy: Strategy, history: History | None = None) -> None:
-        check_semantics(setup.semantics)
         actors = setup.actors()
+        common = setup.common(actors)
         self.setup = setup
         self.strategy = strategy
         self.history = history
-        self.roles = roles_of(setup.machine, actors)
-        for index, nemesis in enumerate(setup.nemeses):
-            check(nemesis, setup.machine, actors, f"nemesis[{index}]")
-        self.hosts = {name: Host(name, actor, self) for name, actor in actors.items()}
-        if any(nemesis.fault == "crash" for nemesis in setup.nemeses):
+        self.roles = common.roles
+        # What is in a world does not keep it: a world is gone at once when nobody has it.
+        this: World = proxy(self)
+        self.hosts = {name: Host(name, actor, this) for name, actor in actors.items()}
+        if common.journals:
             for host in self.hosts.values():
                 host.keep_journal()
         self.network = Network(self.hosts)
         if setup.delay_steps != (0, 0):
             self.network.delay("", setup.delay_steps)
         self.judge = Judge(setup.machine, setup.properties)
-        self.faults = Faults(self)
+        self.faults = Faults(this)
         self.book = Book()
         self.passages: dict[tuple[Name, str], int] = {}
         """How often each fallible step was passed."""
-        self.watched = {nemesis.site for nemesis in setup.nemeses if nemesis.site}
+        self.watched = common.watched
         """Sites that the fault plan names; others never fail, and that is no choice."""
         self.step = 0
         self.final = False
@@ -100,12 +127,16 @@ class World:
         self._serial = 0
         """Counts what the supervisor says, for its stamps."""
         self._observed = self.judge.observed
+        self._judged = bool(setup.properties)
+        if history is None and not setup.properties:
+            for host in self.hosts.values():
+                host.stamped = False
 
     # The run.
 
     def run(self) -> "RunResult":
         """From the first `Start` until nothing is left to happen, a violation, or out of steps."""
-        setup, network, faults = self.setup, self.network, self.faults
+        setup, network = self.setup, self.network
         self._start()
         enabled, entries, book = network.enabled, self.book.entries, self.book
         choose, deliver = self.strategy.choose, self.deliver
@@ -129,8 +160,12 @@ class World:
                 deliver(entry)
             else:
                 self._fault(book.choices[~entry])
-        quiet = not (self._stopped or enabled or faults.active)
+        quiet = not (self._stopped or enabled)
         return self._result(quiet=quiet)
+
+    def stop(self) -> None:
+        """This step is the last."""
+        self._stopped = True
 
     def _start(self) -> None:
         setup = self.setup
@@ -153,14 +188,12 @@ class World:
         """Nothing can be delivered: let time pass until something can; False: all is quiet."""
         if self.network.wake:
             return self.network.awake(self.network.wake[0][0])
-        if self.final and not self.setup.heal:
-            return False
         return self.faults.heal_oldest()
 
     def _calm(self) -> None:
         """The faulty phase is over."""
         self.final = True
-        while self.setup.heal and self.faults.heal_oldest():
+        while self.faults.heal_oldest():
             pass
 
     def _fault(self, choice: Choice) -> None:
@@ -173,7 +206,8 @@ class World:
                 raise AssertionError(f"{choice} is not a fault")
 
     def _result(self, *, quiet: bool) -> "RunResult":
-        verdict = self.judge.finish(quiet=quiet)
+        busy = "" if quiet or self._stopped else busiest(self)
+        verdict = self.judge.finish(quiet=quiet, step=self.step, busy=busy)
         self._say_news(None)
         self.state(RunEnded(quiet, self.step))
         return RunResult(self, verdict, quiet=quiet)
@@ -189,36 +223,30 @@ class World:
             network.disable(slot)
         elif slot in network.lag:
             self._linger(slot)
-        host = network.receivers[slot]
+        host, sender = network.receivers[slot], network.senders[slot]
         if origin is None and isinstance(message, HostLost):
             network.cut(message.name, host.name)
         self.step = step = self.step + 1
-        history = self.history
-        out = host.take(message, network.senders[slot], origin, step)
-        if history is not None:
-            self._say_messages(host, network.senders[slot], message, k)
-        if out.facts:
-            if history is not None:
-                for fact in out.facts:
-                    self._record(host.record(fact))
-            elif self.judge.observe_input(host.stamp, out.facts) and self.setup.stop_at_first:
-                self._stopped = True
+        out = host.take(message, sender, origin, step)
+        if self.history is not None:
+            self._say_input(host, sender, message, k)
+        elif out.facts and self._judged and self.judge.observe_input(host.stamp, out.facts):
+            self._stopped = self._stopped or self.setup.stop_at_first
         if not out.effects:
             return
-        moment = host.moment
-        routes = network.routes[host.name]
+        moment, routes, put = host.moment, network.outbound[slot], network.put
         for k, effect in enumerate(out.effects, start=1):
             if isinstance(effect, Send):
                 to = effect.to
                 link = routes.get(to)
                 if link is None:
                     link = network.open(host.name, to)
-                if link != CLOSED and network.put(link, (effect.message, moment, k)):
+                if link != CLOSED and put(link, (effect.message, moment, k)):
                     self._linger(link)
             else:
                 timer = network.timer(host.name, effect.timer)
                 if not network.queues[timer]:
-                    network.put(timer, (TimerFired(effect.timer), None, 0))
+                    put(timer, (TimerFired(effect.timer), None, 0))
 
     def _linger(self, slot: int) -> None:
         """The head of a link that lags waits for a drawn number of steps."""
@@ -245,8 +273,8 @@ class World:
 
     # The supervisor, and the history.
 
-    def _say_messages(self, host: Host, sender: Name, message: AnyMessage, k: int) -> None:
-        """The input of a host, and what it sends."""
+    def _say_input(self, host: Host, sender: Name, message: AnyMessage, k: int) -> None:
+        """The input of a host, what it sends and what it states."""
         moment = host.moment
         assert moment is not None
         assert self.history is not None
@@ -257,6 +285,8 @@ class World:
             if isinstance(effect, Send):
                 its_id = message_id(host.name, host.n, place)
                 self.history(Record(stamp, sent_fact(effect.to, effect.message, its_id)))
+        for fact in host.out.facts:
+            self._record(host.record(fact))
 
     def tell(self, to: Name, message: AnyMessage) -> None:
         """The supervisor sends."""
@@ -345,17 +375,15 @@ class RunResult:
     @property
     def tape(self) -> Tape:
         """The schedule, by name."""
-        world = self.world
-        strategy = world.strategy
+        world, strategy = self.world, self.world.strategy
         return Tape(strategy.name, strategy.seed, world.book.named(world.network.names), self.end)
 
     @property
     def end(self) -> str:
         """A hash of all actors as they are now."""
-        end = blake2b(digest_size=16)
-        for name, host in self.world.hosts.items():
-            end.update(name.encode() + host.state_hash())
-        return end.hexdigest()
+        hosts = self.world.hosts.values()
+        states = b"".join([host.name.encode() + host.state_hash() for host in hosts])
+        return blake2b(states, digest_size=16).hexdigest()
 
 
 def simulate(

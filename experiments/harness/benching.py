@@ -15,6 +15,7 @@ from clusters.judge import Judge
 from clusters.sim.tape import schedule_seed
 from clusters.sim.world import Setup, simulate
 from experiments.harness.bench_bugs import bugs
+from experiments.harness.bench_engine import engines
 from experiments.harness.config import load
 from experiments.harness.histories import History
 from experiments.harness.measuring import (
@@ -49,6 +50,7 @@ def measurements(effort: Effort) -> list[Measurement]:
         *deliveries("normal_life", effort),
         small_schedules(effort),
         *bugs(effort),
+        *engines(effort),
         *checks(effort),
         cold_start(effort),
         full_pool(effort),

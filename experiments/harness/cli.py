@@ -34,6 +34,7 @@ VERBS: Final = {
     "run": "one run in the simulator, one seed",
     "explore": "many schedules in the simulator; stops at the first violation",
     "replay": "one schedule again, from a counterexample file or a token",
+    "shrink": "make a counterexample smaller, and say whether it is minimal",
     "check": "properties over a stored history, from either world",
     "chaos": "the experiment on live Ray actors, with real faults",
     "list": "what there is: experiments, properties, faults, runs, ...",
@@ -42,7 +43,7 @@ VERBS: Final = {
     "bench": "how fast it is on this machine",
 }
 LATER: Final = (
-    "shrink", "report", "compare", "query", "bank", "conform", "cluster", "clean", "show",
+    "report", "compare", "query", "bank", "conform", "cluster", "clean", "show",
     "watch", "topology",
 )  # fmt: skip
 HELP: Final = "Users of a PASID as actors: run them, break things, read a verdict."

@@ -31,8 +31,11 @@ Misbehaviour = Literal[
     "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",
     "foreign-pasid",
 ]  # fmt: skip
-Strategy = Literal["portfolio", "random", "pct", "pos", "delay-bounded", "fail-nth", "fail-random"]
-DEEP: Final = ("pct", "delay-bounded", "fail-nth")
+Strategy = Literal[
+    "portfolio", "random", "pct", "pos", "coverage", "delay-bounded", "fail-nth", "fail-random",
+    "breadth-first", "depth-first",
+]  # fmt: skip
+DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
 
@@ -122,9 +125,14 @@ class NemesisTable(Closed, frozen=True):
 
 
 class FinallyTable(Closed, frozen=True):
-    """`[finally]`: after the faults; then every *eventually* must hold."""
+    """`[finally]`: after the faults; then every *eventually* must hold.
 
-    heal: bool = True
+    They are over after `explore.max_steps`, or when nothing but a healing can happen any more.
+    `heal`: what is healed then: all (true), nothing (false), or what a list names: faults
+    (`crash`), whom they hit (`vdcm.dsa0`, `kvm`), or both (`pause vm1.kvm`).  The rest is frozen.
+    """
+
+    heal: bool | tuple[Annotated[str, Meta(min_length=1, max_length=160)], ...] = True
     quiet_steps: Positive = 100_000
     quiet_seconds: Seconds = 60.0
 

@@ -1,23 +1,40 @@
-"""The loop of `explore`: schedules until the budget is spent or something is found."""
+"""The loop of `explore`: schedules until the budget is spent or something is found.
 
+Workers run the orders of a round in batches; here their summaries are taken in order.  What is
+found, counted and learnt is so the same for any number of workers; what they did beyond the first
+violation is thrown away.
+"""
+
+import sys
 import time
-from typing import Final
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
+from typing import Final, Never
 
 from msgspec import Struct
 
 from clusters.judge import Verdict, merge
 from clusters.sim.strategies import Order, campaign, title
-from clusters.sim.world import RunResult
+from clusters.sim.summary import Charge, Summary, run_batch
+from clusters.workers import Failure, Here, Workers
 from experiments.harness.progress import Count, progress
 from experiments.harness.running import Case, Failing, Outcome, command
 from experiments.harness.say import Voice, many
-from protocol.errors import DivergedError
+from protocol.errors import ClusterError, DivergedError
 from protocol.history import Record
 
 DETERMINISM_EVERY: Final = 100
 """One schedule in so many is run twice, the second time under another hash seed."""
 FAILINGS_MAX: Final = 10
 """Counterexamples that are kept, one per property."""
+SHARES: Final = 2
+"""Batches per worker in what is left of a round, so that all come to its end together."""
+PACE_MIN: Final = 1e-6
+"""Seconds; no schedule is faster."""
+
+Crew = AbstractContextManager[Workers]
+"""Workers that are there inside."""
+Say = Callable[[Count], None]
 
 
 class Budget(Struct, frozen=True):
@@ -37,34 +54,36 @@ class Budget(Struct, frozen=True):
         return (*(("--schedules", str(self.schedules)) if self.schedules else ()), *going)
 
 
-def explore(case: Case, budget: Budget, voice: Voice) -> Outcome:
+def explore(case: Case, budget: Budget, voice: Voice, crew: Crew | None = None) -> Outcome:
     """Run schedules 0, 1, 2, ... of the case's seed; what came out, also if it was interrupted."""
     search = Search(case, budget)
-    interrupted, divergence = False, ""
+    interrupted, divergence, broken = False, "", ""
     words = (*case.asked.search_words(), *budget.words())
     again = command("explore", *words, "--seed", hex(case.seed))
-    with progress(voice, case.name, budget.schedules) as say:
-        try:
-            while search.goes_on():
-                search.next()
-                say(search.count)
-            case.check_determinism(search.twice)
-        except KeyboardInterrupt:
-            interrupted = True
-        except DivergedError as error:
-            divergence = str(error)
-            if not search.between:
-                again = case.replay(search.order)
+    try:
+        bar = progress(voice, case.name, budget.schedules)
+        with crew or nullcontext(Here()) as workers, bar as say:
+            search.run(workers, say)
+            case.check_determinism(search.twice, workers)
+    except KeyboardInterrupt:
+        interrupted = True
+    except ClusterError as error:
+        broken = str(error)
+    except DivergedError as error:
+        divergence = str(error)
+        if not search.between:
+            again = case.replay(search.order)
     return Outcome(
         verb="explore",
         verdict=search.verdict,
         count=search.count,
         failings=tuple(search.failings),
         seconds=time.monotonic() - search.began,
-        deterministic=0 if interrupted or divergence else len(search.twice),
+        deterministic=0 if interrupted or divergence or broken else len(search.twice),
         interrupted=interrupted,
         asked=budget.schedules,
         divergence=divergence,
+        broken=broken,
         again=again,
         reasons=_restless(search.count),
         proof=search.campaign.proof(),
@@ -87,60 +106,104 @@ class Search:
         self.count = Count(witnesses={}, strategies={})
         explore = case.experiment.explore
         self.campaign = campaign(explore.strategy, case.seed, explore.depth)
-        self.orders = self.campaign.round()[::-1]
-        """What is left of a round; the next one is at the end."""
-        self.order = self.orders[-1]
+        self.order = case.order
         self.verdict: Verdict = merge([])
         self.failings: list[Failing] = []
         self.twice: list[Order] = []
         self.between = True
 
-    def goes_on(self) -> bool:
+    def run(self, workers: Workers, say: Say) -> None:
+        """Round after round, while it goes on."""
+        orders = self.campaign.round()
+        while orders and self._goes_on():
+            with closing(self._summaries(orders, workers)) as summaries:
+                for order, summary in zip(orders, summaries, strict=False):
+                    self._take(order, summary)
+                    say(self.count)
+                    if not self._goes_on():
+                        return
+            orders = self.campaign.round()
+
+    def _goes_on(self) -> bool:
         """Whether there is budget left, and nothing that ends it."""
         budget = self.budget
-        if not self.orders or (self.failings and not budget.keep_going):
+        if self.failings and not budget.keep_going:
             return False
         late = budget.until is not None and time.monotonic() > budget.until
-        spent = 0 < budget.schedules <= self.count.schedules
-        return not spent and not (late and self.count.schedules)
+        return self._left() > 0 and not (late and self.count.schedules)
 
-    def next(self) -> None:
+    def _left(self) -> int:
+        """Schedules of the budget that have not run."""
+        budget = self.budget.schedules
+        return budget - self.count.schedules if budget else sys.maxsize
+
+    # The workers.
+
+    def _summaries(self, orders: list[Order], workers: Workers) -> Generator[Summary, None, None]:
+        """What came of a round, order by order; what is not asked for any more is thrown away."""
+        orders = orders[: self._left()]
+        charge = Charge(self.case.setup, stop=not self.budget.keep_going)
+        done = 0
+        with closing(workers.map(run_batch, charge, self._batches(orders, workers))) as batches:
+            for batch in batches:
+                yield from batch.summaries
+                done += len(batch.summaries)
+                if batch.failure is not None:
+                    self._failed(orders[done], batch.failure)
+
+    def _batches(self, orders: list[Order], workers: Workers) -> Iterator[list[Order]]:
+        """Each takes long enough to be worth handing over, and is a small part of what is left."""
+        begun = 0
+        while begun < len(orders):
+            share = (len(orders) - begun) // (SHARES * workers.count)
+            size = max(1, min(share, int(workers.worthwhile / self._pace(workers))))
+            yield orders[begun : begun + size]
+            begun += size
+
+    def _pace(self, workers: Workers) -> float:
+        """Seconds that a worker spends on a schedule."""
+        spent = (time.monotonic() - self.began) * workers.count
+        return max(spent / max(1, self.count.schedules), PACE_MIN)
+
+    def _failed(self, order: Order, failure: Failure) -> Never:
+        self.order, self.between = order, False
+        with self.case.naming(order):
+            failure.again()
+
+    # What they found.
+
+    def _take(self, order: Order, summary: Summary) -> None:
         """One more schedule."""
         index = self.count.schedules
-        self.order = order = self.orders[-1]
+        self.order = order
         self.between = False
-        result, lesson = self.case.quick(order)
-        if result.violations:
-            self._keep(index, order, result)
+        if summary.violated:
+            self._keep(index, order, summary)
         if self.budget.determinism and index % DETERMINISM_EVERY == 0:
             self.twice.append(order)
         # Nothing below may be interrupted half-way and still be counted: the counter comes last.
-        self.verdict = merge([self.verdict, result.verdict])
-        self.count.steps += result.steps
-        self.count.violating += bool(result.violations)
-        self.count.restless += not (result.quiet or result.violations)
-        for name, count in result.witnesses.items():
+        self.verdict = merge([self.verdict, summary.verdict])
+        self.count.steps += summary.steps
+        self.count.violating += bool(summary.violated)
+        self.count.restless += not (summary.quiet or summary.violated)
+        for name, count in summary.witnesses.items():
             self.count.witnesses[name] = self.count.witnesses.get(name, 0) + bool(count)
         by = title(order.strategy)
         self.count.strategies[by] = self.count.strategies.get(by, 0) + 1
-        self.campaign.learn(order, lesson)
-        self.orders.pop()
+        self.campaign.learn(order, summary.lesson)
         self.count.schedules = index + 1
         self.between = True
-        if not self.orders:
-            self.orders = self.campaign.round()[::-1]
 
-    def _keep(self, index: int, order: Order, result: RunResult) -> None:
+    def _keep(self, index: int, order: Order, summary: Summary) -> None:
         """The first schedule that violates a property, once more, and with its history."""
-        violated = result.violations[0].property
         known = [failing.result.violations[0].property for failing in self.failings]
-        if violated in known or len(known) == FAILINGS_MAX:
+        if summary.violated in known or len(known) == FAILINGS_MAX:
             return
         records: list[Record] = []
         again = self.case.once(order, records)
-        if again.end != result.end or not again.violations:
+        if again.end != summary.end or not again.violations:
             raise DivergedError(
-                f"schedule {index + 1} violated {violated}, and did something else when it was run"
-                " again for its history"
+                f"schedule {index + 1} violated {summary.violated}, and did something else when it"
+                " was run again for its history"
             )
         self.failings.append(Failing(index, again, records))

@@ -13,6 +13,7 @@ from experiments.harness.result import Exit, Result, Status, WitnessResult, wors
 from experiments.harness.say import Voice, columns
 from experiments.harness.setup import (
     VERDICTS,
+    healable_of,
     loaded,
     nemeses_of,
     properties_of,
@@ -25,6 +26,7 @@ from protocol.plan import Plan
 
 PLAIN_EVERY_S: Final = 5.0
 IGNORED: Final = "explore.*, every_steps, lasts_steps, max_steps"
+ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
 
 
 class How(Struct, frozen=True):
@@ -39,6 +41,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     experiment, file = loaded(asked), str(asked.file)
     nemesis = nemeses_of(experiment, file)
     properties = properties_of(experiment, file)
+    ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
     run = Run(runs, Path(file).stem, seed)
     run.write_experiment(experiment)
     setup = LiveSetup(
@@ -58,7 +61,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         run=run.final.name,
     )
     voice.answer(f"{Path(file).stem}  revision {experiment.revision}  seed {seed:#x}  live")
-    voice.talk(f"not honoured live: {IGNORED}")
+    voice.talk(f"not honoured live: {ignored}")
     try:
         result = run_live(setup, _Talk(voice))
     except ClusterError as error:

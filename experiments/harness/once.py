@@ -48,8 +48,6 @@ def restless(result: RunResult, case: Case) -> tuple[str, ...]:
     """Why the end was not quiet, if it was not; a violation ends a run where it is."""
     if result.quiet or result.violations:
         return ()
-    if not result.world.network.enabled:
-        return ("faults went on to the end (finally.heal is false)",)
     steps = f"explore.max_steps {case.setup.max_steps:,}, finally.quiet_steps"
     return (
         f"it did not come to rest in {result.steps:,} steps ({steps} {case.setup.quiet_steps:,})",

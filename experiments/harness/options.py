@@ -170,7 +170,7 @@ def strategy_options(verb: F) -> F:
     for option in (
         click.option(
             "--depth", type=Count(), metavar="N",
-            help="Of pct, delay-bounded and fail-nth: changes, delays or faults at most.",
+            help="Of pct, delay-bounded, breadth-first, fail-nth: changes, delays, faults at most.",
         ),
         click.option(
             "--strategy", metavar="NAME",

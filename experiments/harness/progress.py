@@ -1,9 +1,9 @@
-"""How far `explore` has come: a bar for whoever watches, else a plain line now and then."""
+"""How far a verb has come: a bar for whoever watches, else a plain line now and then."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from msgspec import Struct
 
@@ -15,8 +15,25 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S: Final = 10.0
 
 
+class Told(Protocol):
+    """What can be told while it goes on: how many of what, and what was found."""
+
+    @property
+    def unit(self) -> str:
+        """What is counted, in the plural."""
+
+    @property
+    def schedules(self) -> int:
+        """How many."""
+
+    def found(self) -> str:
+        """What was found, in a few words."""
+
+
 class Count(Struct):
     """What is counted; `witnesses`, `strategies`: in how many schedules, how many of each."""
+
+    unit: ClassVar[str] = "schedules"
 
     schedules: int = 0
     steps: int = 0
@@ -30,6 +47,10 @@ class Count(Struct):
         seen = sum(1 for count in self.witnesses.values() if count)
         return f"{seen}/{len(self.witnesses)} witnesses"
 
+    def found(self) -> str:
+        """What was seen, and what was violated."""
+        return f"{self.seen()}, {many(self.violating, 'violation')}"
+
 
 class Plain:
     """A line on stderr every ten seconds."""
@@ -40,7 +61,7 @@ class Plain:
         self.total = total
         self.began = self.said = time.monotonic()
 
-    def __call__(self, count: Count) -> None:
+    def __call__(self, count: Told) -> None:
         now = time.monotonic()
         if now - self.said < PLAIN_EVERY_S:
             return
@@ -48,8 +69,7 @@ class Plain:
         rate = count.schedules / (now - self.began)
         of = f"/{self.total:,}" if self.total else ""
         self.voice.talk(
-            f"{self.name}: {count.schedules:,}{of} schedules, {rate:,.0f}/s,"
-            f" {count.seen()}, {many(count.violating, 'violation')}"
+            f"{self.name}: {count.schedules:,}{of} {count.unit}, {rate:,.0f}/s, {count.found()}"
         )
 
 
@@ -60,14 +80,13 @@ class Bar:
         self.progress = progress
         self.task = task
 
-    def __call__(self, count: Count) -> None:
-        found = f"{count.seen()}, {many(count.violating, 'violation')}"
-        self.progress.update(self.task, completed=count.schedules, found=found)
+    def __call__(self, count: Told) -> None:
+        self.progress.update(self.task, completed=count.schedules, found=count.found())
 
 
 @contextmanager
 def progress(voice: Voice, name: str, total: int) -> Iterator[Plain | Bar]:
-    """Call it with the `Count` after each schedule."""
+    """Call it with what is counted after each schedule."""
     if voice.quiet or not moving():
         yield Plain(voice, name, total)
         return

@@ -19,7 +19,7 @@ SAID_MAX: Final = 40
 _AT: Final = re.compile(r" - at `(\$[^`]*)`$")
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `([^`]*)`")
 _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
-_TYPE: Final = re.compile(r"`(int|float|str|bool|array|object|null)`")
+_TYPE: Final = re.compile(r"`((?:int|float|str|bool|array|object|null|[ |])+)`")
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 PLAIN: Final = {
     "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false",
@@ -175,7 +175,10 @@ def explain(error: str, table: object, kind: object) -> tuple[str, str]:
         name = place.rsplit(".", 1)[-1].split("[")[0]
         hint = nearest(str(value), words)
         return place, f"{place}: '{value}' is not a {name}{hint} (one of: {', '.join(words)})"
-    rule = _TYPE.sub(lambda word: PLAIN[word[1]], rule.partition(", got ")[0])
+    rule = _TYPE.sub(
+        lambda found: " or ".join(PLAIN[word] for word in found[1].split(" | ")),
+        rule.partition(", got ")[0],
+    )
     return place, f"{place}: {rule.replace('Expected', 'wants')}, not {_said(value)}"
 
 

@@ -11,10 +11,11 @@ from clusters.sim.tape import Origin, Tape, read_tape, read_token
 from clusters.sim.world import RunResult
 from experiments.harness.concluding import CAUSES, violation_result
 from experiments.harness.config import Experiment, load
+from experiments.harness.explaining import FULL, explained, marks, say_why
 from experiments.harness.finding import find_file, find_run, summary_of
 from experiments.harness.options import Asked
 from experiments.harness.reading import read_file, refuse_odd, shown
-from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
+from experiments.harness.result import Exit, ExplanationResult, Result, Status, WitnessResult, worst
 from experiments.harness.running import command
 from experiments.harness.say import Voice, many
 from experiments.harness.setup import (
@@ -31,52 +32,61 @@ from protocol.errors import DivergedError, ExperimentError, UnreadableError
 from protocol.history import Record
 
 TAPE_BYTES_MAX: Final = 64 << 20
+OTHER: Final = "recorded with another experiment, or other options"
 NAMED_MAX: Final = 3
 """Changed files that are named."""
 
 
 class Schedule(Struct, frozen=True):
-    """What is replayed: the experiment, the tape, where it comes from, the command for it."""
+    """What is replayed: the experiment, the tape, where it comes from, the command for it.
+
+    `other`: the experiment is not the one that it was recorded with, as a token remembers it.
+    `file` is the counterexample file; None: it was a token.
+    """
 
     experiment: Experiment
     where: str
     tape: Tape
     origin: Origin | None
     words: tuple[str, ...]
+    other: bool = False
+    file: Path | None = None
 
 
-def schedule(what: str, asked: Asked | None, runs: Path) -> Schedule:
+def schedule(what: str, asked: Asked | None, runs: Path, verb: str = "replay") -> Schedule:
     """The schedule that `what` names: a counterexample file, a run folder, or a token.
 
-    A token needs its experiment; a counterexample file has it beside it.
+    A token needs its experiment; a counterexample file has it beside it, under its own name if it
+    was shrunk together with it.
     """
-    path = _counterexample(what, runs)
+    path = _counterexample(what, runs, verb)
     if path is None:
-        return _of_token(what, asked)
+        return _of_token(what, asked, verb)
     tape, origin = read_tape(read_file(path, TAPE_BYTES_MAX), str(path))
     if asked is not None:
         experiment, where = loaded(asked), str(asked.file)
         digest, words = digest_of(resolved(experiment)), asked.words()
     else:
-        beside = path.resolve().parent / EXPERIMENT
+        own = path.resolve().with_suffix(".toml")
+        beside = own if own.is_file() else own.with_name(EXPERIMENT)
         if not beside.is_file():
             raise ExperimentError(
                 f"{path}: its {EXPERIMENT} is not beside it; name it:"
-                f" {command('replay', str(path), 'FILE')}"
+                f" {command(verb, str(path), 'FILE')}"
             )
         experiment, where, words = load(beside), shown(beside), ()
         digest = digest_of(beside.read_bytes())
     if digest != origin.experiment:
         raise ExperimentError(f"{where}: is not the experiment that {path} was recorded with")
-    return Schedule(experiment, where, tape, origin, (shown(path), *words))
+    return Schedule(experiment, where, tape, origin, (shown(path), *words), file=path)
 
 
-def _counterexample(what: str, runs: Path) -> Path | None:
+def _counterexample(what: str, runs: Path, verb: str) -> Path | None:
     if file := find_file(what, runs):
         refuse_odd(file)
         if file.suffix == ".toml":
             raise ExperimentError(
-                f"{file}: is an experiment; replay wants a counterexample file, or a token and"
+                f"{file}: is an experiment; {verb} wants a counterexample file, or a token and"
                 " then the experiment"
             )
         return file
@@ -91,7 +101,7 @@ def _counterexample(what: str, runs: Path) -> Path | None:
     return found[0]
 
 
-def _of_token(token: str, asked: Asked | None) -> Schedule:
+def _of_token(token: str, asked: Asked | None, verb: str) -> Schedule:
     try:
         tape = read_token(token, "token")
     except UnreadableError as error:
@@ -99,46 +109,63 @@ def _of_token(token: str, asked: Asked | None) -> Schedule:
             raise ExperimentError(f"{token}: no such counterexample file, run or token") from error
         raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
     if asked is None:
-        raise ExperimentError(f"a token needs its experiment: {command('replay', token, 'FILE')}")
-    return Schedule(loaded(asked), str(asked.file), tape, None, (token, *asked.words()))
+        raise ExperimentError(f"a token needs its experiment: {command(verb, token, 'FILE')}")
+    experiment = loaded(asked)
+    origin = tape.known.origin if tape.known is not None else Origin()
+    other = not digest_of(resolved(experiment)).startswith(origin.experiment)
+    source = origin if origin.git else None
+    return Schedule(experiment, str(asked.file), tape, source, (token, *asked.words()), other)
 
 
-def replay_and_say(given: Schedule, voice: Voice, *, show: bool) -> int:
-    """Run it again, say what came out, and whether it is what was recorded."""
+def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = False) -> int:
+    """Run it again, say what came out, and whether it is what was recorded; and why, if asked."""
     began = time.monotonic()
-    if other := _elsewhere(given.origin, always=False):
-        voice.talk(f"{other}: it may come out differently")
+    for other in (elsewhere(given.origin, always=False), OTHER if given.other else ""):
+        if other:
+            voice.talk(f"{other}: it may come out differently")
     records: list[Record] = []
     found: RunResult | None = None
+    setup = setup_of(given.experiment, given.where)
     try:
-        found = replay(setup_of(given.experiment, given.where), given.tape, records.append)
-        _compare(given.origin, found)
+        found = replay(setup, given.tape, records.append)
+        compare(given.origin, found)
         divergence = ""
     except DivergedError as error:
         divergence = str(error).removeprefix("diverged ")
     result = _result(given, found, divergence)
-    result = structs.replace(
-        result,
-        counts={**result.counts, "records": len(records)},
-        seconds=round(time.monotonic() - began, 3),
-    )
-    voice.object(result)
     if show:
         for record in records:
             if line := as_step(record):
                 voice.answer(line)
     _say(given, result, voice)
-    if found is not None and found.violations and not show and not divergence:
+    violated = found.violations[:1] if found is not None and not divergence else []
+    reason: ExplanationResult | None = None
+    if why and not violated:
+        voice.talk("nothing is violated, so there is nothing to explain")
+    if found is not None and why and violated:
+        voice.talk("looking for the reason in the schedules around it ...")
+        reason = explained(setup, found.tape, violated[0], records, FULL)
+    result = structs.replace(
+        result,
+        counts={**result.counts, "records": len(records)},
+        explanation=reason,
+        seconds=round(time.monotonic() - began, 3),
+    )
+    voice.object(result)
+    if violated and not show:
         voice.answer()
-        for line in story(records, found.violations[0]):
+        for line in story(records, violated[0], marks(reason)):
             voice.row(line)
+    if reason is not None:
+        voice.answer()
+        say_why(reason, voice)
     voice.answer()
     steps = () if show else ("--steps",)
     voice.keyed("steps" if steps else "again", command("replay", *given.words, *steps))
     return result.exit_code
 
 
-def _compare(origin: Origin | None, found: RunResult) -> None:
+def compare(origin: Origin | None, found: RunResult) -> None:
     """What is violated must be what was violated."""
     now = found.violations[0].property if found.violations else ""
     if origin is not None and origin.property and origin.property != now:
@@ -148,12 +175,13 @@ def _compare(origin: Origin | None, found: RunResult) -> None:
         )
 
 
-def _elsewhere(origin: Origin | None, *, always: bool) -> str:
+def elsewhere(origin: Origin | None, *, always: bool) -> str:
     """The commit it was recorded with and this one; "" where they are the same, unless `always`."""
     if origin is None:
         return ""
     git, _ = git_state()
-    if origin.git == git and not always:
+    same = git.startswith(origin.git) if origin.git else not git
+    if same and not always:
         return ""
     changed = model_changes(origin.git)
     more = f" and {len(changed) - NAMED_MAX} more" if len(changed) > NAMED_MAX else ""
@@ -204,8 +232,9 @@ def _say(given: Schedule, result: Result, voice: Voice) -> None:
             voice.answer(f"  {first.message}")
         case Status.DIVERGED:
             voice.verdict("diverged", result.reasons[0])
-            if recorded_with := _elsewhere(given.origin, always=True):
-                voice.answer(f"  {recorded_with}")
+            for source in (elsewhere(given.origin, always=True), OTHER if given.other else ""):
+                if source:
+                    voice.answer(f"  {source}")
             voice.answer(f"  {CAUSES}")
         case Status.PASS:
             voice.verdict("pass", f"{steps}{recorded}")

@@ -50,6 +50,7 @@ class Status(Enum):
     VIOLATED = "violated"
     UNKNOWN = "unknown"
     PASS = "pass"  # noqa: S105  a verdict
+    PROVED = "proved"
     VIOLATION = "violation"
     DIVERGED = "diverged"
     CLUSTER = "cluster failed"
@@ -86,7 +87,9 @@ class ViolationResult(Struct, frozen=True, omit_defaults=True):
 class Counterexample(Struct, frozen=True, kw_only=True):
     """A violation found: by which schedule, its file, and the command that shows it again.
 
-    `token` stands for the schedule, too, together with the experiment; `strategy` found it.
+    `token` stands for the schedule, too, together with the experiment; `strategy` found it.  One
+    that was shrunk had `shrunk_from` steps (0: it was not), which took `tries` schedules; `reason`
+    says why it is `minimal`, or why that is not proved.
     """
 
     property: str
@@ -98,6 +101,77 @@ class Counterexample(Struct, frozen=True, kw_only=True):
     replay: str
     token: str = ""
     strategy: str = ""
+    shrunk_from: int = 0
+    tries: int = 0
+    minimal: bool = False
+    reason: str = ""
+
+
+class ChanceResult(Struct, frozen=True):
+    """Of `walks` random schedules that left after so many choices, the last at `step`."""
+
+    choices: int
+    step: int
+    walks: int
+    failed: int
+
+
+class GuiltResult(Struct, frozen=True):
+    """The choice that did most for the failure: the probability of that `before` and `after` it.
+
+    Unless it is `clear`, others did nearly as much.
+    """
+
+    choice: int
+    step: int
+    chosen: str
+    before: float
+    after: float
+    clear: bool
+
+
+class NearestResult(Struct, frozen=True):
+    """Where the nearest schedule that holds differs first: `instead` of `chosen`.
+
+    `recorded`: for the rest it is as the failing one, where that is possible.
+    """
+
+    choice: int
+    step: int
+    chosen: str
+    instead: str
+    recorded: bool
+
+
+class SliceStep(Struct, frozen=True):
+    """One step of the causal slice; `about`: about its subject, and not only a cause of that."""
+
+    step: int
+    actor: str
+    n: int
+    peer: str
+    message: str
+    did: str
+    about: bool
+
+
+class ExplanationResult(Struct, frozen=True, kw_only=True):
+    """Why a property was violated.
+
+    `guilty` and `nearest` are null where there is none, and `sentences` say why; `curve` has the
+    probabilities that were measured; `tries`: schedules among which the nearest was looked for;
+    `cut`: the budget ended before all was tried.
+    """
+
+    property: str
+    sentences: tuple[str, ...]
+    guilty: GuiltResult | None
+    nearest: NearestResult | None
+    curve: tuple[ChanceResult, ...]
+    tries: int
+    cut: bool
+    subject: str
+    slice: tuple[SliceStep, ...]
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -105,7 +179,8 @@ class Result(Struct, frozen=True, kw_only=True):
 
     `reasons` say why it is not a pass; `violations` are those of the one history that is kept;
     `counts` are schedules, steps, records and such; `strategies`: how many schedules of each, and
-    `proof` what is proved by them; `again` is the command that does it again.
+    `proof` what is proved by them; `explanation`, if it was asked for, is of the first violation;
+    `again` is the command that does it again.
     Where nothing was run, format, verdict, exit code and reasons are all there is.
     """
 
@@ -126,6 +201,7 @@ class Result(Struct, frozen=True, kw_only=True):
     counts: dict[str, int] = {}
     strategies: dict[str, int] = {}
     proof: str = ""
+    explanation: ExplanationResult | None = None
     seconds: float = 0.0
     folder: str = ""
     again: str = ""

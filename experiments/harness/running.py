@@ -1,20 +1,24 @@
 """What `run` and `explore` share: a case to simulate, and what they came to."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
+
 from clusters.judge import Verdict
 from clusters.sim import determinism
-from clusters.sim.strategies import Lesson, Order, prepared, single
+from clusters.sim.strategies import Order, prepared, single
 from clusters.sim.tape import Tape
 from clusters.sim.world import RunResult, Setup, follow
-from experiments.harness.config import Experiment
+from clusters.workers import Workers
+from experiments.harness.config import Experiment, ExploreTable
 from experiments.harness.options import Asked
 from experiments.harness.progress import Count
 from experiments.harness.setup import digest_of, loaded, setup_of
-from experiments.harness.store import Run
+from experiments.harness.store import Run, resolved
 from protocol.errors import PasidlabError
 from protocol.history import Record
 
@@ -31,6 +35,11 @@ class Case:
     digest: str
 
     @property
+    def searched(self) -> str:
+        """What a stateful search is about, whatever its bounds: a hash of it."""
+        return digest_of(resolved(structs.replace(self.experiment, explore=ExploreTable())))
+
+    @property
     def name(self) -> str:
         """The experiment's short name: its file's."""
         return Path(self.asked.file).stem
@@ -40,34 +49,47 @@ class Case:
         """The one schedule of `run`."""
         return Order(single(self.experiment.explore.strategy), self.seed)
 
-    def quick(self, order: Order) -> tuple[RunResult, Lesson]:
-        """One schedule, judged, without its history; and what it taught."""
-        return self._follow(order, None)
-
     def once(self, order: Order, records: list[Record]) -> RunResult:
         """One schedule, with its history into `records`: there also if it is interrupted."""
-        return self._follow(order, records.append)[0]
+        with self.naming(order):
+            return follow(self.setup, order, records.append)[0]
 
-    def check_determinism(self, orders: list[Order]) -> None:
+    def check_determinism(self, orders: list[Order], workers: Workers) -> None:
         """Each of these schedules once more, in a process with another hash seed."""
         if orders:
-            determinism.check_orders(self.setup, orders)
+            determinism.check_orders(self.setup, orders, workers)
 
     def replay(self, order: Order) -> str:
         """The command that shows a schedule again."""
         token = Tape(order.strategy, order.seed).token()
         return command("replay", token, *self.asked.words())
 
-    def _follow(
-        self, order: Order, history: Callable[[Record], None] | None
-    ) -> tuple[RunResult, Lesson]:
+    @contextmanager
+    def naming(self, order: Order) -> Iterator[None]:
+        """A bug of ours in there says by which schedule it is seen again."""
         try:
-            return follow(self.setup, order, history)
+            yield
         except PasidlabError:
             raise
         except Exception as error:
             error.add_note(f"again  {self.replay(order)}")
             raise
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a stateful search looked at, within which bounds; `checkpoint`: from where it goes on.
+
+    `why` it did not look at everything within the bounds, or "".
+    """
+
+    states: int
+    moves: int
+    depth: int
+    ends: int
+    bounds: tuple[str, ...]
+    why: str
+    checkpoint: bytes = b""
 
 
 def command(*words: str) -> str:
@@ -89,8 +111,9 @@ class Outcome:
     """What a verb found.
 
     `records` is the history of a run that has no violation; `divergence` says how a schedule was
-    not the same twice, and `again` is the command that shows it again.  `asked`: how many schedules
-    there were to be, 0: all there are, and `proof` says when all have run.
+    not the same twice, and `again` is the command that shows it again; `broken` says why there were
+    no workers any more.  `asked`: how many schedules there were to be, 0: all there are, and
+    `proof` says when all have run.
     """
 
     verb: str
@@ -103,9 +126,11 @@ class Outcome:
     interrupted: bool = False
     asked: int = 0
     divergence: str = ""
+    broken: str = ""
     again: str = ""
     reasons: tuple[str, ...] = ()
     proof: str = ""
+    searched: "Searched | None" = None
 
     @property
     def history(self) -> tuple[Record, ...]:

@@ -13,8 +13,10 @@ import msgspec
 from experiments.harness.errors import UnwritableError
 
 COLOURS: Final = {
-    "pass": "green", "held": "green", "violation": "red", "violated": "red", "unknown": "yellow",
-    "diverged": "magenta", "cluster failed": "magenta", "interrupted": "yellow",
+    "pass": "green", "proved": "green", "held": "green",
+    "violation": "red", "violated": "red",
+    "unknown": "yellow", "interrupted": "yellow",
+    "diverged": "magenta", "cluster failed": "magenta",
 }  # fmt: skip
 KEY_WIDTH: Final = 11
 _VISIBLE: Final = {
@@ -146,4 +148,5 @@ def many(count: int, thing: str) -> str:
     """`1 property`, `2,000 schedules`."""
     if count == 1:
         return f"1 {thing}"
-    return f"{count:,} {thing[:-1]}ies" if thing.endswith("y") else f"{count:,} {thing}s"
+    plural = f"{thing[:-1]}ies" if thing.endswith("y") and thing[-2:] != "ay" else f"{thing}s"
+    return f"{count:,} {plural}"

@@ -7,8 +7,10 @@ from typing import Final
 import msgspec
 
 from clusters.cluster import build
+from clusters.judge import Status as Judged
 from clusters.judge import Verdict
-from clusters.nemesis import Nemesis, check
+from clusters.nemesis import Nemesis, check, roles_of
+from clusters.sim.faults import Healable, check_heal
 from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.options import Asked
@@ -96,6 +98,14 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
     return plan
 
 
+def healable_of(experiment: Experiment, where: str) -> Healable:
+    """What may be healed in the end, checked against the machine."""
+    machine = machine_of(experiment, where)
+    roles = roles_of(machine, build(machine, plans_of(experiment, where)))
+    check_heal(experiment.finally_.heal, roles, f"{where}: $.finally.heal")
+    return experiment.finally_.heal
+
+
 def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
     """What the simulator runs."""
     semantics = experiment.network.semantics
@@ -111,7 +121,7 @@ def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
         nemeses=nemeses_of(experiment, where),
         max_steps=experiment.explore.max_steps,
         quiet_steps=experiment.finally_.quiet_steps,
-        heal=experiment.finally_.heal,
+        heal=healable_of(experiment, where),
         delay_steps=experiment.network.delay_steps,
         experiment=experiment.title,
         revision=experiment.revision,
@@ -131,12 +141,25 @@ def reasons_of(verdict: Verdict) -> tuple[str, ...]:
     for one in verdict.properties:
         if _WORDS[one.word] is Status.UNKNOWN:
             together.setdefault(one.reason, []).append(one.name)
-    return (*verdict.gaps, *(f"{', '.join(names)}: {why}" for why, names in together.items()))
+    unjudged = [one for one in verdict.properties if _WORDS[one.word] is Status.UNKNOWN]
+    return (
+        *verdict.gaps,
+        *([verdict.busy] if verdict.busy else []),
+        *(f"{one.name}: {owed}" for one in unjudged for owed in one.owed),
+        *(f"{', '.join(names)}: {why}" for why, names in together.items()),
+    )
 
 
 def property_results(verdict: Verdict) -> tuple[PropertyResult, ...]:
     """A verdict's properties, in the words of `result.json`."""
     return tuple(
-        PropertyResult(status.name, status.kind, _WORDS[status.word], status.reason)
+        PropertyResult(status.name, status.kind, _WORDS[status.word], _message(status))
         for status in verdict.properties
     )
+
+
+def _message(status: Judged) -> str:
+    """Why it is not better; of one that is met, what was excused."""
+    if status.word == "met" and status.owed:
+        return f"excused: {'; '.join(status.owed)}"
+    return status.reason

@@ -27,6 +27,8 @@ PART: Final = ".part"
 LATEST: Final = "latest"
 HISTORY: Final = "history.jsonl"
 EXPERIMENT: Final = "experiment.toml"
+CHECKPOINT: Final = "search.bin"
+"""Of a stateful search that was stopped: from where it goes on."""
 PACKAGES: Final = ("pasidlab", "msgspec", "msgpack", "ray", "click", "rich", "structlog")
 MODEL: Final = ("protocol", "actors", "clusters")
 """What a replay depends on."""
@@ -93,6 +95,15 @@ class Run:
             _point(self.runs / LATEST, self.final)
             _point(self.final.parent / LATEST, self.final)
         return self.final
+
+
+def written(path: Path, content: bytes) -> Path:
+    """A file beside others, whole or not there."""
+    part = path.with_name(f".{path.name}{PART}")
+    with _writing(path):
+        part.write_bytes(content)
+        part.replace(path)
+    return path
 
 
 def resolved(experiment: Experiment) -> bytes:

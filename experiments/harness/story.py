@@ -1,12 +1,13 @@
 """A violation as a story: the deliveries that led to it, as a table of steps."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from clusters.causes import Slice, slice_of
 from clusters.judge import Violation
+from experiments.harness.result import SliceStep
 from experiments.harness.say import columns
 from protocol.facts import (
     DmaTranslated,
@@ -16,95 +17,61 @@ from protocol.facts import (
     MessageSent,
     OpFail,
     OpInfo,
-    OpInvoked,
     OpOk,
     PasidReclaimed,
-    PropertyViolated,
     ReferenceDropped,
     ReferenceTaken,
-    RunEnded,
     StateChanged,
 )
 from protocol.history import Record
 
 ROWS_MAX: Final = 30
-_NAMED: Final = re.compile(r"\bPASID ([0-9]+)")
+HEAD: Final = ("step", "from", "to", "message", "what it did")
 Row = tuple[str, str, str, str, str]
 
 
-def story(records: Sequence[Record], violation: Violation) -> list[str]:
-    """Lines of a table: what happened before the violation and has to do with its PASID.
+def story(
+    records: Sequence[Record], violation: Violation, marks: Mapping[int, str] | None = None
+) -> list[str]:
+    """Lines of a table: the causal slice of the violation, and words for some steps of it.
 
-    Of a violation that is about no PASID: the chain of causes that led to it.
+    Of a long one the end, and the steps that have a mark.
     """
-    last = violation.record
-    at_end = isinstance(last.fact, RunEnded) or not _said_at(records, violation)
-    pasid = _pasid(records, violation, at_end=at_end)
-    chain = {} if pasid or at_end else _causes(records, last)
+    part = slice_of(records, violation)
+    marks = marks or {}
     rows: list[Row] = []
-    doings = _doings(records)
-    for record in records:
-        fact, stamp = record.fact, record.stamp
-        if isinstance(fact, MessageDelivered) and (at_end or last.saw(stamp.actor, stamp.n)):
-            doing = doings.get((stamp.actor, stamp.n), [])
-            here = (stamp.actor, stamp.n) == (last.stamp.actor, last.stamp.n)
-            if chain:
-                about = (stamp.actor, stamp.n) in chain
-            else:
-                about = not pasid or fact.detail.get("pasid") == pasid
-            if not (about or here or any(f"PASID {pasid} " in text for text in doing)):
-                continue
-            step = str(stamp.step or stamp.n)
-            rows.append((step, fact.peer, stamp.actor, fact.message, "; ".join(doing)))
+    for one in told(records, part):
+        mark = marks.get(one.step, "") if one.step else ""
+        did = f"{one.did}   {mark}".strip() if mark else one.did
+        rows.append((str(one.step or one.n), one.peer, one.actor, one.message, did))
     if not rows:
         return []
-    shown = rows[-ROWS_MAX:]
-    mark = "(the end)" if at_end else "<- violation"
-    shown[-1] = (*shown[-1][:4], f"{shown[-1][4]}   {mark}".lstrip())
-    head, *lines = columns([("step", "from", "to", "message", "what it did"), *shown])
-    if len(rows) > len(shown):
-        of = f" about PASID {pasid}" if pasid else ""
-        lines.insert(0, f"  ... {len(rows) - len(shown):,} earlier steps{of}")
+    end = "(the end)" if part.at_end else "<- violation"
+    rows[-1] = (*rows[-1][:4], f"{rows[-1][4]}   {end}".lstrip())
+    early = rows[:-ROWS_MAX]
+    marked = [row for row in early if int(row[0]) in marks]
+    head, *lines = columns([HEAD, *marked, *rows[-ROWS_MAX:]])
+    if early:
+        of = f" about {part.subject.words()}" if part.subject.words() else ""
+        lines.insert(len(marked), f"  ... {len(early) - len(marked):,} earlier steps{of}")
     return [line.rstrip() for line in (head, *lines)]
 
 
-def _causes(records: Sequence[Record], last: Record) -> dict[tuple[str, int], None]:
-    """The input at which it was said, the one that caused that, and so on."""
-    causes = {
-        (record.stamp.actor, record.stamp.n): (record.stamp.cause, record.stamp.cause_n)
-        for record in records
-    }
-    chain: dict[tuple[str, int], None] = {}
-    here = (last.stamp.actor, last.stamp.n)
-    while here in causes and here not in chain:
-        chain[here] = None
-        here = causes[here]
-    return chain
-
-
-def _said_at(records: Sequence[Record], violation: Violation) -> bool:
-    """Whether it was said at a record, and not at the end about what never happened."""
-    stamp = violation.record.stamp
-    return any(
-        isinstance(record.fact, PropertyViolated)
-        and record.fact.message == violation.sentence
-        and (record.stamp.actor, record.stamp.n) == (stamp.actor, stamp.n)
-        for record in reversed(records)
-    )
-
-
-def _pasid(records: Sequence[Record], violation: Violation, *, at_end: bool) -> int:
-    """The PASID it is about: the fact's, its operation's, or the one that is named; 0: none."""
-    fact, actor = violation.record.fact, violation.record.stamp.actor
-    if not at_end and (pasid := getattr(fact, "pasid", 0)):
-        return int(pasid)
-    if not at_end and isinstance(fact, OpOk | OpFail | OpInfo):
-        began = [one.fact for one in records if one.stamp.actor == actor]
-        for one in reversed(began):
-            if isinstance(one, OpInvoked) and one.op == fact.op:
-                return one.pasid
-    named = _NAMED.search(violation.sentence)
-    return int(named[1]) if named else 0
+def told(records: Sequence[Record], part: Slice) -> list[SliceStep]:
+    """The steps of a slice, with what each did."""
+    doings = _doings(records)
+    return [
+        SliceStep(
+            step=cause.record.stamp.step,
+            actor=cause.record.stamp.actor,
+            n=cause.record.stamp.n,
+            peer=cause.message.peer,
+            message=cause.message.message,
+            did="; ".join(doings.get(cause.key, [])),
+            about=cause.about,
+        )
+        for cause in part.causes
+    ]
 
 
 def _doings(records: Sequence[Record]) -> dict[tuple[str, int], list[str]]:

@@ -2,9 +2,12 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from msgspec import structs
 
+from experiments.harness.jobs import Jobs, jobs_options
 from experiments.harness.options import (
     EXIT_CODES,
     MAX_STEPS,
@@ -17,6 +20,11 @@ from experiments.harness.options import (
 )
 from experiments.harness.say import Voice
 
+if TYPE_CHECKING:
+    from experiments.harness.config import ExploreTable
+    from experiments.harness.exploring import Budget
+    from experiments.harness.searching import Limits
+
 
 @click.command(
     "explore",
@@ -24,14 +32,22 @@ from experiments.harness.say import Voice
     epilog=EXIT_CODES,
     examples=(
         "pasidlab explore experiments/ioasid/free_before_unbind.toml --schedules 1000",
-        "pasidlab explore experiments/ioasid/vm_killed.toml --strategy pct --for 1m",
-        "pasidlab explore experiments/ioasid/normal_life.toml --json | jq .verdict",
+        "pasidlab explore experiments/ioasid/vm_killed.toml -j auto --for 1m",
+        "pasidlab explore experiments/ioasid/two_guests.toml --strategy breadth-first",
     ),
 )
 @click.option("--schedules", type=Count(), help="How many (default: the file's).")
 @click.option("--for", "seconds", type=Seconds(), help="Stop after this time: 30s, 5m.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first violation.")
+@click.option("--states", type=Count(), metavar="N", help="Of a search: stop at so many states.")
+@click.option(
+    "--memory", "memory_gb", type=Count(), metavar="GB", help="Of a search: stop at so much memory."
+)
+@click.option("--symmetry", is_flag=True, help="Of a search: VMs that are alike are exchanged.")
+@click.option("--resume", metavar="RUN", help="Go on with a breadth-first search that was stopped.")
+@click.option("--no-shrink", is_flag=True, help="Leave a counterexample as it was found.")
 @click.option("--no-determinism", is_flag=True, help="Do not run one in a hundred twice.")
+@jobs_options
 @strategy_options
 @MAX_STEPS
 @experiment_options
@@ -48,26 +64,79 @@ def command(
     strategy: str | None,
     depth: int | None,
     keep_going: bool,
+    states: int | None,
+    memory_gb: int | None,
+    symmetry: bool,
+    resume: str | None,
+    no_shrink: bool,
     no_determinism: bool,
+    jobs: int | None,
+    place: str,
+    address: str,
     as_json: bool,
     quiet: bool,
     no_color: bool,
 ) -> int:
-    """Many schedules of an experiment FILE in the simulator; stops at the first violation."""
-    from clusters.sim.strategies import ends
+    """Many schedules of an experiment FILE in the simulator; stops at the first violation.
+
+    With --strategy breadth-first or depth-first every state is searched, each once: a proof within
+    the bounds that are printed, or a counterexample, breadth first the shortest there is.  --depth
+    then bounds the delays in a run; without it every order is searched.
+    """
+    from clusters.sim.search import SEARCHES
+    from experiments.harness.aftermath import aftermath
     from experiments.harness.concluding import conclude
-    from experiments.harness.exploring import Budget, explore
+    from experiments.harness.exploring import explore
+    from experiments.harness.finding import find_run
     from experiments.harness.running import simulated
-    from experiments.harness.setup import drawn_seed
+    from experiments.harness.searching import search
+    from experiments.harness.setup import drawn_seed, loaded
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, max_steps, strategy, depth)
+    table = loaded(asked).explore
+    until = time.monotonic() + seconds if seconds else None
+    if table.strategy in SEARCHES:
+        refuse(table.strategy, {"--schedules": schedules, "--keep-going": keep_going})
+        limits = limits_of(states, memory_gb, until, resume and find_run(resume, runs_dir))
+        limits = structs.replace(limits, symmetry=symmetry)
+    else:
+        only = {"--states": states, "--memory": memory_gb, "--resume": resume}
+        refuse(table.strategy, {**only, "--symmetry": symmetry})
+        budget = budget_of(table, schedules, until, keep_going=keep_going)
+        budget = structs.replace(budget, determinism=not no_determinism)
+    crew = Jobs(jobs, place, address).workers(voice)
     case = simulated(asked, drawn_seed(seed), runs_dir)
-    table = case.experiment.explore
-    budget = Budget(
-        schedules=schedules or (0 if ends(table.strategy) else table.schedules),
-        until=time.monotonic() + seconds if seconds else None,
-        keep_going=keep_going,
-        determinism=not no_determinism,
-    )
-    return conclude(case, explore(case, budget, voice), voice)
+    if table.strategy in SEARCHES:
+        return conclude(case, search(case, limits, voice, crew), voice)
+    outcome = explore(case, budget, voice, crew)
+    return conclude(case, outcome, voice, None if no_shrink else aftermath(case, outcome, voice))
+
+
+def refuse(strategy: str, options: dict[str, object]) -> None:
+    """Options that mean nothing to this strategy."""
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: strategy '{strategy}' has no use for it")
+
+
+def limits_of(
+    states: int | None, memory_gb: int | None, until: float | None, resume: Path | str | None
+) -> "Limits":
+    """When a search stops."""
+    from clusters.sim.search.graph import STATES
+    from experiments.harness.searching import MEMORY_GB, Limits
+
+    run = resume if isinstance(resume, Path) else None
+    return Limits(states or STATES, memory_gb or MEMORY_GB, until, resume=run)
+
+
+def budget_of(
+    table: "ExploreTable", schedules: int | None, until: float | None, *, keep_going: bool
+) -> "Budget":
+    """When schedules stop."""
+    from clusters.sim.strategies import ends
+    from experiments.harness.exploring import Budget
+
+    count = schedules or (0 if ends(table.strategy) else table.schedules)
+    return Budget(count, until, keep_going, determinism=True)

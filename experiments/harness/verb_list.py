@@ -111,9 +111,10 @@ def _misbehaviours() -> list[Thing]:
 
 
 def _strategies() -> list[Thing]:
+    from clusters.sim.search import SEARCHES
     from clusters.sim.strategies import CAMPAIGNS
 
-    return [Thing(name, about) for name, about in CAMPAIGNS.items()]
+    return [Thing(name, about) for name, about in {**CAMPAIGNS, **SEARCHES}.items()]
 
 
 def _revisions() -> list[Thing]:

@@ -23,13 +23,14 @@ from experiments.harness.say import Voice
     epilog=EXIT_CODES,
     examples=(
         "pasidlab replay latest",
-        "pasidlab replay runs/latest/ce-1.json --steps",
+        "pasidlab replay runs/latest/ce-1.json --why",
         "pasidlab replay aeaaaaaaaaaaab3smfxgi33ntx3q experiments/ioasid/vm_killed.toml",
     ),
 )
 @click.argument("what", metavar="CE_FILE|RUN|TOKEN")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--steps", is_flag=True, help="Print every step, and what it did.")
+@click.option("--why", is_flag=True, help="Look for the reason: the guilty step, with its numbers.")
 @CHANGES
 @REVISION
 @MAX_STEPS
@@ -40,6 +41,7 @@ def command(
     what: str,
     file: Path | None,
     steps: bool,
+    why: bool,
     changes: tuple[str, ...],
     revision: str | None,
     max_steps: int | None,
@@ -61,4 +63,4 @@ def command(
         raise click.UsageError("--set, --revision and --max-steps want the experiment FILE, too")
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = None if file is None else Asked(file, changes, revision, max_steps)
-    return replay_and_say(schedule(what, asked, runs_dir), voice, show=steps)
+    return replay_and_say(schedule(what, asked, runs_dir), voice, show=steps, why=why)

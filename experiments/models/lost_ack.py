@@ -28,7 +28,7 @@ from protocol.facts import Event, PasidReclaimed, ReferenceDropped
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed
 
 
 class CountNotNegative:
@@ -49,7 +49,7 @@ class CountNotNegative:
                 return f"a put of {holder} left {refs} references"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 
@@ -69,8 +69,12 @@ class RetiredAtLast:
         self.retired = True
         return None
 
-    def unmet(self) -> list[str]:
-        return [] if self.retired else ["the PASID is not retired"]
+    def unmet(self) -> list[Owed]:
+        return (
+            []
+            if self.retired
+            else [Owed("the PASID is not retired", (0, ALLOCATOR, 0), (ALLOCATOR,))]
+        )
 
 
 def at_least_once() -> dict[Name, Actor]:

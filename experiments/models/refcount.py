@@ -19,7 +19,7 @@ from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import Done, FreePasid, GetPasid, HostLost, PutPasid, PutPasidGot, Start
 from protocol.names import NO_SET, Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed
 
 ALLOCATOR: Final = "allocator"
 USERS: Final = 3
@@ -158,7 +158,7 @@ class NoBindAfterRetire:
                 return f"a bind of {holder} landed on a retired PASID"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

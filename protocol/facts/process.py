@@ -21,6 +21,7 @@ class OpInvoked(Event, frozen=True, tag="op.invoke"):
     operation: str
     pasid: Pasid = 0
     incarnation: Incarnation = 0
+    device: Name = ""
 
 
 class OpOk(Event, frozen=True, tag="op.ok"):

@@ -14,7 +14,7 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind, Thing, said, when
+from protocol.properties.property import Kind, Owed, Thing, said, when
 
 
 class AtomicCodeNeverSleeps:
@@ -55,7 +55,7 @@ class AtomicCodeNeverSleeps:
                 return self._slept(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _enter(self, record: Record, task: str, why: Thing) -> None:

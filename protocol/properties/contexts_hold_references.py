@@ -20,7 +20,7 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Incarnation, Name, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 Open: TypeAlias = TranslationWritten | SlotProgrammed | SvmCreated | PasidLinked
 Close: TypeAlias = TranslationCleared | SlotCleared | SvmFreed | PasidUnlinked
@@ -80,7 +80,7 @@ class ContextsHoldReferences:
                 self._closed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _taken(self, record: Record, fact: ReferenceTaken) -> None:

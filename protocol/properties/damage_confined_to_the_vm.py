@@ -14,7 +14,7 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind, Owners, when
+from protocol.properties.property import Kind, Owed, Owners, when
 
 
 class DamageConfinedToTheVm:
@@ -53,7 +53,7 @@ class DamageConfinedToTheVm:
                 return self._checked(record, fact, fact.by, f"cleared ({why}) the entry of")
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _checked(

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import DescriptorAccepted, DescriptorEnded, Event, HostGone, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind, Thing
+from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
 
 
 class DescriptorsEndedBeforeReclaim:
@@ -37,7 +37,7 @@ class DescriptorsEndedBeforeReclaim:
                 self.work.lost(record.stamp.actor)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

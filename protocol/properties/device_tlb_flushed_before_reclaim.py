@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import CacheFilled, CacheFlushed, Event, HostGone, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind
+from protocol.properties.property import BeforeReclaim, Kind, Owed
 
 
 class DeviceTlbFlushedBeforeReclaim:
@@ -39,5 +39,5 @@ class DeviceTlbFlushedBeforeReclaim:
                 self.lines.lost(record.stamp.actor)  # No device, no DMA (S48).
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import DmaTranslated, Event, HostGone, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind, named, when
+from protocol.properties.property import BeforeReclaim, Kind, Owed, named, when
 
 
 class DmaInItsOwnLife:
@@ -32,7 +32,7 @@ class DmaInItsOwnLife:
                 self.accesses.lost(record.stamp.actor)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import DrainScanned, Event
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class DrainWithRequestInRing:
@@ -30,5 +30,5 @@ class DrainWithRequestInRing:
                 )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

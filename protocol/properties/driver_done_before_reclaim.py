@@ -6,7 +6,7 @@ from protocol.facts import Event, PasidReclaimed, WorkBegun, WorkEnded, WorkQueu
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import INVALID_PASID, NO_DATA
-from protocol.properties.property import BeforeReclaim, Kind, Thing, named, when
+from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing, named, when
 
 
 class DriverDoneBeforeReclaim:
@@ -42,7 +42,7 @@ class DriverDoneBeforeReclaim:
                 return _left(record, fact) or self.work.reclaimed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

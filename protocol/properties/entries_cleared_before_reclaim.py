@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import EntryCleared, EntryWritten, Event, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind, Thing
+from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
 
 
 class EntriesClearedBeforeReclaim:
@@ -30,7 +30,7 @@ class EntriesClearedBeforeReclaim:
                 return self.entries.reclaimed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -18,7 +18,16 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import VFIO, Incarnation, Name, Pasid
-from protocol.properties.property import Kind, Ledger, named, only_lost, when
+from protocol.properties.property import (
+    Kind,
+    Ledger,
+    Owed,
+    Since,
+    actor_of,
+    named,
+    only_lost,
+    since,
+)
 
 
 class ExitedVmsLeaveNothing:
@@ -42,7 +51,7 @@ class ExitedVmsLeaveNothing:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.exited: dict[Name, str] = {}
+        self.exited: dict[Name, Since] = {}
         """VMs that have exited, since when."""
         self.pasids: dict[Pasid, tuple[Incarnation, Name]] = {}
         self.sets: dict[int, Name] = {}
@@ -58,7 +67,7 @@ class ExitedVmsLeaveNothing:
             case ReferenceDropped() as fact:
                 self.ledger.dropped(fact)
             case VmExited() as fact:
-                self.exited.setdefault(fact.vm, when(record.stamp))
+                self.exited.setdefault(fact.vm, since(record.stamp))
             case PasidAllocated() as fact:
                 self.pasids[fact.pasid] = (fact.incarnation, fact.token)
             case PasidReclaimed() as fact:
@@ -76,41 +85,53 @@ class ExitedVmsLeaveNothing:
                 self.gone[record.stamp.actor] = None
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return [
-            f"{vm} exited at {since}, and {what}"
-            for vm, since in self.exited.items()
-            for what in (*self._pasids(vm), *self._sets(vm), *self._blocks(vm))
+            owed
+            for vm, exit_ in self.exited.items()
+            for owed in (*self._pasids(vm, exit_), *self._sets(vm, exit_), *self._blocks(vm, exit_))
         ]
 
     def _excused(self, pasid: Pasid) -> bool:
         """Held by the lost only."""
         return only_lost(self.ledger.held_by(pasid), self.gone)
 
-    def _pasids(self, vm: Name) -> list[str]:
+    def _living(self, pasid: Pasid) -> tuple[str, ...]:
+        """Who holds it and still runs."""
+        holders = self.ledger.held_by(pasid)
+        return tuple(one for one in holders if actor_of(one) not in self.gone)
+
+    def _pasids(self, vm: Name, exit_: Since) -> list[Owed]:
         return [
-            f"{named(pasid, incarnation)} is not reclaimed; "
-            f"held by {', '.join(self.ledger.held_by(pasid)) or 'nobody'}"
+            Owed(
+                f"{named(pasid, incarnation)} of {vm}, which has exited, is not reclaimed",
+                exit_,
+                self._living(pasid),
+                "held by",
+            )
             for pasid, (incarnation, token) in self.pasids.items()
             if token == vm and not self._excused(pasid)
         ]
 
-    def _sets(self, vm: Name) -> list[str]:
-        """A set waits for its PASIDs, so one that the lost hold excuses it too."""
-        excused = any(
-            token == vm and self._excused(pasid) for pasid, (_, token) in self.pasids.items()
-        )
-        if excused:
+    def _sets(self, vm: Name, exit_: Since) -> list[Owed]:
+        """A set waits for its PASIDs: who holds one owes it, and what excuses one excuses it."""
+        pasids = [pasid for pasid, (_, token) in self.pasids.items() if token == vm]
+        if any(self._excused(pasid) for pasid in pasids):
             return []
+        holders = dict.fromkeys(one for pasid in pasids for one in self._living(pasid))
         return [
-            f"its set {number} is not freed; owned by {VFIO}"
+            Owed(
+                f"set {number} of {vm}, which has exited, is not freed",
+                exit_,
+                (*holders,) or (VFIO,),
+            )
             for number, token in self.sets.items()
             if token == vm
         ]
 
-    def _blocks(self, vm: Name) -> list[str]:
+    def _blocks(self, vm: Name, exit_: Since) -> list[Owed]:
         return [
-            f"{subscriber} has a notifier registered for it"
+            Owed(f"a notifier is registered for {vm}, which has exited,", exit_, (subscriber,))
             for token, subscriber in self.blocks
             if token == vm and subscriber not in self.gone
         ]

@@ -13,7 +13,7 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class FlushesReachTheRightUnit:
@@ -66,7 +66,7 @@ class FlushesReachTheRightUnit:
                 self.wanted.pop(record.stamp.actor, None)  # A device that is gone answers no flush.
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _torn_down(self, record: Record, fact: DeviceTornDown) -> str | None:

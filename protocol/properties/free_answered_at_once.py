@@ -5,8 +5,8 @@ from typing import ClassVar, Final
 from protocol.facts import Event, FreeAnswered, FreeRequested
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import Incarnation, Name, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.names import CORE, Incarnation, Name, Pasid
+from protocol.properties.property import Kind, Owed, Since, named, since, when
 
 AT_ONCE: Final = ("FreePasid", "FreeAllInSet", "NotifyReply")
 """In the call itself, or (as posted) when the chain has run; not when a holder has put."""
@@ -22,27 +22,28 @@ class FreeAnsweredAtOnce:
     observes: ClassVar[tuple[type[Event], ...]] = (FreeRequested, FreeAnswered)
 
     def __init__(self, machine: Machine) -> None:
-        self.waiting: dict[tuple[Name, Pasid], tuple[Incarnation, int, str]] = {}
+        self.waiting: dict[tuple[Name, Pasid], tuple[Incarnation, int, Since]] = {}
         """Who frees what: the life, how many such calls, since when."""
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
             case FreeRequested() as fact:
-                life, count, since = self.waiting.get(
-                    (fact.by, fact.pasid), (fact.incarnation, 0, when(record.stamp))
+                life, count, begun = self.waiting.get(
+                    (fact.by, fact.pasid), (fact.incarnation, 0, since(record.stamp))
                 )
-                self.waiting[fact.by, fact.pasid] = (life, count + 1, since)
+                self.waiting[fact.by, fact.pasid] = (life, count + 1, begun)
             case FreeAnswered() as fact:
-                life, count, since = self.waiting.pop((fact.by, fact.pasid), (0, 0, ""))
-                if count > 1:
-                    self.waiting[fact.by, fact.pasid] = (life, count - 1, since)
+                waiting = self.waiting.pop((fact.by, fact.pasid), None)
+                if waiting is not None and waiting[1] > 1:
+                    life, count, begun = waiting
+                    self.waiting[fact.by, fact.pasid] = (life, count - 1, begun)
                 return _judged(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return [
-            f"{by} waits since {since} for the core to answer its free of {named(pasid, life)}"
-            for (by, pasid), (life, _, since) in self.waiting.items()
+            Owed(f"the free of {named(pasid, life)} by {by} is not answered", begun, (CORE,))
+            for (by, pasid), (life, _, begun) in self.waiting.items()
         ]
 
 

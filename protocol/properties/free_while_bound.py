@@ -6,7 +6,7 @@ from protocol.facts import DeviceBound, DeviceUnbound, Event, FreeRequested, Pas
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class FreeWhileBound:
@@ -43,5 +43,5 @@ class FreeWhileBound:
                         return f"{fact.by} freed {life} at {when(stamp)}, bound to {device}"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

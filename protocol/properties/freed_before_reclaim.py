@@ -6,7 +6,7 @@ from protocol.facts import Event, FreeRequested, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Incarnation, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class FreedBeforeReclaim:
@@ -31,5 +31,5 @@ class FreedBeforeReclaim:
                     return f"{life} was reclaimed at {when(record.stamp)}, but nobody had freed it"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

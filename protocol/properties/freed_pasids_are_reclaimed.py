@@ -12,12 +12,25 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import Incarnation, Name, Pasid
-from protocol.properties.property import Kind, Ledger, named, only_lost, when
+from protocol.names import CORE, Incarnation, Name, Pasid
+from protocol.properties.property import (
+    Kind,
+    Ledger,
+    Owed,
+    Since,
+    actor_of,
+    named,
+    only_lost,
+    since,
+)
 
 
 class FreedPasidsAreReclaimed:
-    """A freed PASID comes back to the pool, unless only actors that were lost hold it."""
+    """A freed PASID comes back to the pool, unless only actors that were lost hold it.
+
+    One that only frozen actors hold cannot come back either (see `Owed`); one that somebody else
+    holds must, although he may wait for a frozen one: a chain that hangs hangs them all.
+    """
 
     name: ClassVar[str] = "freed-pasids-are-reclaimed"
     kind: ClassVar[Kind] = Kind.EVENTUALLY
@@ -32,7 +45,7 @@ class FreedPasidsAreReclaimed:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.pending: dict[Pasid, tuple[Incarnation, str]] = {}
+        self.pending: dict[Pasid, tuple[Incarnation, Since]] = {}
         """Numbers freed and not back, with their life, since when."""
         self.ledger = Ledger()
         self.gone: dict[Name, None] = {}
@@ -44,7 +57,7 @@ class FreedPasidsAreReclaimed:
             case ReferenceDropped() as fact:
                 self.ledger.dropped(fact)
             case FreeRequested(effective=True) as fact:
-                self.pending[fact.pasid] = (fact.incarnation, when(record.stamp))
+                self.pending[fact.pasid] = (fact.incarnation, since(record.stamp))
             case PasidReclaimed() as fact:
                 self.pending.pop(fact.pasid, None)
                 self.ledger.reclaimed(fact)
@@ -52,11 +65,16 @@ class FreedPasidsAreReclaimed:
                 self.gone[record.stamp.actor] = None
         return None
 
-    def unmet(self) -> list[str]:
-        owed: list[str] = []
-        for pasid, (incarnation, since) in self.pending.items():
+    def unmet(self) -> list[Owed]:
+        owed: list[Owed] = []
+        for pasid, (incarnation, begun) in self.pending.items():
             holders = self.ledger.held_by(pasid)
-            if not only_lost(holders, self.gone):
-                held = f"held by {', '.join(holders)}" if holders else "held by nobody"
-                owed.append(f"{named(pasid, incarnation)} is FREE_PENDING since {since}; {held}")
+            if only_lost(holders, self.gone):
+                continue
+            what = f"{named(pasid, incarnation)} FREE_PENDING"
+            if holders:
+                living = [one for one in holders if actor_of(one) not in self.gone]
+                owed.append(Owed(what, begun, tuple(living), "held by"))
+            else:
+                owed.append(Owed(f"{what}, and nobody holds it,", begun, (CORE,)))
         return owed

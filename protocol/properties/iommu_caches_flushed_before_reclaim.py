@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import CacheFilled, CacheFlushed, Event, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind
+from protocol.properties.property import BeforeReclaim, Kind, Owed
 
 
 class IommuCachesFlushedBeforeReclaim:
@@ -34,5 +34,5 @@ class IommuCachesFlushedBeforeReclaim:
                 return self.lines.reclaimed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

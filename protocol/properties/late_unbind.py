@@ -6,7 +6,7 @@ from protocol.facts import Event, PasidUnlinked, UnbindRequested
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class LateUnbind:
@@ -31,5 +31,5 @@ class LateUnbind:
                 return f"{fact.vm} unbound {life} at {when(record.stamp)}, after its free"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -14,7 +14,7 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Incarnation, Name, Pasid
-from protocol.properties.property import Kind, Thing, named, said, when
+from protocol.properties.property import Kind, Owed, Thing, named, said, when
 
 
 class LivesApartInADevice:
@@ -54,7 +54,7 @@ class LivesApartInADevice:
                 self._leaves(fact, ("the {} slot of {}", fact.slot, fact.vm))
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _enters(

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import Event, MsrCleared, MsrLoaded, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind
+from protocol.properties.property import BeforeReclaim, Kind, Owed
 
 
 class MsrClearedBeforeReclaim:
@@ -31,5 +31,5 @@ class MsrClearedBeforeReclaim:
                 return self.loaded.reclaimed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -6,7 +6,7 @@ from protocol.facts import Event, NotificationHandled, NotificationSent
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 INPUTS_MAX: Final = 256
 """So many of an actor's last handler runs are remembered; no call is under way for longer."""
@@ -44,5 +44,5 @@ class NoChainedNotification:
                     )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

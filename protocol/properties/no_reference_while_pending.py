@@ -6,7 +6,7 @@ from protocol.facts import Event, ReferenceTaken, SpidAttached
 from protocol.history import Record
 from protocol.lifecycle import State
 from protocol.machine import Machine
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 PENDING: Final = State.FREE_PENDING.value
 
@@ -36,5 +36,5 @@ class NoReferenceWhilePending:
             f"while it was {PENDING}"
         )
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -6,7 +6,7 @@ from protocol.facts import Event, MemoryAllocated, MemoryFreed, MemoryUsed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind, when
+from protocol.properties.property import Kind, Owed, when
 
 FREED_MAX: Final = 4096
 """So many freed objects are remembered."""
@@ -41,7 +41,7 @@ class NoUseAfterFree:
                 return self._freed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _first_used(self, record: Record, fact: MemoryUsed) -> str | None:

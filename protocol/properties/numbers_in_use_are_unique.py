@@ -19,7 +19,7 @@ from protocol.names import (
     Incarnation,
     Pasid,
 )
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class NumbersInUseAreUnique:
@@ -56,7 +56,7 @@ class NumbersInUseAreUnique:
                 self._detached(fact.pasid)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _allocated(self, record: Record, fact: PasidAllocated) -> str | None:

@@ -12,7 +12,7 @@ from protocol.facts import (
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class OneBindPerDevice:
@@ -60,5 +60,5 @@ class OneBindPerDevice:
                 self.settled.pop(fact.pasid, None)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -6,7 +6,7 @@ from protocol.facts import Event, NotificationSent
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Incarnation, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 LIVES: Final = 2
 """A notification can still be due when its number lives again, not when it does so twice."""
@@ -44,5 +44,5 @@ class OneNotificationPerTransition:
                     return f"{what} of {life} was notified {why}, at {when(record.stamp)}"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

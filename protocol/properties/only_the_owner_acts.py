@@ -13,7 +13,7 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, Owners, when
+from protocol.properties.property import Kind, Owed, Owners, when
 
 
 class OnlyTheOwnerActs:
@@ -56,7 +56,7 @@ class OnlyTheOwnerActs:
                     return self._foreign(record, fact, f"{fact.by} freed for set {fact.set}")
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _foreign(

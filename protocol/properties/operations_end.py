@@ -5,12 +5,16 @@ from typing import ClassVar
 from protocol.facts import Event, HostGone, OpFail, OpInfo, OpInvoked, OpOk, VmExited
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import Incarnation, Name, Pasid, vm_of
-from protocol.properties.property import Kind, named, when
+from protocol.names import VFIO, Name, kvm_of, vdcm_of, vm_of
+from protocol.properties.property import Kind, Owed, Since, named, since
 
 
 class OperationsEnd:
-    """Every operation that a process began ends, unless its guest was lost or its VM has exited."""
+    """Every operation that a process began ends, unless its guest was lost or its VM has exited.
+
+    It is owed by whom the guest asks, first hand: VFIO, the device's VDCM, or, for descriptors, KVM
+    and the device, which they go through.  A frozen guest ends nothing.
+    """
 
     name: ClassVar[str] = "operations-end"
     kind: ClassVar[Kind] = Kind.EVENTUALLY
@@ -26,8 +30,8 @@ class OperationsEnd:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.open: dict[tuple[Name, int], tuple[str, Pasid, Incarnation, str]] = {}
-        """Of each process and operation: what, with which PASID, since when."""
+        self.open: dict[tuple[Name, int], tuple[OpInvoked, Since]] = {}
+        """Of each process and operation: what, since when."""
         self.excused: dict[Name, None] = {}
         """Processes that are lost, VMs that have exited."""
 
@@ -35,8 +39,7 @@ class OperationsEnd:
         actor = record.stamp.actor
         match record.fact:
             case OpInvoked() as fact:
-                what = (fact.operation, fact.pasid, fact.incarnation, when(record.stamp))
-                self.open[actor, fact.op] = what
+                self.open[actor, fact.op] = (fact, since(record.stamp))
             case OpOk() | OpFail() | OpInfo() as fact:
                 self.open.pop((actor, fact.op), None)
             case VmExited() as fact:
@@ -45,11 +48,25 @@ class OperationsEnd:
                 self.excused[actor] = None
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return [
-            f"operation {op} of {actor}, {operation}"
-            + (f" with {named(pasid, incarnation)}" if pasid else "")
-            + f", has not ended since {since}"
-            for (actor, op), (operation, pasid, incarnation, since) in self.open.items()
+            Owed(_said(actor, fact), begun, _path(actor, fact), "it goes through", through=True)
+            for (actor, _), (fact, begun) in self.open.items()
             if actor not in self.excused and vm_of(actor) not in self.excused
         ]
+
+
+def _said(actor: Name, fact: OpInvoked) -> str:
+    about = f" with {named(fact.pasid, fact.incarnation)}" if fact.pasid else ""
+    return f"operation {fact.op} of {actor}, {fact.operation}{about}, has not ended"
+
+
+def _path(actor: Name, fact: OpInvoked) -> tuple[Name, ...]:
+    """Whom the operation goes through, from the guest on."""
+    match fact.operation:
+        case "alloc" | "bind" | "unbind" | "free":
+            return actor, VFIO
+        case "dma" | "fault":
+            return actor, kvm_of(vm_of(actor)), fact.device
+        case _:
+            return actor, vdcm_of(fact.device)

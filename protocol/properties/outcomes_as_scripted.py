@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import Event, OpFail, OpInfo, OpOk
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, when
+from protocol.properties.property import Kind, Owed, when
 
 
 class OutcomesAsScripted:
@@ -35,5 +35,5 @@ class OutcomesAsScripted:
             f"at {when(record.stamp)}, expected {fact.expected}"
         )
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

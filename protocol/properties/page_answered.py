@@ -6,7 +6,7 @@ from protocol.facts import Event, PageAnswered
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import ResponseCode
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class PageWasAnswered:
@@ -31,5 +31,5 @@ class PageWasAnswered:
                 )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import Event, PageAnswered
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class PageAnswersInTheSameLife:
@@ -31,5 +31,5 @@ class PageAnswersInTheSameLife:
                     )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

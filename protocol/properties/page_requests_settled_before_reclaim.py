@@ -15,7 +15,7 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind, Thing
+from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
 
 
 class PageRequestsSettledBeforeReclaim:
@@ -60,7 +60,7 @@ class PageRequestsSettledBeforeReclaim:
                 self.requests.lost(record.stamp.actor)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

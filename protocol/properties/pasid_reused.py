@@ -6,7 +6,7 @@ from protocol.facts import Event, PasidAllocated, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Incarnation, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class PasidReused:
@@ -32,5 +32,5 @@ class PasidReused:
                     return f"{life} was allocated at {when(record.stamp)}, after life {before}"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

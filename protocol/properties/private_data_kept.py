@@ -6,7 +6,7 @@ from protocol.facts import DataAttached, Event
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import NO_DATA
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class PrivateDataKept:
@@ -31,5 +31,5 @@ class PrivateDataKept:
                 )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

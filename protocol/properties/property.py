@@ -6,8 +6,11 @@ stored history alike.  Of records that are not ordered by happens-before it may 
 order; where a rule wants an order, no order is a violation (§6.2).
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import ClassVar, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from protocol.facts import Event, PasidAllocated, PasidReclaimed, ReferenceDropped, ReferenceTaken
 from protocol.history import Record, Stamp
@@ -46,8 +49,8 @@ class Property(Protocol):
     def observe(self, record: Record) -> str | None:
         """What went wrong (SOMETIMES: what happened) in one sentence, or None."""
 
-    def unmet(self) -> list[str]:
-        """What is still owed: asked at a quiet end, each with its PASID, its age and its owner."""
+    def unmet(self) -> list["Owed"]:
+        """What is still owed; asked at the end."""
 
 
 # --- Words ----------------------------------------------------------------------------------------
@@ -62,6 +65,72 @@ def when(stamp: Stamp) -> str:
     """A place in the history that can be found again, in both worlds."""
     return f"step {stamp.step}" if stamp.step else f"input {stamp.n} of {stamp.actor}"
 
+
+# --- What is owed at the end ----------------------------------------------------------------------
+
+Since: TypeAlias = tuple[int, Name, int]
+"""A place in the history: its step (live: 0), and which actor's how-manieth input that was."""
+
+
+def since(stamp: Stamp) -> Since:
+    """The place of a record, to be kept."""
+    return (stamp.step, stamp.actor, stamp.n)
+
+
+class End(Struct, frozen=True):
+    """Where a history ends: its step, the last input of each actor (live), and who is frozen.
+
+    Frozen is who is crashed or paused at a quiet end and will not be healed (`[finally] heal`).
+    """
+
+    step: int = 0
+    inputs: Mapping[Name, int] = {}
+    frozen: Mapping[Name, None] = {}
+
+
+class Owed(Struct, frozen=True):
+    """An obligation that is not met: what, since when, and who would have to act first.
+
+    `by` are actors, or holders `actor:reason`.  Nobody was told of a frozen actor, as they are of a
+    lost one, so it is excused for what it owes itself, and it excuses nobody else: whoever waits
+    for it owes none the less.  So an obligation is excused if all of `by` are frozen; if the thing
+    has to go `through` all of them, if one is.
+    """
+
+    what: str
+    since: Since
+    by: tuple[str, ...] = ()
+    how: str = "owed by"
+    through: bool = False
+
+    def excused(self, end: End) -> bool:
+        """Whether only the frozen could have met it."""
+        found = [actor_of(one) in end.frozen for one in self.by]
+        return any(found) if self.through else bool(found) and all(found)
+
+    def plain(self) -> str:
+        """What, and its owner: the same sentence for as long as it is owed."""
+        return f"{self.what}; {self.how} {', '.join(self.by) or 'nobody'}"
+
+    def said(self, end: End) -> str:
+        """What, its age, and its owner."""
+        owners = [f"{one} (frozen)" if actor_of(one) in end.frozen else one for one in self.by]
+        said = f"{self.what} {_age(self.since, end)}; {self.how} {', '.join(owners) or 'nobody'}"
+        others = [one for one in end.frozen if one not in map(actor_of, self.by)]
+        return f"{said}; frozen: {', '.join(others)}" if others else said
+
+
+def _age(since: Since, end: End) -> str:
+    """In steps; in a live history, which has none, in inputs of the actor that saw it begin."""
+    step, actor, n = since
+    if end.step:
+        age = end.step - step
+        return f"for {age:,} step{'s' * (age != 1)}, since step {step:,}"
+    age = end.inputs.get(actor, n) - n
+    return f"for {age:,} input{'s' * (age != 1)} of {actor}, since its input {n:,}"
+
+
+# --- Patterns -------------------------------------------------------------------------------------
 
 Thing: TypeAlias = tuple[str | int, ...]
 """A pattern and what fills it, as `("the entry of {} in {}", "dsa0", "dmar0")`; see `said`."""

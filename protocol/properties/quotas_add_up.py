@@ -12,7 +12,7 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, when
+from protocol.properties.property import Kind, Owed, when
 
 
 class QuotasAddUp:
@@ -54,7 +54,7 @@ class QuotasAddUp:
                 return self._balanced(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _counted(

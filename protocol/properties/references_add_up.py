@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import Event, PasidReclaimed, ReferenceDropped, ReferenceTaken
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, Ledger, named, when
+from protocol.properties.property import Kind, Ledger, Owed, named, when
 
 
 class ReferencesAddUp:
@@ -48,7 +48,7 @@ class ReferencesAddUp:
                     )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
     def _compare(self, record: Record, fact: ReferenceTaken | ReferenceDropped) -> str | None:

@@ -6,7 +6,7 @@ from protocol.facts import Event, RequestAutoAnswered
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import ResponseCode
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class RingOverflow:
@@ -28,5 +28,5 @@ class RingOverflow:
                 return f"the ring of {fact.unit} had no room for {life} at {when(record.stamp)}"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import Event, HostGone, PasidReclaimed, WqCleared, WqProgrammed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind, Thing
+from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
 
 
 class SlotsClearedBeforeReclaim:
@@ -37,7 +37,7 @@ class SlotsClearedBeforeReclaim:
                 self.slots.lost(record.stamp.actor)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -12,7 +12,7 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import BeforeReclaim, Kind, Thing
+from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
 
 
 class TranslationsClearedBeforeReclaim:
@@ -47,7 +47,7 @@ class TranslationsClearedBeforeReclaim:
                 return self.ways.reclaimed(record, fact)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

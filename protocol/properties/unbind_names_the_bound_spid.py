@@ -6,7 +6,7 @@ from protocol.facts import Event, NotificationSent
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import INVALID_PASID, Gpasid, Incarnation, Pasid
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class UnbindNamesTheBoundSpid:
@@ -40,5 +40,5 @@ class UnbindNamesTheBoundSpid:
                     )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -5,7 +5,7 @@ from typing import ClassVar
 from protocol.facts import Event, PasidReclaimed
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.properties.property import Kind, named, when
+from protocol.properties.property import Kind, Owed, named, when
 
 
 class UnreferencedAtReclaim:
@@ -29,5 +29,5 @@ class UnreferencedAtReclaim:
                 )
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

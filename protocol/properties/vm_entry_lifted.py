@@ -6,7 +6,7 @@ from protocol.facts import Event, HostGone, VmEntryBlocked, VmEntryLifted
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
-from protocol.properties.property import Kind, when
+from protocol.properties.property import Kind, Owed, Since, since
 
 
 class VmEntryIsLifted:
@@ -19,13 +19,13 @@ class VmEntryIsLifted:
     observes: ClassVar[tuple[type[Event], ...]] = (VmEntryBlocked, VmEntryLifted, HostGone)
 
     def __init__(self, machine: Machine) -> None:
-        self.blocked: dict[Name, tuple[str, str]] = {}
+        self.blocked: dict[Name, tuple[Name, Since]] = {}
         """VMs kept out, by which KVM, since when."""
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
             case VmEntryBlocked() as fact:
-                self.blocked.setdefault(fact.vm, (record.stamp.actor, when(record.stamp)))
+                self.blocked.setdefault(fact.vm, (record.stamp.actor, since(record.stamp)))
             case VmEntryLifted() as fact:
                 self.blocked.pop(fact.vm, None)
             case HostGone():
@@ -33,8 +33,8 @@ class VmEntryIsLifted:
                 self.blocked = {vm: by for vm, by in self.blocked.items() if by[0] != actor}
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return [
-            f"the vCPUs of {vm} are kept out of the guest since {since}, by {kvm}"
-            for vm, (kvm, since) in self.blocked.items()
+            Owed(f"the vCPUs of {vm} are kept out of the guest", begun, (kvm,))
+            for vm, (kvm, begun) in self.blocked.items()
         ]

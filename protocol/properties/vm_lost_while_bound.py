@@ -6,7 +6,7 @@ from protocol.facts import DeviceUnbound, Event, FdsReleased
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import VFIO, Name, Pasid
-from protocol.properties.property import Kind, when
+from protocol.properties.property import Kind, Owed, when
 
 
 class VmLostWhileBound:
@@ -32,5 +32,5 @@ class VmLostWhileBound:
                     return f"closing {vm}'s files unbound PASID {pasids[0]}, {when(record.stamp)}"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

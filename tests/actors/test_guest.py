@@ -122,7 +122,7 @@ def test_whom_an_operation_asks(operation: str, device: str, to: str, request_: 
     out = step(guest, GOT, VFIO)
     assert pairs(out) == [(to, request_)]
     named = (0, 0) if operation == "alloc" else (17, 170)
-    assert out.facts == [OpOk(1, "alloc"), OpInvoked(2, operation, *named)]
+    assert out.facts == [OpOk(1, "alloc"), OpInvoked(2, operation, *named, device)]
     assert operation in OPERATIONS
 
 
@@ -163,9 +163,9 @@ def test_who_is_lost_is_not_asked_again() -> None:
     out = step(guest, HostLost(VDCMS[0]), SUPERVISOR)
     assert out.facts == [
         OpInfo(2, "enable"),
-        OpInvoked(3, "drain"),
+        OpInvoked(3, "drain", device="dsa0"),
         OpInfo(3, "drain"),
-        OpInvoked(4, "bind", 17, 170),
+        OpInvoked(4, "bind", 17, 170, "iax0"),
     ]
     assert pairs(out) == [(VFIO, BindPgtbl(1, 1, 17, 170, 1, 1))]
 
@@ -243,7 +243,11 @@ def test_what_nobody_is_left_to_tell_will_never_be_known() -> None:
     foreign = Step("bind", "p", owner="vm2.guest", device="dsa0")
     guest, _ = booted(foreign, Step("unbind", "q", owner=GUEST, device="dsa0"))
     out = step(guest, HostLost("vm2.guest"), SUPERVISOR)
-    assert out.facts == [OpInvoked(1, "bind"), OpInfo(1, "bind"), OpInvoked(2, "unbind")]
+    assert out.facts == [
+        OpInvoked(1, "bind", device="dsa0"),
+        OpInfo(1, "bind"),
+        OpInvoked(2, "unbind", device="dsa0"),
+    ]
 
 
 def test_binds_are_remembered_by_number_whatever_the_name() -> None:

@@ -229,7 +229,7 @@ def test_a_retry_for_a_lost_device_is_not_waited_for() -> None:
     hand(guest, Done(1), VDCMS[0])
     hand(guest, RETRY, KVM)
     out = step(guest, HostLost("dsa0"), SUPERVISOR)
-    assert out.facts == [OpInfo(2, "dma"), OpInvoked(3, "dma", 17, 170), OpInfo(3, "dma")]
+    assert out.facts == [OpInfo(2, "dma"), OpInvoked(3, "dma", 17, 170, "dsa0"), OpInfo(3, "dma")]
     assert out.effects == []
 
 
@@ -253,4 +253,4 @@ def test_without_its_virtual_device_a_queue_cannot_be_enabled() -> None:
     one = Step("dma", "p", device="dsa0")
     guest = doing(one, one)
     out = step(guest, HostLost(VDCMS[0]), SUPERVISOR)
-    assert out.facts == [OpInfo(2, "dma"), OpInvoked(3, "dma", 17, 170), OpInfo(3, "dma")]
+    assert out.facts == [OpInfo(2, "dma"), OpInvoked(3, "dma", 17, 170, "dsa0"), OpInfo(3, "dma")]

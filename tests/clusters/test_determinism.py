@@ -1,20 +1,19 @@
+import os
 from dataclasses import replace
 from typing import Final
 
-import msgspec
 import pytest
-from msgspec import structs
 
 from actors.ioasid_core import IoasidCore
 from clusters.cluster import Actor
 from clusters.nemesis import Nemesis
 from clusters.sim import determinism
 from clusters.sim.strategies import Order
-from clusters.sim.world import Setup, simulate
+from clusters.sim.world import Setup
+from clusters.worker_processes import Processes
 from protocol.effects import Out
 from protocol.errors import DivergedError, ExperimentError
 from protocol.facts import WorkEnded
-from protocol.history import Record, encode_record
 from protocol.machine import Device, Machine, Unit, Vm
 from protocol.messages import AllocPasid
 from protocol.names import Name
@@ -54,13 +53,21 @@ def test_a_schedule_is_the_same_in_a_process_with_another_hash_seed() -> None:
 
 
 def test_a_digest_is_of_the_whole_history() -> None:
-    records: list[Record] = []
-    simulate(SETUP, 4, history=records.append)
-    digest = determinism.digest_of(SETUP, 4)
+    order = Order("random", 4)
+    digest = determinism.digest(SETUP, order)
     assert len(digest) == 32
-    assert digest == determinism.digest_of(SETUP, 4)
-    assert digest != determinism.digest_of(replace(SETUP, experiment="other"), 4)
-    assert len({encode_record(record) for record in records}) > 50
+    assert digest == determinism.digest(SETUP, order)
+    assert digest != determinism.digest(replace(SETUP, experiment="other"), order)
+    assert len(set(determinism.lines(SETUP, order))) > 50
+
+
+def test_many_workers_check_what_one_does() -> None:
+    orders = [Order("random", seed) for seed in range(8)]
+    broken = replace(SETUP, cast=shuffled, nemeses=())
+    with Processes(2) as workers:
+        determinism.check_orders(SETUP, orders, workers)
+        with pytest.raises(DivergedError, match=r"^seed 0 is not the same schedule twice"):
+            determinism.check_orders(broken, orders, workers)
 
 
 def test_err_an_order_that_a_set_decides_is_found_with_its_step() -> None:
@@ -75,11 +82,17 @@ def test_err_what_another_process_cannot_import_is_refused() -> None:
         determinism.check(unnamed, [1])
 
 
-def test_err_a_second_run_that_breaks_is_our_own_bug() -> None:
-    errand = determinism._errand(SETUP, [Order("random", 1)], whole=False)
-    errand = structs.replace(errand, cast=f"{__name__}:no_such_function")
-    with pytest.raises(AssertionError, match=r"the second run failed: (.|\n)*no_such_function"):
-        determinism._ask(errand)
+def test_err_a_second_run_that_breaks_is_our_own_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(determinism, "digest", only_here)
+    with pytest.raises(KeyError, match="no such thing"):
+        determinism.check(SETUP, [1])
+
+
+def only_here(_setup: Setup, _order: Order) -> str:
+    """It breaks in a process that was given a hash seed."""
+    if os.environ.get("PYTHONHASHSEED") in determinism.HASH_SEEDS:
+        raise KeyError("no such thing")
+    return ""
 
 
 def test_a_setup_travels_to_another_process_whole() -> None:
@@ -96,16 +109,19 @@ def test_a_setup_travels_to_another_process_whole() -> None:
         nemeses=(Nemesis("lose", "vm2.guest", every_steps=(99, 99), times=1),),
         max_steps=300,
         quiet_steps=900,
-        heal=False,
+        heal=("crash", "kvm"),
         stop_at_first=False,
         delay_steps=(0, 3),
         experiment="whole",
         revision="other",
         run="r1",
     )
-    errand = msgspec.json.decode(
-        msgspec.json.encode(determinism._errand(setup, [Order("random", 1)], whole=False)),
-        type=determinism.Errand,
-    )
-    assert determinism._setup(errand) == setup
+    with Processes(1) as workers:
+        (whole,) = workers.map(the_same, setup, [1])
+    assert whole == setup
     determinism.check(setup, [1, 2])
+
+
+def the_same(setup: Setup, _: int) -> Setup:
+    """What another process has understood."""
+    return setup

@@ -102,6 +102,8 @@ def test_each_fault_comes_at_each_of_its_places_once() -> None:
         "losses": 2 * (deliveries + 1),
     }
     assert f"all {1 + len(expected):,} schedules with at most 1 deviation" in made.proof()
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in lesson.points.items())
+    assert f"({kinds})" in made.proof(), "how many of each kind there are"
 
 
 def test_it_is_through_when_the_next_number_is_not_reached() -> None:

@@ -5,8 +5,10 @@ from typing import Final, TypeVar
 
 import pytest
 
+from clusters.cluster import ROLES
 from clusters.nemesis import Nemesis
 from clusters.sim.strategies import make
+from clusters.sim.strategies.random_walk import RandomWalk
 from clusters.sim.tape import Begin, Draw, Fail
 from clusters.sim.world import RunResult, Setup, World, simulate
 from protocol.effects import Out
@@ -26,6 +28,7 @@ from protocol.messages import AllocPasid
 from protocol.names import SUPERVISOR
 from protocol.plan import Plan
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, AllComeBack, Counter, cast
+from tests.defects.stages import LIFE, stage
 
 OFTEN: Final = (3, 9)
 SETUP: Final = Setup(
@@ -121,15 +124,6 @@ def test_when_everything_waits_for_a_heal_time_passes() -> None:
     result, _ = run(under(forever))
     assert result.quiet
     assert lives(result) == 18
-
-
-def test_what_is_not_to_be_healed_stays_at_the_end() -> None:
-    forever = Nemesis("pause", "user1", every_steps=(5, 5), lasts_steps=(10**6, 10**6), times=1)
-    setup = replace(under(forever), max_steps=6, heal=False)
-    result, _ = run(setup)
-    assert not result.quiet
-    assert result.world.faults.active == [("pause", "user1")]
-    assert lives(result) < 18
 
 
 @pytest.mark.parametrize("target", [COUNTER, f"user1 -> {COUNTER}", "one user1"])
@@ -298,3 +292,44 @@ def test_err_what_is_not_a_fault_is_our_own_bug() -> None:
     with pytest.raises(AssertionError, match="crash of nobody cannot begin"):
         world.faults.begin("crash", "nobody")
     assert not world.faults.possible("pause", COUNTER), "it is not planned"
+
+
+# --- How much of a random walk --------------------------------------------------------------------
+
+EVERYTHING: Final = (
+    *(Nemesis("crash", role) for role in ROLES),
+    *(Nemesis("pause", role) for role in ROLES),
+    Nemesis("delay", "core"),
+    Nemesis("lose", "vm2.guest"),
+)
+"""Every fault that there is, of everybody, as often as an experiment has it that says nothing."""
+
+
+def test_faults_do_not_dominate_a_random_walk() -> None:
+    """Uniformly drawn they would: nearly always more faults are possible than deliveries."""
+    setup = stage(
+        ("p = alloc", "bind p dsa0", "dma p dsa0 x40", "unbind p dsa0", "free p"), LIFE
+    ).setup()
+    faults = choices = possible = enabled = 0
+
+    class Counting(RandomWalk):
+        def choose(self, world: World) -> int:
+            nonlocal possible, enabled
+            enabled += len(world.network.enabled)
+            possible += sum(
+                world.faults.possible(fault, name)
+                for fault in ("crash", "pause", "delay", "lose")
+                for name in world.hosts
+            )
+            return RandomWalk.choose(self, world)
+
+    whole = replace(setup, nemeses=EVERYTHING)
+    for seed in range(20):
+        result = World(whole, Counting(seed, EVERYTHING)).run()
+        assert result.quiet
+        begun = len(chosen(result, Begin))
+        assert begun >= 5, "and they do happen"
+        faults += 2 * begun
+        choices += len(result.tape.choices)
+    assert possible > 5 * enabled
+    assert faults < choices / 3

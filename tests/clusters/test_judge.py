@@ -1,10 +1,11 @@
 import pytest
 
-from clusters.judge import VIOLATIONS_MAX, Judge, Status, Verdict, merge
+from clusters.judge import OWED_MAX, VIOLATIONS_MAX, Judge, Status, Verdict, merge
 from protocol.facts import Event, MemoryAllocated, PasidAllocated, PasidReclaimed, SiteFailed
-from protocol.facts.world import PropertyViolated, WitnessSeen
+from protocol.facts.world import FaultBegun, FaultHealed, PropertyViolated, WitnessSeen
 from protocol.history import Record, Stamp
-from tests.clusters.toys import NOTHING, AllComeBack, NoThirdLife, Shortage
+from protocol.properties.property import Owed
+from tests.clusters.toys import COUNTER, NOTHING, AllComeBack, NoThirdLife, Shortage
 
 ALL = (NoThirdLife, AllComeBack, Shortage)
 
@@ -76,19 +77,21 @@ def test_what_never_happened_is_unknown() -> None:
 def test_what_is_owed_at_a_quiet_end_is_a_violation() -> None:
     one = judge()
     one.observe(allocated(1, step=5))
-    verdict = one.finish(quiet=True)
+    verdict = one.finish(quiet=True, step=12)
     assert verdict.word == "violation"
     assert words(verdict)["all-come-back"] == "unmet"
-    assert verdict.reasons[0] == "all-come-back: ticket 4, out since step 5"
+    owed = "ticket 4 is out for 7 steps, since step 5; owed by user1"
+    assert verdict.reasons[0] == f"all-come-back: {owed}"
+    assert [one.owed for one in verdict.properties if one.name == "all-come-back"] == [(owed,)]
     assert one.violations[0].record.stamp.step == 5
 
 
 def test_a_quiet_end_without_any_record_can_be_judged() -> None:
-    class Owed(AllComeBack):
-        def unmet(self) -> list[str]:
-            return ["everything"]
+    class Everything(AllComeBack):
+        def unmet(self) -> list[Owed]:
+            return [Owed("everything is owed", (0, "user", 1))]
 
-    one = Judge(NOTHING, (Owed,))
+    one = Judge(NOTHING, (Everything,))
     assert one.finish(quiet=True).word == "violation"
     assert one.violations[0].record.stamp.actor == "supervisor"
 
@@ -103,10 +106,65 @@ def test_what_is_owed_at_another_end_is_unknown(quiet: bool) -> None:
     assert verdict.word == "unknown"
     assert words(verdict)["all-come-back"] == "unjudged"
     assert verdict.reasons == (
-        "all-come-back: the end was not quiet; still owed: ticket 4, out since step 1",
+        "all-come-back: the end was not quiet",
+        "all-come-back: still owed: ticket 4 is out for 0 steps, since step 1; owed by user1",
         *gaps,
     )
     assert one.violations == []
+
+
+def test_what_only_the_frozen_owe_is_met_and_said() -> None:
+    one = judge()
+    one.observe(FAILED)
+    one.observe(allocated(1))
+    for fact in (FaultBegun("pause", "user1"), FaultBegun("delay", "user2")):
+        one.observe(Record(Stamp(actor="supervisor", n=1, step=2), fact))
+    said = one.finish(quiet=True)
+    assert said.word == "pass"
+    (owed,) = next(each.owed for each in said.properties if each.name == "all-come-back")
+    assert owed == "ticket 4 is out for 1 step, since step 1; owed by user1 (frozen)"
+    assert one.finish(quiet=False).word == "unknown"
+    one.observe(Record(Stamp(actor="supervisor", n=1, step=3), FaultHealed("pause", "user1")))
+    assert one.finish(quiet=True).word == "violation"
+
+
+def test_who_was_paused_and_then_lost_is_not_frozen_but_gone() -> None:
+    one = judge()
+    one.observe(allocated(1))
+    for fact in (FaultBegun("pause", "user2"), FaultBegun("lose", "user2")):
+        one.observe(Record(Stamp(actor="supervisor", n=1, step=2), fact))
+    assert "frozen" not in one.finish(quiet=True).reasons[0]
+
+
+def test_of_many_obligations_a_few_are_said_and_how_many_more_there_are() -> None:
+    class Many(AllComeBack):
+        def unmet(self) -> list[Owed]:
+            return [Owed(f"ticket {k} is out", (k, "user", 1)) for k in range(OWED_MAX + 3)]
+
+    (status,) = Judge(NOTHING, (Many,)).finish(quiet=True, step=9).properties
+    assert len(status.owed) == OWED_MAX + 1
+    assert status.owed[-1] == "and 3 more"
+    assert status.reason.endswith("since step 0; owed by nobody; and 6 more")
+    assert status.violations == OWED_MAX + 3
+
+
+def test_without_steps_an_age_is_told_in_inputs() -> None:
+    one = judge()
+    one.observe(Record(Stamp(actor=COUNTER, n=3), allocated(1).fact))
+    one.observe(Record(Stamp(actor=COUNTER, n=9), FAILED.fact))
+    (owed, *_) = one.finish(quiet=True).reasons
+    assert "ticket 4 is out for 6 inputs of counter, since its input 3; owed by user1" in owed
+
+
+def test_of_schedules_that_met_a_rule_one_that_was_excused_is_shown() -> None:
+    met, excused = Status("p", "eventually", "met"), Status("p", "eventually", "met", owed=("x",))
+    both = merge([Verdict("pass", properties=(one,)) for one in (met, excused, met)])
+    assert both.properties == (excused,)
+
+
+def test_the_first_that_did_not_come_to_rest_says_what_kept_it_busy() -> None:
+    busy = [Verdict("unknown", busy=word) for word in ("", "a to b", "c to d")]
+    assert merge(busy).busy == "a to b"
 
 
 def test_an_eventually_that_owes_nothing_is_not_met_before_all_is_quiet() -> None:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Final
 
@@ -18,6 +19,7 @@ from clusters.sim.tape import (
     Heal,
     Origin,
     Tape,
+    known_of,
     read_tape,
     read_token,
 )
@@ -77,7 +79,39 @@ def test_all_kinds_of_choices_are_replayed() -> None:
 def test_a_tape_replays_from_its_file_and_from_its_token() -> None:
     from_file, _ = read_tape(TAPE.to_json(Origin()))
     assert lines(SETUP, from_file) == lines(SETUP, TAPE)
-    assert lines(SETUP, read_token(TAPE.token())) == lines(SETUP, TAPE)
+    for token in (TAPE.token(), msgspec.structs.replace(TAPE, end="").token()):
+        assert lines(SETUP, read_token(token)) == lines(SETUP, TAPE)
+
+
+def test_err_a_token_that_comes_out_differently_says_where() -> None:
+    """It has no choices: a byte for each part of them tells in which the first other one is."""
+    recorded = replace(SETUP, cast=lambda: cast(users=3, rounds=5, tickets=3))
+    token = read_token(simulate(recorded, 1).tape.token())
+    with pytest.raises(DivergedError) as diverged:
+        replay(SETUP, token)
+    found = re.match(
+        r"diverged at one of the choices (\d+) to (\d+) of (\d+) \(steps \d+ to \d+\): another one"
+        r" was recorded there; now no-third-life is violated in \d+ steps",
+        str(diverged.value),
+    )
+    assert found, diverged.value
+    first, last, count = (int(group) for group in found.groups())
+    recorded_choices = simulate(recorded, 1).tape.choices
+    made = simulate(SETUP, 1).tape.choices
+    pairs = enumerate(zip(recorded_choices, made, strict=False), start=1)
+    assert first <= next(k for k, (one, its) in pairs if one != its) <= last
+    assert count == len(recorded_choices)
+
+
+def test_err_a_token_whose_run_goes_on_says_so() -> None:
+    short = replace(SETUP, max_steps=30, quiet_steps=0, nemeses=())
+    token = read_token(simulate(short, 1).tape.token())
+    with pytest.raises(DivergedError, match=r"\d+ choices were recorded, all of them were made"):
+        replay(replace(short, max_steps=40), token)
+    tape = simulate(short, 1).tape
+    longer = known_of(tape.choices * 2, 2 * len(tape.choices))
+    with pytest.raises(DivergedError, match="now it has ended before"):
+        replay(short, Tape("random", 1, (), "00", longer))
 
 
 def test_a_run_that_a_violation_ended_replays_to_its_end() -> None:

@@ -60,6 +60,8 @@ NAMES: Final = (
     "fail-nth",
     "fail-nth-3-40",
     "fail-random-12",
+    "coverage",
+    "coverage-4-1-4-999999999-20-3",
 )
 
 
@@ -74,8 +76,8 @@ def test_a_schedule_replays_from_its_token_and_from_its_file(name: str, seed: in
     lines = [encode_record(record) for record in records]
     file, _ = read_tape(result.tape.to_json(Origin()))
     token = read_token(result.tape.token())
-    assert token == Tape(name, seed)
-    for tape in (token, file):
+    assert (token.strategy, token.seed, token.choices) == (name, seed, ())
+    for tape in (token, file, Tape(name, seed)):
         again: list[Record] = []
         assert replay(SETUP, tape, again.append).tape == result.tape
         assert [encode_record(record) for record in again] == lines
@@ -96,10 +98,17 @@ def test_every_schedule_of_a_campaign_replays_alone(name: str) -> None:
 
 def test_tokens_of_the_largest_depth_are_short_enough_to_be_read() -> None:
     longest = "-".join(["delay-bounded", *[str(UNFAIR_MAX)] * DEPTH_MAX])
-    for name in (longest, "-".join(["fail-nth", *["999999"] * DEPTH_MAX]), f"pct-8-{UNFAIR_MAX}"):
-        token = Tape(name, SEED_MAX).token()
-        assert len(token) <= TOKEN_MAX
-        assert read_token(token).strategy == name
+    lineage = "-".join(["coverage", *["99999", "999999"] * (DEPTH_MAX // 2)])
+    for name in (
+        lineage,
+        longest,
+        "-".join(["fail-nth", *["999999"] * DEPTH_MAX]),
+        f"pct-8-{UNFAIR_MAX}",
+    ):
+        for end in ("", "00ff00ff"):
+            token = Tape(name, SEED_MAX, end=end).token()
+            assert len(token) <= TOKEN_MAX
+            assert read_token(token).strategy == name
 
 
 def test_names_for_people_leave_out_what_was_learnt() -> None:
@@ -193,6 +202,8 @@ def test_where_nothing_is_drawn_the_plain_schedule_is_run_once() -> None:
         ("pct-0-3", "the numbers do not suit the strategy 'pct'"),
         ("pct-999999999-3", "the numbers do not suit the strategy 'pct'"),
         ("pct-3-4-5", "the numbers do not suit the strategy 'pct'"),
+        ("coverage-3", "the numbers do not suit the strategy 'coverage'"),
+        ("coverage-3-4-5", "the numbers do not suit the strategy 'coverage'"),
         ("delay-bounded-1-1-1-1-1-1-1-1-1", "do not suit the strategy 'delay-bounded'"),
     ],
 )

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.sim.tape import (
+    PARTS,
     SEED_MAX,
     TAPE_BYTES_MAX,
     Begin,
@@ -18,6 +19,7 @@ from clusters.sim.tape import (
     Heal,
     Origin,
     Tape,
+    known_of,
     read_tape,
     read_token,
     schedule_seed,
@@ -122,15 +124,61 @@ def test_err_what_is_not_a_tape_is_refused_with_its_place(data: bytes, sentence:
     assert "\n" not in str(refused.value)
 
 
+BARE = Tape("random", 0x5EED)
+
+
 def test_a_token_is_one_short_word() -> None:
-    assert TAPE.token() == "aeaaaaaaaaaf53lsmfxgi33nqvna"
-    assert read_token(TAPE.token()) == Tape("random", 0x5EED)
-    assert read_token(TAPE.token().upper()) == Tape("random", 0x5EED)
+    assert BARE.token() == "aeaaaaaaaaaf53lsmfxgi33nqvna"
+    assert read_token(BARE.token()) == BARE
+    assert read_token(BARE.token().upper()) == BARE
+    assert BARE.token(LONG) == BARE.token()
 
 
-@given(SEEDS, st.sampled_from(["random", "pct", "delay-bounded"]))
-def test_a_token_reads_back_as_it_was(seed: int, strategy: str) -> None:
-    assert read_token(Tape(strategy, seed).token()) == Tape(strategy, seed)
+LONG = Origin("3f2a91c0" * 5, "0123456789abcdef", "no-dma-after-reclaim", 6)
+ENDED = msgspec.structs.replace(TAPE, end="00ff00ff" * 4)
+
+
+def test_the_token_of_a_known_run_remembers_its_origin_and_what_it_did() -> None:
+    token = ENDED.token(LONG)
+    assert token == "aiaaaaaaaaaf53j7fki4aajdad7qb7yaaadc4jhdgeyyg6hlojqw4zdpnuq5o"
+    known = msgspec.structs.replace(
+        known_of(CHOICES, len(CHOICES)), origin=Origin("3f2a91c0", "0123")
+    )
+    assert read_token(token) == Tape("random", 0x5EED, (), "00ff00ff", known)
+    assert read_token(token).token() == token
+    assert len(token) < 80
+
+
+@pytest.mark.parametrize("origin", [None, Origin(), Origin("3f2a91c"), Origin("no commit", "??")])
+def test_what_a_token_cannot_hold_it_does_not_know(origin: Origin | None) -> None:
+    known = read_token(ENDED.token(origin)).known
+    assert known is not None
+    assert known.origin == Origin()
+
+
+@given(st.lists(st.sampled_from(CHOICES), max_size=40), st.integers(0, 39))
+def test_the_bytes_of_a_run_say_in_which_part_another_choice_was_made(
+    choices: list[Choice], place: int
+) -> None:
+    known = known_of(choices, len(choices))
+    assert known == known_of(tuple(choices), len(choices))
+    assert known.ends(PARTS - 1) == known.count == len(choices)
+    if place >= len(choices):
+        return
+    other = [*choices[:place], Deliver("x", "y"), *choices[place + 1 :]]
+    pairs = zip(known.parts, known_of(other, len(choices)).parts, strict=True)
+    differs = [one != its for one, its in pairs]
+    for part in range(PARTS):
+        if known.ends(part) <= place:
+            assert not differs[part]
+
+
+@given(SEEDS, st.sampled_from(["random", "pct", "delay-bounded-1-2"]), st.booleans())
+def test_a_token_reads_back_as_it_was(seed: int, strategy: str, known: bool) -> None:
+    tape = Tape(strategy, seed, CHOICES, ENDED.end if known else "")
+    read = read_token(tape.token(LONG))
+    assert (read.strategy, read.seed, read.choices) == (strategy, seed, ())
+    assert (read.known is not None, read.end) == ((True, "00ff00ff") if known else (False, ""))
 
 
 @pytest.mark.parametrize(
@@ -140,8 +188,9 @@ def test_a_token_reads_back_as_it_was(seed: int, strategy: str) -> None:
         ("latest", "'latest' is not a schedule"),
         ("0189", "'0189' is not a schedule"),
         ("ä", "is not a schedule"),
-        ("a" * 129, "129 characters, at most 128 are read"),
-        ("aiaaaaaaaaaf53lsmfxgi33nqvna", "has format 2, this version reads 1"),
+        ("a" * 161, "161 characters, at most 160 are read"),
+        ("amaaaaaaaaaf53lsmfxgi33nqvna", "has format 3, this version reads 1 and 2"),
+        ("aiaaaaaaaaaf53lsmfxgi33nqvna", "is not a whole schedule; a letter may be wrong"),
         ("aeaaaaaaaaaf53lsmfxgi33nqvnb", "is not a whole schedule; a letter may be wrong"),
         ("aeaaaaaaaaaf53lsmfxgi33n", "is not a whole schedule"),
     ],
@@ -150,6 +199,15 @@ def test_err_what_is_not_a_token_is_refused(token: str, sentence: str) -> None:
     with pytest.raises(UnreadableError) as refused:
         read_token(token)
     assert sentence in str(refused.value)
+
+
+@given(st.integers(0, 60), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
+def test_err_a_wrong_letter_in_a_token_is_found_out(place: int, letter: str) -> None:
+    token = ENDED.token(LONG)
+    wrong = token[:place] + letter + token[place + 1 :]
+    if wrong != token:
+        with pytest.raises(UnreadableError, match=r"schedule|has format"):
+            read_token(wrong)
 
 
 @given(st.text(max_size=40))

@@ -1,7 +1,9 @@
 """The simulated world with toy actors; with those of the machine at the end."""
 
+import gc
 from dataclasses import replace
 from typing import Final, Self
+from weakref import ref
 
 import pytest
 
@@ -114,6 +116,31 @@ def test_a_timer_that_is_set_is_set_once_and_fires_as_a_choice() -> None:
         world.deliver(world.network.routes[SUPERVISOR]["user1"])
     assert len(world.network.queues[slot]) == 1
     assert user.n == 2
+
+
+@pytest.mark.parametrize("setup", [SETUP, JUDGED])
+def test_a_world_that_nobody_has_is_gone_at_once(setup: Setup) -> None:
+    """Hundreds of thousands of them are not left to the collector of cycles."""
+    gc.disable()
+    try:
+        world = World(setup, make("random", 1))
+        world.run()
+        gone = ref(world)
+        del world
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_moments_are_made_only_if_somebody_sees_them() -> None:
+    def moments(world: World) -> list[bool]:
+        world.run()
+        return [host.moment is not None for host in world.hosts.values()]
+
+    records: list[Record] = []
+    assert not any(moments(World(SETUP, make("random", 1))))
+    assert all(moments(World(JUDGED, make("random", 1))))
+    assert all(moments(World(SETUP, make("random", 1), records.append)))
 
 
 def test_draws_are_choices_on_the_tape_unless_there_is_nothing_to_draw() -> None:

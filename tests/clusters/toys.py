@@ -24,7 +24,7 @@ from protocol.messages import (
     TimerFired,
 )
 from protocol.names import Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed, since
 
 NOTHING = Machine((), (), ())
 COUNTER = "counter"
@@ -155,7 +155,7 @@ class NoThirdLife:
             return f"ticket {fact.pasid} was given out a third time"
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 
@@ -169,18 +169,40 @@ class AllComeBack:
     observes: ClassVar[tuple[type[Event], ...]] = (PasidAllocated, PasidReclaimed)
 
     def __init__(self, machine: Machine) -> None:
-        self.out: dict[int, Record] = {}
+        self.out: dict[int, tuple[Record, PasidAllocated]] = {}
 
     def observe(self, record: Record) -> str | None:
         match record.fact:
-            case PasidAllocated(ticket):
-                self.out[ticket] = record
+            case PasidAllocated(ticket) as fact:
+                self.out[ticket] = (record, fact)
             case PasidReclaimed(ticket):
                 del self.out[ticket]
         return None
 
-    def unmet(self) -> list[str]:
-        return [f"ticket {t}, out since step {r.stamp.step}" for t, r in self.out.items()]
+    def unmet(self) -> list[Owed]:
+        return [
+            Owed(f"ticket {ticket} is out", since(record.stamp), (fact.token,))
+            for ticket, (record, fact) in self.out.items()
+        ]
+
+
+class NoFailure:
+    """There is always memory."""
+
+    name: ClassVar[str] = "no-failure"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = "T3"
+    source: ClassVar[str] = "none"
+    observes: ClassVar[tuple[type[Event], ...]] = (SiteFailed,)
+
+    def __init__(self, machine: Machine) -> None:
+        pass
+
+    def observe(self, record: Record) -> str | None:
+        return f"{record.stamp.actor} found no memory"
+
+    def unmet(self) -> list[Owed]:
+        return []
 
 
 class Shortage:
@@ -198,5 +220,5 @@ class Shortage:
     def observe(self, record: Record) -> str | None:
         return f"at {record.stamp.actor}"
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []

@@ -75,6 +75,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 def scrubbed(text: str) -> str:
     """Without what differs from run to run: times, steps, and how many of what there were."""
     text = RUN.sub(r"<time>-\1", text)
+    text = re.sub(r"\ba[a-z2-7]{40,}\b", "<token>", text)
     text = re.sub(r"[0-9]+\.[0-9] s\b", "<seconds>", text)
     text = re.sub(rf"\({COUNT}/s\)", "(<rate>/s)", text)
     text = re.sub(rf"\bstep {COUNT}", "step <n>", text)

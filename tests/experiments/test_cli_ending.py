@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from clusters.sim import summary, world
 from experiments.harness import concluding
 from experiments.harness.interruption import listening, shielded
-from experiments.harness.running import Case
 from experiments.harness.say import Voice
 from tests.experiments.command import Command
 
@@ -28,15 +28,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def signal_in_schedule(monkeypatch: pytest.MonkeyPatch, number: int, nth: int) -> None:
     """The nth schedule sends us a signal."""
-    whole, count = Case.quick, [0]
+    whole, count = world.follow, [0]
 
-    def quick(self: Case, *rest: object) -> object:
+    def follow(*rest: object) -> object:
         count[0] += 1
         if count[0] == nth:
             os.kill(os.getpid(), number)
-        return whole(self, *rest)  # type: ignore[arg-type]
+        return whole(*rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Case, "quick", quick)
+    monkeypatch.setattr(summary, "follow", follow)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -92,7 +92,10 @@ WRONG = {
     ),
     'title = "x"\n[network]\ndelay_steps = [1]': "$.network.delay_steps: wants a list of length 2",
     'title = "x"\n[finally]\nquiet_seconds = nan': "wants a number >= 0.0, not nan",
-    'title = "x"\n[finally]\nheal = "no"': "$.finally.heal: wants true or false, not 'no'",
+    'title = "x"\n[finally]\nheal = "no"': (
+        "$.finally.heal: wants true or false or a list, not 'no'"
+    ),
+    'title = "x"\n[finally]\nheal = [1]': "$.finally.heal[0]: wants text, not 1",
     'title = "x"\npool = 4': "$.pool: wants a table, not 4",
     "": "$: the key 'title' is missing",
     "[": "not TOML",

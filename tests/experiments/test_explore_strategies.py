@@ -5,6 +5,7 @@ from typing import Any, Final, get_args
 
 import pytest
 
+from clusters.sim.search import BREADTH_FIRST, SEARCHES
 from clusters.sim.strategies import CAMPAIGNS, DEPTH_MAX, DEPTHS, title
 from clusters.sim.tape import read_token
 from experiments.harness.config import DEEP, Strategy, read_experiment
@@ -41,8 +42,8 @@ def object_of(pasidlab: Command, *words: str) -> dict[str, Any]:
 
 
 def test_the_file_and_the_command_line_know_all_campaigns_and_no_others() -> None:
-    assert set(get_args(Strategy)) == set(CAMPAIGNS)
-    assert tuple(DEPTHS) == DEEP
+    assert set(get_args(Strategy)) == {*CAMPAIGNS, *SEARCHES}
+    assert (*DEPTHS, BREADTH_FIRST) == DEEP
     for name in DEEP:
         table = f'[explore]\nstrategy = "{name}"\ndepth = {DEPTH_MAX}\n'
         assert read_experiment(f'title = "x"\n{table}', "x").explore.depth == DEPTH_MAX
@@ -57,15 +58,17 @@ def test_the_portfolio_is_the_default_and_says_how_many_of_each(pasidlab: Comman
     assert len(counts) == 10
 
 
-def test_a_violation_names_the_strategy_that_found_it(pasidlab: Command, small: Path) -> None:
-    small.write_text(AGAIN)
+def test_a_violation_names_the_strategy_that_found_it(pasidlab: Command, here: Path) -> None:
+    (here / "small.toml").write_text(AGAIN)
     found = object_of(pasidlab)
-    (example,) = found["counterexamples"]
+    example, small = found["counterexamples"]
+    assert small["shrunk_from"] == example["steps"] >= small["steps"]
     assert found["exit_code"] == 1
     assert example["strategy"] == title(read_token(example["token"]).strategy)
     assert f"by {example['strategy']}" in explore(pasidlab).out
     by_token = pasidlab("replay", example["token"], "small.toml")
     by_file = pasidlab("replay", example["file"])
+    assert pasidlab("replay", small["file"]).code == 1
     for again in (by_token, by_file):
         assert again.code == 1
         assert example["message"] in again.out

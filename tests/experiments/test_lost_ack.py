@@ -96,7 +96,8 @@ def test_an_answer_that_never_comes_is_waited_for_for_ever(strategy: str) -> Non
     for seed in range(50):
         result = simulate(MODEL_E, seed, strategy)
         assert result.quiet
-        assert [one.sentence for one in result.violations] == ["the PASID is not retired"]
+        (violation,) = result.violations
+        assert violation.sentence.startswith("the PASID is not retired for ")
 
 
 @pytest.mark.parametrize("strategy", ["random", "pct-3-27", "pos", "delay-bounded-0-3"])
@@ -112,7 +113,7 @@ def test_who_asks_for_ever_does_not_come_to_rest() -> None:
     for seed in range(20):
         result = simulate(ENDLESS_E, seed)
         assert (result.verdict.word, result.quiet, result.steps) == ("unknown", False, 1_000)
-        assert "still owed: the PASID is not retired" in result.verdict.reasons[0]
+        assert any("still owed: the PASID is not retired" in one for one in result.verdict.reasons)
 
 
 @pytest.mark.parametrize("setup", MODELS)

@@ -76,7 +76,7 @@ class Told:
         return [line.split(maxsplit=4) for line in story(self.records, violation)[1:]]
 
 
-def test_the_steps_about_its_pasid_are_told_and_the_last_is_marked() -> None:
+def test_the_steps_about_its_pasid_and_their_causes_are_told_and_the_last_is_marked() -> None:
     told = Told()
     told.to("core", "AllocPasid", pasid=1).by("core", StateChanged(1, 1, "FREE", "IDLE", 1))
     told.to("core", "AllocPasid", pasid=2)
@@ -84,6 +84,7 @@ def test_the_steps_about_its_pasid_are_told_and_the_last_is_marked() -> None:
     told.to("core", "PutPasid", "iommu", pasid=1).by("core", RECLAIMED)
     assert told.story(told.violated()) == [
         ["1", "vfio", "core", "AllocPasid", "PASID 1 IDLE, 1 reference"],
+        ["3", "vfio", "iommu", "Done"],
         ["4", "iommu", "core", "PutPasid", "PASID 1 reclaimed   <- violation"],
     ]
 
@@ -106,7 +107,7 @@ def test_of_an_operation_the_steps_of_its_pasid_and_its_end_are_told() -> None:
     told.to("iommu", "UnbindGpasid", pasid=5)
     told.to("vm1.guest", "Done").by("vm1.guest", OpOk(4, "unbind", "EBUSY", met=False))
     rows = told.story(told.violated())
-    assert [row[0] for row in rows] == ["3", "5"]
+    assert [row[0] for row in rows] == ["1", "3", "5"]
     assert rows[-1][4] == "unbind ended in ok   <- violation"
 
 
@@ -149,6 +150,19 @@ def test_only_the_last_steps_are_told_and_how_many_there_were() -> None:
     assert len(lines) == ROWS_MAX + 2
     assert lines[1] == "  ... 12 earlier steps about PASID 1"
     assert lines[-1].endswith("<- violation")
+
+
+def test_a_step_with_a_mark_is_told_however_long_ago_it_was() -> None:
+    told = Told()
+    for page in range(ROWS_MAX + 12):
+        told.to("dsa0", "Translated", pasid=1, page=page)
+    told.by("dsa0", DmaTranslated("dsa0", "vm1", 1, 1, 0, "iommu", "vm1", 1))
+    marks = {5: "<- here", ROWS_MAX + 3: "<- there", 99: "<- nowhere"}
+    lines = story(told.records, told.violated(), marks)
+    assert lines[1].split() == ["5", "vfio", "dsa0", "Translated", "<-", "here"]
+    assert lines[2] == "  ... 11 earlier steps about PASID 1"
+    assert [line.endswith("<- there") for line in lines].count(True) == 1
+    assert len(lines) == ROWS_MAX + 3
 
 
 def test_without_a_step_to_tell_there_is_no_table() -> None:

@@ -15,6 +15,7 @@ from protocol.history import Record, Stamp
 from protocol.machine import Device, Machine, Unit, Vm
 from protocol.names import INVALID_PASID, Incarnation, Pasid
 from protocol.properties import Property, property_named
+from protocol.properties.property import End
 
 MACHINE = Machine(
     units=(Unit("dmar0"), Unit("dmar1")),
@@ -36,6 +37,7 @@ class Story:
         self.property: Property = property_named(name)(MACHINE)
         self.inputs: dict[str, int] = {}
         self.said: list[str] = []
+        self.step = 0
 
     def then(self, actor: str, *facts: Event, **stamp: str | int) -> list[str]:
         """An input of `actor` that saw all that has been told; what the property says to it."""
@@ -50,6 +52,11 @@ class Story:
         """The actor dies for good."""
         return self.then(actor, HostGone())
 
+    def owed(self, *frozen: str) -> list[str]:
+        """What is owed at the end, and is not excused by who is frozen then."""
+        end = End(self.step, self.inputs, dict.fromkeys(frozen))
+        return [one.said(end) for one in self.property.unmet() if not one.excused(end)]
+
     def _tell(
         self,
         actor: str,
@@ -59,6 +66,7 @@ class Story:
     ) -> list[str]:
         n = self.inputs[actor] = self.inputs.get(actor, 0) + 1
         made = Stamp(actor=actor, n=n, clock=saw | {actor: n}, **stamp)  # type: ignore[arg-type]
+        self.step = max(self.step, made.step)
         records = [Record(made, fact) for fact in facts if type(fact) in self.property.observes]
         assert records, f"{self.property.name} observes none of these"
         spoken = [self.property.observe(record) for record in records]

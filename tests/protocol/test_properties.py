@@ -278,7 +278,7 @@ judged = pytest.mark.parametrize("one", JUDGES, ids=lambda one: one.name)
 def test_good_lives_satisfy_it(one: type[Property]) -> None:
     story = told(one.name, 3)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @every

@@ -43,7 +43,7 @@ def test_a_bind_rolls_back_what_it_bound_itself() -> None:
     story.then("core", reclaimed(1))
     story.then("iommu", bound("dsa0"))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize("why", ["unbind", "free", "release"])
@@ -111,7 +111,7 @@ def test_memory_is_used_between_allocation_and_free() -> None:
         story.then("iommu", USED)
         story.then("iommu", FREED)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_used_after_it_was_freed() -> None:
@@ -168,7 +168,7 @@ def torn_down(device: str, *flushes: str, entry: bool = True) -> Story:
 def test_a_teardown_that_flushes_all(device: str, flushes: tuple[str, ...]) -> None:
     story = torn_down(device, *flushes)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize("missing", ALL)

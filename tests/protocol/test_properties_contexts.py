@@ -57,7 +57,7 @@ def test_a_context_within_its_reference(
         story.then("core", dropped(holder=holder))
         story.then("core", reclaimed(1))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @contexts
@@ -156,7 +156,7 @@ def test_the_next_notification_begins_with_a_handler_s_reply() -> None:
     story.then("core", sent("UNBIND"), input="DetachSpid", cause="iommu", cause_n=1)
     story.then("core", sent("UNBIND"), input="DetachSpid", cause="vm1.kvm", cause_n=2)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_handler_that_sends_a_notification() -> None:
@@ -189,7 +189,7 @@ def test_a_free_answered_at_once(message: str) -> None:
     story = Story("free-answered-at-once")
     story.then("core", REQUESTED, ANSWERED, input=message)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_free_that_fails() -> None:
@@ -211,6 +211,9 @@ def test_err_a_free_that_is_never_answered() -> None:
     story.then("core", REQUESTED, step=4)
     story.then("core", REQUESTED, step=6)
     story.then("core", ANSWERED, step=6, input="FreePasid")
-    assert story.property.unmet() == [
-        "vfio waits since step 4 for the core to answer its free of PASID 5 (life 1)"
-    ]
+    (sentence,) = story.owed()
+    assert sentence == (
+        "the free of PASID 5 (life 1) by vfio is not answered for 2 steps, since step 4;"
+        " owed by core"
+    )
+    assert story.owed("core") == []

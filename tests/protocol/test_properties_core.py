@@ -30,7 +30,7 @@ def test_references_and_spids_before_free_are_fine() -> None:
     story = Story("no-reference-while-pending")
     story.then("core", taken(), SpidAttached(P, 1, 1, 101, "ACTIVE"))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_reference_on_what_was_freed() -> None:
@@ -56,7 +56,7 @@ def test_one_notification_for_each_transition() -> None:
         for what in ("ALLOC", "BIND", "UNBIND", "BIND", "FREE", "UNBIND"):
             story.then("core", sent(what, life))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_unbind_carries_what_bind_carried() -> None:
         story.then("core", sent("BIND", life, spid))
         story.then("core", sent("UNBIND", life, spid))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_unbind_with_another_spid() -> None:
@@ -130,7 +130,7 @@ def test_references_that_add_up() -> None:
         story.then("core", dropped(life, "iommu:svm", 1))
         story.then("core", dropped(life, "iommu:svm", 0), reclaimed(life))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_count_that_is_not_the_sum() -> None:
@@ -181,7 +181,7 @@ def test_numbers_go_out_one_at_a_time() -> None:
         story.then("core", reclaimed(life))
     story.then("core", SpidDetached(P, 2, 1, 101))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize("pasid", [0, 9, INVALID_PASID])
@@ -227,7 +227,7 @@ def test_quotas_that_add_up() -> None:
     story.then("core", reclaimed(1))
     story.then("core", SetFreed(1, "vm1", 2, 8, 7, 1))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_the_owner_may() -> None:
         story.then("dmar0", entry("vm1", life))
         story.then("core", FreeRequested(P, life, 1, "vfio", effective=True, state="ACTIVE"))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize(

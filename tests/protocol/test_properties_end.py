@@ -50,7 +50,7 @@ def test_a_freed_pasid_comes_back() -> None:
     story.then("core", free(), free(effective=False))
     story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0), reclaimed(1))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_freed_pasid_that_somebody_holds() -> None:
@@ -61,16 +61,22 @@ def test_err_a_freed_pasid_that_somebody_holds() -> None:
     story.then("core", ReferenceDropped(P, 1, "vfio:owner", 3))
     story.then("core", ReferenceDropped(P, 1, "vdcm.dsa0:vm1:wq", 2))
     story.then("core", ReferenceDropped(P, 1, "vm1.kvm:translation", 2))
-    assert story.property.unmet() == [
-        "PASID 5 (life 1) is FREE_PENDING since step 2031; held by iommu:svm, vdcm.dsa0:vm1:wq"
+    assert story.owed() == [
+        (
+            "PASID 5 (life 1) FREE_PENDING for 0 steps, since step 2,031;"
+            " held by iommu:svm, vdcm.dsa0:vm1:wq"
+        )
     ]
 
 
 def test_err_a_freed_pasid_that_nobody_holds() -> None:
     story = Story("freed-pasids-are-reclaimed")
     story.then("core", free())
-    assert story.property.unmet() == [
-        "PASID 5 (life 1) is FREE_PENDING since input 1 of core; held by nobody"
+    assert story.owed() == [
+        (
+            "PASID 5 (life 1) FREE_PENDING, and nobody holds it, for 0 inputs of core,"
+            " since its input 1; owed by core"
+        )
     ]
 
 
@@ -79,9 +85,9 @@ def test_what_only_the_lost_hold_stays_as_it_is() -> None:
     story.then("core", taken("vdcm.dsa0:vm1:wq"))
     story.then("core", free())
     story.lose("vdcm.dsa0")
-    assert story.property.unmet() == []
+    assert story.owed() == []
     story.then("core", taken("iommu:svm"))
-    assert len(story.property.unmet()) == 1
+    assert len(story.owed()) == 1
 
 
 # --- L4 -------------------------------------------------------------------------------------------
@@ -97,7 +103,7 @@ def running() -> Story:
 
 
 def test_a_vm_that_runs_may_have_everything() -> None:
-    assert running().property.unmet() == []
+    assert running().owed() == []
 
 
 def test_a_vm_that_has_exited_and_left_nothing() -> None:
@@ -107,31 +113,38 @@ def test_a_vm_that_has_exited_and_left_nothing() -> None:
     story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0), reclaimed(1))
     story.then("core", SetFreed(1, "vm1", 8, 8, 8, 0))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_vm_that_has_exited_and_left_all() -> None:
     story = running()
     story.then("vm1.guest", VmExited("vm1"), step=40)
     story.then("supervisor", VmExited("vm1"), step=50)
-    assert story.property.unmet() == [
-        "vm1 exited at step 40, and PASID 5 (life 1) is not reclaimed; held by iommu:svm",
-        "vm1 exited at step 40, and its set 1 is not freed; owned by vfio",
-        "vm1 exited at step 40, and vm1.kvm has a notifier registered for it",
+    assert story.owed() == [
+        f"{what} for 10 steps, since step 40; {owner}"
+        for what, owner in (
+            ("PASID 5 (life 1) of vm1, which has exited, is not reclaimed", "held by iommu:svm"),
+            ("set 1 of vm1, which has exited, is not freed", "owed by iommu:svm"),
+            ("a notifier is registered for vm1, which has exited,", "owed by vm1.kvm"),
+        )
     ]
+    assert story.owed("iommu", "vm1.kvm") == []
+    story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0), reclaimed(1))
+    assert "set 1" in story.owed("iommu", "vm1.kvm")[0]
+    assert story.owed("vfio", "vm1.kvm") == []
 
 
 def test_err_a_pasid_that_nobody_holds_is_not_excused() -> None:
     story = running()
     story.then("core", ReferenceDropped(P, 1, "iommu:svm", 0))
     story.then("vm1.guest", VmExited("vm1"))
-    assert "held by nobody" in story.property.unmet()[0]
+    assert "held by nobody" in story.owed()[0]
 
 
 def test_another_vm_s_exit_does_not_matter() -> None:
     story = running()
     story.then("vm2.guest", VmExited("vm2"))
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_what_the_lost_hold_is_excused_and_the_set_with_it() -> None:
@@ -139,7 +152,7 @@ def test_what_the_lost_hold_is_excused_and_the_set_with_it() -> None:
     story.then("core", SET, BLOCK, allocated(1), taken("vm1.kvm:translation"))
     story.then("vm1.guest", VmExited("vm1"))
     story.lose("vm1.kvm")
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 # --- L6 -------------------------------------------------------------------------------------------
@@ -149,16 +162,17 @@ def test_a_block_that_is_lifted() -> None:
     story = Story("vm-entry-lifted")
     story.then("vm1.kvm", VmEntryBlocked("vm1"), VmEntryLifted("vm1"), VmEntryLifted("vm1"))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_block_that_stays() -> None:
     story = Story("vm-entry-lifted")
     story.then("vm1.kvm", VmEntryBlocked("vm1"), step=3)
     story.then("vm1.kvm", VmEntryBlocked("vm1"), step=4)
-    assert story.property.unmet() == [
-        "the vCPUs of vm1 are kept out of the guest since step 3, by vm1.kvm"
+    assert story.owed() == [
+        "the vCPUs of vm1 are kept out of the guest for 1 step, since step 3; owed by vm1.kvm"
     ]
+    assert story.owed("vm1.kvm") == []
 
 
 def test_a_kvm_that_is_lost_keeps_nobody_out() -> None:
@@ -166,7 +180,7 @@ def test_a_kvm_that_is_lost_keeps_nobody_out() -> None:
     story.then("vm1.kvm", VmEntryBlocked("vm1"))
     story.then("vm2.kvm", VmEntryBlocked("vm2"))
     story.lose("vm1.kvm")
-    (sentence,) = story.property.unmet()
+    (sentence,) = story.owed()
     assert "vm2" in sentence
 
 
@@ -184,16 +198,19 @@ def test_an_operation_that_ends(end: Event) -> None:
     story.then("vm1.guest", INVOKED)
     story.then("vm1.guest", end)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_operations_that_do_not_end() -> None:
     story = Story("operations-end")
-    story.then("vm1.guest", INVOKED, step=7)
+    story.then("vm1.guest", OpInvoked(3, "bind", P, 1, "dsa0"), step=7)
     story.then("vm1.guest", OpInvoked(4, "alloc"), step=8)
-    assert story.property.unmet() == [
-        "operation 3 of vm1.guest, bind p dsa0 with PASID 5 (life 1), has not ended since step 7",
-        "operation 4 of vm1.guest, alloc, has not ended since step 8",
+    assert story.owed() == [
+        f"operation {what}, has not ended for {since}; it goes through vm1.guest, vfio"
+        for what, since in (
+            ("3 of vm1.guest, bind with PASID 5 (life 1)", "1 step, since step 7"),
+            ("4 of vm1.guest, alloc", "0 steps, since step 8"),
+        )
     ]
 
 
@@ -201,21 +218,21 @@ def test_a_guest_that_is_lost_ends_nothing() -> None:
     story = Story("operations-end")
     story.then("vm1.guest", INVOKED)
     story.lose("vm1.guest")
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_nor_does_one_whose_vm_has_exited() -> None:
     story = Story("operations-end")
     story.then("supervisor", VmExited("vm1"))
     story.then("vm1.guest", INVOKED)
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_outcomes_that_a_script_allows() -> None:
     story = Story("outcomes-as-scripted")
     story.then("vm1.guest", OpOk(1, "alloc"), OpFail(2, "bind", "EBUSY", "EBUSY"), OpInfo(3, "x"))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize(
@@ -246,7 +263,7 @@ def test_free_while_bound_is_seen() -> None:
     assert story.then("core", free(effective=False)) == []
     (sentence,) = story.then("core", free())
     assert sentence == "vfio freed PASID 5 (life 1) at input 2 of core, bound to dsa0"
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_free_after_unbind_is_not() -> None:
@@ -270,7 +287,7 @@ def test_reuse_is_seen_when_a_number_comes_again() -> None:
     assert story.then("core", allocated(2, 6)) == []
     (sentence,) = story.then("core", allocated(3))
     assert sentence == "PASID 5 (life 3) was allocated at input 3 of core, after life 1"
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 SEEN: list[tuple[str, Event, str, Event]] = [
@@ -315,7 +332,7 @@ def test_a_witness_says_what_it_saw(name: str, fact: Event, sentence: str, other
     assert Story(name).then("vfio", fact) == [sentence]
     story = Story(name)
     assert story.then("vfio", other) == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_an_unbind_is_late_after_the_same_vms_free() -> None:
@@ -329,7 +346,7 @@ def test_an_unbind_is_late_after_the_same_vms_free() -> None:
     ]
     assert story.then("vfio", UnbindRequested(P, 1, "vm1", 0, linked=True)) == []
     assert story.then("vfio", UnbindRequested(P, 0, "vm2", 0, linked=False)) == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_a_vm_that_is_lost_while_bound_is_seen_when_its_files_are_closed() -> None:
@@ -341,4 +358,4 @@ def test_a_vm_that_is_lost_while_bound_is_seen_when_its_files_are_closed() -> No
     assert story.then("kvm", FdsReleased("vm1")) == []
     seen = story.then("vfio", FdsReleased("vm1"))
     assert seen == [f"closing vm1's files unbound PASID {P}, input 3 of vfio"]
-    assert story.property.unmet() == []
+    assert story.owed() == []

@@ -41,7 +41,7 @@ def test_dma_within_its_life() -> None:
         story.then("dsa0", dma(life, life))
         story.then("core", reclaimed(life))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_dma_through_the_next_owner_s_table() -> None:
@@ -91,7 +91,7 @@ def test_page_answers_of_the_same_life_or_of_nobody() -> None:
     story.then("iommu", PageAnswered("dsa0", P, 1, 3, 0, answerer=1))
     story.then("iommu", PageAnswered("dsa0", P, 1, 3, 1, answerer=0))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_err_a_page_answer_of_the_next_life() -> None:
@@ -127,7 +127,7 @@ def test_sleeping_elsewhere(facts: list[Event]) -> None:
     for fact in facts:
         story.then("iommu", fact)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_one_life_after_the_other() -> None:
         for _, leaves in inside(life):
             story.then("dsa0", leaves, leaves)
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize("old", [0, 1, 2])
@@ -240,7 +240,7 @@ def test_a_vm_acts_on_its_own(fact: Event, words: str) -> None:
     assert story.then("anybody", fact) == []
     story.then("core", allocated(1, vm="vm2"))
     assert story.then("anybody", fact) == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 def test_after_free_the_driver_clears_for_itself() -> None:

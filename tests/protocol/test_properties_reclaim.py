@@ -159,7 +159,7 @@ def test_what_is_over_and_seen_to_be_over_allows_the_reclaim(case: Case) -> None
         story.then(case.actor, case.ends(life))
         story.then("core", reclaimed(life))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @each
@@ -358,7 +358,7 @@ def test_a_freed_pasid_may_be_reclaimed() -> None:
         story.then("core", free(life))
         story.then("core", reclaimed(life))
     assert story.said == []
-    assert story.property.unmet() == []
+    assert story.owed() == []
 
 
 @pytest.mark.parametrize("first", [[], [free(1, effective=False)], [free(1), reclaimed(1)]])

@@ -61,7 +61,7 @@ def test_help(seen: Callable[..., str], snapshot: SnapshotAssertion, verb: str) 
     [
         "",
         "rum",
-        "shrink",
+        "report",
         "run",
         "run --sead 3 right.toml",
         "run rigth.toml",
@@ -85,6 +85,13 @@ def test_help(seen: Callable[..., str], snapshot: SnapshotAssertion, verb: str) 
         "replay aeaaaaaaaaaaab3smfxgi33ntx3q",
         "replay aeaaaaaaaaaaab3smfxgi33ntx3 right.toml",
         "replay latest --set pool.pasids=4",
+        "shrink",
+        "shrink nothing",
+        "shrink right.toml",
+        "shrink aeaaaaaaaaaaab3smfxgi33ntx3q",
+        "shrink aeaaaaaaaaaaab3smfxgi33ntx3q right.toml",
+        "shrink latest --tries 0",
+        "shrink latest --for never",
     ],
 )
 def test_err_refusals(seen: Callable[..., str], snapshot: SnapshotAssertion, line: str) -> None:
@@ -115,5 +122,6 @@ def test_a_violation_its_replay_and_its_check(
 ) -> None:
     assert seen("explore", "wrong.toml", "--seed", "7", *RANDOM) == snapshot
     assert seen("replay", "latest") == snapshot
+    assert seen("shrink", "latest") == snapshot
     assert seen("check", "latest") == snapshot
     assert seen("run", "wrong.toml", "--seed", "7", *RANDOM) == snapshot

@@ -5,7 +5,7 @@ in their order, the moves of each in theirs.  So whoever expands them, one proce
 the same states under the same numbers, and the same violation first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from clusters.sim.search.graph import BOUNDS, Bounds, Found, Graph
@@ -32,8 +32,8 @@ class Expanded(NamedTuple):
     channels: list[int]
 
 
-Expand: TypeAlias = Callable[[Sequence[int], Tree], Sequence[Expanded]]
-"""Expands states by their numbers; the states above them in the tree are known."""
+Expand: TypeAlias = Callable[[Iterable[range], Tree], Generator[Sequence[Expanded], None, None]]
+"""Expands the states of a level elsewhere, some at a time, in order; their tree is known."""
 
 
 class BreadthFirst(Generic[S, D]):
@@ -63,6 +63,8 @@ class BreadthFirst(Generic[S, D]):
         self.unknown = ""
         """Why the search did not look at everything."""
         self._there = there
+        self._coming: Generator[Sequence[Expanded], None, None] | None = None
+        """What comes back from there, of this level."""
         self._ahead: dict[int, S] = {0: root}
         """States that are found and not expanded yet."""
         self._maker: Maker[S, D] | None = None
@@ -74,14 +76,12 @@ class BreadthFirst(Generic[S, D]):
 
     def go_on(self) -> None:
         """Expand some states."""
-        chunk = range(self.next, min(self.next + CHUNK, self.level_ends))
         if self._there is not None:
-            for number, one in zip(chunk, self._there(chunk, self.graph.tree), strict=True):
-                self._take(number, one)
-                if self.done:
-                    return
+            self._ask(self._there)
+            if self.found is not None:
+                return
         else:
-            for number in chunk:
+            for number in range(self.next, min(self.next + CHUNK, self.level_ends)):
                 self._expand(number)
                 if self.found is not None:
                     return
@@ -90,7 +90,34 @@ class BreadthFirst(Generic[S, D]):
         if len(self.graph) >= self.bounds.states and not self.done:
             self.unknown = f"the bound of {self.bounds.states:,} states was reached"
 
+    def send(self, there: Expand) -> None:
+        """From here on states are expanded elsewhere."""
+        self._there = there
+
+    def forget(self) -> None:
+        """Keep no state; what lies ahead is made again from its path."""
+        self._ahead.clear()
+
+    def close(self) -> None:
+        """Nothing more is wanted from elsewhere."""
+        if self._coming is not None:
+            self._coming.close()
+            self._coming = None
+
+    def _ask(self, there: Expand) -> None:
+        """Take what comes next of this level; what lies beyond a violation is thrown away."""
+        if self._coming is None:
+            starts = range(self.next, self.level_ends, CHUNK)
+            chunks = (range(at, min(at + CHUNK, starts.stop)) for at in starts)
+            self._coming = there(chunks, self.graph.tree)
+        for one in next(self._coming):
+            self._take(self.next, one)
+            if self.found is not None:
+                self.close()
+                return
+
     def _next_level(self) -> None:
+        self.close()
         if 0 < self.bounds.depth <= self.depth:
             self.unknown = f"the bound of {self.bounds.depth:,} steps was reached"
             return
@@ -165,8 +192,7 @@ class BreadthFirst(Generic[S, D]):
         """A state of which nothing is left but its path: the search was stopped meanwhile."""
         if self._maker is None:
             self._maker = Maker(self.space)
-        tree = self.graph.tree
-        return self._maker.expand(number, tree.parents, tree.turns)[0]
+        return self._maker.expand(number, self.graph.tree.above([number]))[0]
 
 
 class Here(Generic[S, D]):
@@ -180,12 +206,10 @@ class Here(Generic[S, D]):
         self._owing = owing
         """Whether what is owed is wanted of every state, or of ends only."""
 
-    def __call__(self, numbers: Sequence[int], tree: Tree) -> list[Expanded]:
-        return [self._expand(number, tree) for number in numbers]
-
-    def _expand(self, number: int, tree: Tree) -> Expanded:
+    def expand(self, number: int, above: Mapping[int, tuple[int, int]]) -> Expanded:
+        """One state; `above` has parent and turn of it and of all above it but the root."""
         space = self._space
-        state, moves = self._maker.expand(number, tree.parents, tree.turns)
+        state, moves = self._maker.expand(number, above)
         wrong = space.wrong(state)
         if wrong:
             return Expanded(wrong, end=False, owed=(), keys=[], channels=[])

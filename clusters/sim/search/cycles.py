@@ -39,6 +39,11 @@ def fair_cycle(edges: Edges, count: int) -> Found | None:
     return Found(first, name, words, tuple(_round(edges, first, part)))
 
 
+def cyclic(edges: Edges, count: int) -> bool:
+    """Whether a run can go on for ever."""
+    return next(parts_of(edges, range(count), bytearray(b"\1" * count)), None) is not None
+
+
 def _owed(edges: Edges, state: int) -> tuple[str, ...]:
     return edges.owings[edges.owed[state]]
 

@@ -9,12 +9,10 @@ Source: Emmi, Qadeer, Rakamaric, POPL 2011; here with states that are recognised
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias
 
-from clusters.sim.search.space import Key, Label, Space
-
-S = TypeVar("S")
-D = TypeVar("D")
+from clusters.sim.search.space import Key, Label
+from clusters.sim.search.world_space import Changes, Move, State, WorldSpace
 
 
 class Queue(NamedTuple):
@@ -25,49 +23,51 @@ class Queue(NamedTuple):
     left: int
 
 
-class Delays(Generic[S, D]):
+DelayedState: TypeAlias = tuple[State, Queue]
+DelayedChanges: TypeAlias = tuple[Changes, Queue]
+DelayedMove: TypeAlias = tuple[Label, Key, DelayedChanges]
+
+
+class Delays:
     """The space `inner` with at most `bound` delays; its labels and words are the inner ones."""
 
-    def __init__(self, inner: Space[S, D], bound: int) -> None:
+    def __init__(self, inner: WorldSpace, bound: int) -> None:
         self.name = inner.name
         self.inner = inner
         self.bound = bound
 
-    def initial(self) -> tuple[S, Queue]:
+    def initial(self) -> DelayedState:
         return self.inner.initial(), Queue((), (), self.bound)
 
-    def key(self, state: tuple[S, Queue]) -> Hashable:
+    def key(self, state: DelayedState) -> Hashable:
         return (self.inner.key(state[0]), state[1])
 
-    def moves(self, state: tuple[S, Queue]) -> Sequence[tuple[Label, Key, tuple[D, Queue]]]:
+    def moves(self, state: DelayedState) -> list[DelayedMove]:
         inner, queue = state
-        channel = self.inner.channel
-        by_channel: dict[int, list[tuple[Label, Key, D]]] = {}
-        for move in self.inner.moves(inner):
-            by_channel.setdefault(channel(move[0]), []).append(move)
-        strikes = by_channel.pop(-1, [])
-        found: list[tuple[Label, Key, tuple[D, Queue]]] = []
-        queued = _with_new(queue, list(by_channel))
-        for label, key, step in strikes:
-            found.append((label, (key, queued), (step, queued)))
+        heads = self.inner.heads(inner)
+        queued = _with_new(queue, list(heads))
+        found: list[DelayedMove] = [
+            (label, (key, queued), (step, queued)) for label, key, step in self.inner.losing(inner)
+        ]
         for first, after in _turns(queued):
-            for label, key, step in by_channel[first]:
-                found.append((label, (key, after), (step, after)))
+            moves: list[Move] = []
+            self.inner.delivering(inner, *heads[first], moves)
+            found += [(label, (key, after), (step, after)) for label, key, step in moves]
         return found
 
-    def after(self, state: tuple[S, Queue], step: tuple[D, Queue]) -> tuple[S, Queue]:
+    def after(self, state: DelayedState, step: DelayedChanges) -> DelayedState:
         return self.inner.after(state[0], step[0]), step[1]
 
-    def wrong(self, state: tuple[S, Queue]) -> str:
+    def wrong(self, state: DelayedState) -> str:
         return self.inner.wrong(state[0])
 
-    def owed(self, state: tuple[S, Queue]) -> Sequence[str]:
+    def owed(self, state: DelayedState) -> Sequence[str]:
         return self.inner.owed(state[0])
 
     def channel(self, label: Label) -> int:
         return self.inner.channel(label)
 
-    def independent(self, state: tuple[S, Queue], one: Label, other: Label) -> bool:
+    def independent(self, state: DelayedState, one: Label, other: Label) -> bool:
         """Never: another order is another number of delays."""
         return False
 

@@ -48,6 +48,10 @@ class DepthFirst(Generic[S, D]):
         self.unknown = ""
         self._cut = False
         """Whether a state was too deep to be gone on from."""
+        self.looped = False
+        """Whether a run can come back to where it was."""
+        self._on_stack: dict[int, int] = {}
+        """How often a state is on the stack."""
         self._sleeps = sleeps
         self._asleep: list[dict[Label, None]] = [{}]
         """By state: what slept when it was expanded last."""
@@ -74,6 +78,7 @@ class DepthFirst(Generic[S, D]):
         top = self._stack[-1]
         if not top.turns:
             self._stack.pop()
+            self._on_stack[top.number] -= 1
             return
         turn = top.turns.pop()
         moves = self.space.moves(top.state)
@@ -94,6 +99,7 @@ class DepthFirst(Generic[S, D]):
             self._asleep.append(asleep)
             self._enter(number, self.space.after(top.state, step), asleep, None)
             return
+        self.looped = self.looped or self._on_stack.get(number, 0) > 0
         before = self._asleep[number]
         missed = [one for one in before if one not in asleep]
         if missed:
@@ -127,3 +133,4 @@ class DepthFirst(Generic[S, D]):
             self._cut = True
             return
         self._stack.append(Todo(number, state, turns[::-1], dict(asleep)))
+        self._on_stack[number] = self._on_stack.get(number, 0) + 1

@@ -5,11 +5,13 @@ actor's inbox is one part of a state; what it is after a delivery, or after some
 come in, is worked out once and remembered.
 """
 
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from clusters.sim.search.components import Parts
 from clusters.sim.search.frozen import freeze
 from clusters.sim.search.judging import Mark
+from clusters.sim.tape import Begin, Choice, Deliver, Fire, words
 from protocol.messages import AnyMessage, HostLost, TimerFired
 from protocol.names import SUPERVISOR, Name
 
@@ -30,10 +32,27 @@ class Item(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What an inbox can deliver next, and the inbox after that."""
+    """What an inbox can deliver next, the inbox after that, and the channel that it comes by."""
 
     item: int
     rest: int
+    channel: int
+
+
+NOBODY: Final = -1
+"""The channel of a fault: it may strike, and need not."""
+
+
+def choice_of(item: Item, receiver: Name) -> Deliver | Fire:
+    """How a tape calls the delivery."""
+    return Fire(receiver, item.timer) if item.timer else Deliver(item.sender, receiver)
+
+
+def channel_of(choice: Choice) -> int:
+    """The number of a channel: the same for the same name, in every process."""
+    if isinstance(choice, Begin):
+        return NOBODY
+    return int.from_bytes(blake2b(words(choice).encode(), digest_size=7).digest(), "big")
 
 
 class Inboxes:
@@ -76,9 +95,14 @@ class Inboxes:
         if heads is None:
             queues = self._queues[inbox]
             heads = self._heads[inbox] = tuple(
-                Head(items[0], self._without(queues, at)) for at, (_, items) in enumerate(queues)
+                Head(items[0], self._without(queues, at), self._channel(items[0]))
+                for at, (_, items) in enumerate(queues)
             )
         return heads
+
+    def _channel(self, number: int) -> int:
+        item = self.items[number]
+        return channel_of(choice_of(item, self.names[item.receiver]))
 
     def _without(self, queues: Queues, at: int) -> int:
         source, items = queues[at]

@@ -5,21 +5,17 @@ choices of a tape that lead to it: the delivery, and what chance answered.
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import NamedTuple
 
 from clusters.sim.search.components import Parts
 from clusters.sim.search.frozen import freeze
 from clusters.sim.search.handling import Case, Handling
-from clusters.sim.search.inboxes import Inboxes, Item
+from clusters.sim.search.inboxes import Inboxes, Item, channel_of, choice_of
 from clusters.sim.search.judging import Judging, Shown, mark_of
 from clusters.sim.search.space import Label
-from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, words
+from clusters.sim.tape import Choice, Draw, Fail
 from protocol.facts import OpInvoked
 from protocol.names import Name
-
-NOBODY = -1
-"""The channel of a fault: it may strike, and need not."""
 
 
 class Labels:
@@ -39,13 +35,8 @@ class Labels:
             first = choices[0]
             label = self._numbers[choices] = len(self.choices)
             self.choices.append(choices)
-            self.channels.append(NOBODY if isinstance(first, Begin) else _number(words(first)))
+            self.channels.append(channel_of(first))
         return label
-
-
-def _number(name: str) -> int:
-    """The same for the same name, in every process."""
-    return int.from_bytes(blake2b(name.encode(), digest_size=7).digest(), "big")
 
 
 class Done(NamedTuple):
@@ -141,7 +132,7 @@ class Inputs:
 
 def choices_of(item: Item, name: Name, case: Case) -> tuple[Choice, ...]:
     """What a tape says of the case."""
-    first: Choice = Fire(name, item.timer) if item.timer else Deliver(item.sender, name)
+    first = choice_of(item, name)
     answers: Sequence[Choice] = [
         Fail(name, answer.site, bool(answer.value)) if answer.site else Draw(name, answer.value)
         for answer in case.answers

@@ -4,6 +4,8 @@ A record that a search shows has no step and no number, and it saw all that was 
 exhaustive search that is as good as happens-before: if one event may come before another without
 its knowledge, then there is a schedule in which it comes first, and that one is searched, too.  So
 memories stay small and free of step numbers, and states in which the same can happen are one state.
+(A loss is the exception: what an actor did before it was lost comes before all that others do when
+they are told, and yet nobody has seen it.  There happens-before is the stricter judge.)
 
 What a message was caused by is told apart only by what some property asks of it: whether a
 notification's handler had sent it (N15).
@@ -110,7 +112,7 @@ class Judging:
         owed = self.owed_by[index].get(memory)
         if owed is None:
             judged = _thawed(self._parts.content[memory])
-            owed = self.owed_by[index][memory] = tuple(judged.unmet())
+            owed = self.owed_by[index][memory] = tuple([one.plain() for one in judged.unmet()])
         return owed
 
     def _number(self, index: int, judged: Property) -> int:

@@ -6,7 +6,7 @@ process or another, today or after an interrupt.
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 from clusters.sim.search.space import Key, Label, Space
@@ -41,6 +41,17 @@ class Tree:
             state = self.parents[state]
         return turns[::-1]
 
+    def above(self, states: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Parent and turn of these states and of all above them, but for the root."""
+        found: dict[int, tuple[int, int]] = {}
+        parents, turns = self.parents, self.turns
+        for state in states:
+            one = state
+            while one != ROOT and one not in found:
+                found[one] = (parents[one], turns[one])
+                one = parents[one]
+        return found
+
 
 class Maker(Generic[S, D]):
     """Makes states from their paths, and keeps those it made last, with their moves."""
@@ -55,16 +66,16 @@ class Maker(Generic[S, D]):
         }
 
     def expand(
-        self, number: int, parents: Sequence[int], turns: Sequence[int]
+        self, number: int, above: Mapping[int, tuple[int, int]]
     ) -> tuple[S, Sequence[tuple[Label, Key, D]]]:
         """The state of that number, and its moves."""
         missing: list[int] = []
         while number not in self._kept:
             missing.append(number)
-            number = parents[number]
+            number = above[number][0]
         state, moves = self._kept[number]
         for one in reversed(missing):
-            state = self._space.after(state, moves[turns[one]][2])
+            state = self._space.after(state, moves[above[one][1]][2])
             moves = self._space.moves(state)
             self._kept[one] = (state, moves)
         if len(self._kept) > KEPT:

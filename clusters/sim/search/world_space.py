@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from clusters.cluster import openings
 from clusters.sim.search.components import Parts, order_of, renamings
 from clusters.sim.search.frozen import Ghost, freeze
-from clusters.sim.search.inboxes import Inboxes
+from clusters.sim.search.inboxes import Head, Inboxes
 from clusters.sim.search.inputs import Done, Inputs
 from clusters.sim.search.judging import Judging
 from clusters.sim.search.space import Key, Label
@@ -77,6 +77,7 @@ class WorldSpace:
         self._memory_at = self._faults_at + 1
         self._gone = [self.inputs.actor(name, freeze(None)) for name in names]
         self._empty = [self.inboxes.empty(at) for at in range(len(names))]
+        self._at_rest = tuple(self._empty)
 
     # What the search asks.
 
@@ -126,19 +127,37 @@ class WorldSpace:
         found: list[Move] = []
         if state[WRONG]:
             return found
-        heads, known, of = self.inboxes.heads, self.inputs.done, self.inputs.of
-        faults = state[self._faults_at]
-        at = ACTORS
-        for inbox in state[self._inbox_at : self._faults_at]:
-            for item, rest in heads(inbox):
-                for done in known.get((state[at], item)) or of(state[at], item):
-                    if done.failed and self.strikes.failing(faults, done.failed) < 0:
-                        continue
-                    found.append(self._step(state, at - ACTORS, rest, done))
-            at += 1
-        if found:  # At rest a world has ended, and nothing strikes any more.
-            found += [self._lose(state, loss) for loss in self.strikes.losing(faults, self.inputs)]
-        return found
+        heads, delivering = self.inboxes.heads, self.delivering
+        for at, inbox in enumerate(state[self._inbox_at : self._faults_at]):
+            for head in heads(inbox):
+                delivering(state, at, head, found)
+        return found + self.losing(state)
+
+    def heads(self, state: State) -> dict[int, tuple[int, Head]]:
+        """By channel what can be delivered, and to whom, in the order of the moves."""
+        if state[WRONG]:
+            return {}
+        inboxes, heads = state[self._inbox_at : self._faults_at], self.inboxes.heads
+        return {head.channel: (at, head) for at, one in enumerate(inboxes) for head in heads(one)}
+
+    def delivering(self, state: State, at: int, head: Head, found: list[Move]) -> None:
+        """Add the moves of one delivery."""
+        item, rest, _ = head
+        actor = state[ACTORS + at]
+        for done in self.inputs.done.get((actor, item)) or self.inputs.of(actor, item):
+            if done.failed and self.strikes.failing(state[self._faults_at], done.failed) < 0:
+                continue
+            found.append(self._step(state, at, rest, done))
+
+    def losing(self, state: State) -> list[Move]:
+        """The moves of faults that strike by themselves.
+
+        At rest a world has ended, and nothing strikes any more.
+        """
+        if state[WRONG] or state[self._inbox_at : self._faults_at] == self._at_rest:
+            return []
+        losses = self.strikes.losing(state[self._faults_at], self.inputs)
+        return [self._lose(state, loss) for loss in losses]
 
     def after(self, state: State, step: Changes) -> State:
         row = list(state)
@@ -213,7 +232,7 @@ class WorldSpace:
         if state[ACTORS + to] == gone[to] or self.inboxes.has(state[inbox_at + to], lost):
             return None
         heads = self.inboxes.heads(changed[inbox_at + to])
-        for item, rest in heads:
+        for item, rest, _ in heads:
             if self.inboxes.items[item].message == HostLost(lost):
                 (done,) = self.inputs.of(state[ACTORS + to], item)
                 changed[inbox_at + to] = rest
@@ -306,7 +325,7 @@ class WorldSpace:
             assert isinstance(first, Begin), f"{first} begins no move"
             return None
         at = self.names.index(first.destination if isinstance(first, Deliver) else first.actor)
-        for item, _ in self.inboxes.heads(state[self._inbox_at + at]):
+        for item, _, _ in self.inboxes.heads(state[self._inbox_at + at]):
             for done in self.inputs.of(state[ACTORS + at], item):
                 if done.label == label:
                     return at, done

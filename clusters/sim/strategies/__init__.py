@@ -8,12 +8,16 @@ names of one exploration; `CAMPAIGNS` has them.
 
 import re
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from clusters.nemesis import Nemesis
-from clusters.sim.strategies import delay_bounded, fail_nth, pct
+from clusters.sim.search import SEARCHES
+from clusters.sim.strategies import coverage, delay_bounded, fail_nth, pct
 from clusters.sim.strategies.campaign import DEPTH_MAX, Campaign, Lesson, Order
+from clusters.sim.strategies.coverage import Coverage, Guided
 from clusters.sim.strategies.delay_bounded import DelayBounded
 from clusters.sim.strategies.enumeration import Enumeration, Numbers
 from clusters.sim.strategies.fail_nth import FailNth, one_fault, with_every_fault
@@ -64,12 +68,15 @@ STRATEGIES: Final[dict[str, Callable[[int, tuple[Nemesis, ...], Numbers], Scout]
     RandomWalk.name: lambda seed, nemeses, _: RandomWalk(seed, nemeses),
     Pct.kind: lambda seed, nemeses, numbers: Pct(seed, nemeses, *numbers),
     Pos.name: lambda seed, nemeses, _: Pos(seed, nemeses),
+    coverage.KIND: Coverage,
     DelayBounded.kind: DelayBounded,
     fail_nth.NTH: lambda seed, _, at: FailNth(fail_nth.NTH, seed, at),
     fail_nth.RANDOM: lambda seed, _, at: FailNth(fail_nth.RANDOM, seed, at),
 }
 NUMBERS_MAX: Final = {RandomWalk.name: 0, Pct.kind: 2, Pos.name: 0}
 """How many numbers a name may have; `DEPTH_MAX`, if nothing is said."""
+NAMES_KEPT: Final = 64
+"""Whole names that need not be read again."""
 WHOLE: Final = re.compile(r"([a-z]+(?:-[a-z]+)*)((?:-[0-9]{1,9})*)")
 
 CAMPAIGNS: Final = {
@@ -77,6 +84,7 @@ CAMPAIGNS: Final = {
     RandomWalk.name: "random walk over what can happen next, faults weighted down",
     Pct.kind: "random priorities of links, changed depth - 1 times: finds starvation",
     Pos.name: "random priorities of messages, drawn again when they race",
+    coverage.KIND: "random walks; those that show something new are kept, and deviated from",
     DelayBounded.kind: "the plain schedule with at most depth delays: all there are, then it ends",
     fail_nth.NTH: "each fault at each place of the plain schedule, all there are (depth 2: pairs)",
     fail_nth.RANDOM: "one fault somewhere in a random walk",
@@ -93,15 +101,19 @@ DEPTHS: Final = {
 def make(name: str, seed: int, nemeses: tuple[Nemesis, ...] = ()) -> Scout:
     """The strategy of that whole name, at its beginning."""
     kind, numbers = _read(name)
-    if len(numbers) > NUMBERS_MAX.get(kind, DEPTH_MAX) or (
-        kind == Pct.kind and numbers and not 1 <= numbers[0] <= DEPTH_MAX
-    ):
+    suits = len(numbers) <= NUMBERS_MAX.get(kind, DEPTH_MAX)
+    if kind == Pct.kind and numbers:
+        suits &= 1 <= numbers[0] <= DEPTH_MAX
+    if kind == coverage.KIND:
+        suits &= len(numbers) % 2 == 0
+    if not suits:
         raise ExperimentError(f"'{name}': the numbers do not suit the strategy '{kind}'")
     if not 0 <= seed <= SEED_MAX:
         raise ExperimentError(f"the seed {seed} is not between 0 and 2**64 - 1")
     return STRATEGIES[kind](seed, nemeses, numbers)
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def _read(name: str) -> tuple[str, Numbers]:
     """A strategy and its parameters."""
     found = WHOLE.fullmatch(name)
@@ -121,11 +133,16 @@ def prepared(setup: "Setup", name: str) -> "Setup":
     """The setup as the strategy or campaign of that name wants it: some bring their own faults."""
     if name.startswith((fail_nth.NTH, fail_nth.RANDOM)):
         return with_every_fault(setup)
+    if name in SEARCHES:
+        # Nothing waits on its link by itself: every order is searched anyway.
+        return replace(setup, delay_steps=(0, 0))
     return setup
 
 
 def title(name: str) -> str:
     """A strategy for people, without what was learnt: `pct(depth 3)`."""
+    if name in SEARCHES:
+        return name
     kind, numbers = _read(name)
     if kind == Pct.kind:
         return f"{kind}(depth {numbers[0] if numbers else pct.DEPTH})"
@@ -143,7 +160,9 @@ def single(name: str) -> str:
 
 
 def campaign_title(name: str, depth: int = 0) -> str:
-    """A campaign for people."""
+    """A campaign for people; the delays of a search are told among its bounds."""
+    if name in SEARCHES:
+        return name
     return f"{name}(depth {depth or DEPTHS[name]})" if name in DEPTHS else name
 
 
@@ -165,5 +184,7 @@ def campaign(name: str, seed: int, depth: int = 0) -> Campaign:
             return Enumeration(name, schedule_seed(seed, 0), depth)
         case fail_nth.RANDOM:
             return Portfolio(seed, [one_fault])
+        case coverage.KIND:
+            return Guided(seed)
         case _:
             return Portfolio(seed, [same(name)])

@@ -32,7 +32,8 @@ class Lesson(Struct, frozen=True):
     `choices`: how often there were two or more things to choose from.  `calmed`: it went on for
     longer than a strategy may be unfair.  `drawn`: chance had a say, another seed is another run.
     `first`, `end`: the range of numbers with which an enumeration can go on from here; `reached`:
-    all of its own numbers came up; `points`: how many numbers there are, by kind.
+    all of its own numbers came up; `points`: how many numbers there are, by kind.  `seen`: what it
+    showed, as numbers that mean the same in every process.
     """
 
     choices: int = 0
@@ -42,6 +43,7 @@ class Lesson(Struct, frozen=True):
     end: int = 0
     reached: bool = True
     points: dict[str, int] = {}
+    seen: tuple[int, ...] = ()
 
 
 class Campaign(Protocol):

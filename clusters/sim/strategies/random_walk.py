@@ -52,6 +52,12 @@ class RandomWalk:
             slot = enabled[int(random() * len(enabled))]
         return slot
 
+    def branch(self, seed: int) -> None:
+        """From here on chance is another; what it has planned already stays."""
+        self.random = Random(seed).random
+        self._patience = PATIENCE[int(self.random() * len(PATIENCE))]
+        self._timetable.branch(self.random)
+
     def fails(self, world: "World", actor: Name, site: str) -> bool:
         return self._timetable.fails(world, actor, site)
 
@@ -63,6 +69,13 @@ class RandomWalk:
         if world.step < self._timetable.due:
             return None
         return self._timetable.next(world)
+
+    def go_on(self, world: "World", asked: tuple[Name, str] | None = None) -> None:
+        """From here on in a world whose schedule so far was somebody else's.
+
+        `asked`: the passage of a fallible step that is asked about next, if that is what comes.
+        """
+        self._timetable.go_on(world, asked)
 
     def lesson(self) -> Lesson:
         return Lesson()

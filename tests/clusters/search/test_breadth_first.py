@@ -1,6 +1,6 @@
 """Breadth first: the nearest first, within bounds, whoever expands and however often it stops."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from random import Random
 from typing import Final, TypeVar
 
@@ -47,16 +47,20 @@ class Scattered:
         self.workers = [Here(space, owing=True) for space in spaces]
         self.random = random
 
-    def __call__(self, numbers: Sequence[int], known_tree: Tree) -> list[Expanded]:
-        found: dict[int, Expanded] = {}
-        left = list(numbers)
-        while left:
-            start = self.random.randrange(len(left))
-            some = left[start : start + self.random.randint(1, 5)]
-            left = [number for number in left if number not in some]
-            expanded = self.random.choice(self.workers)(some, known_tree)
-            found |= dict(zip(some, expanded, strict=True))
-        return [found[number] for number in numbers]
+    def __call__(
+        self, chunks: Iterable[range], known_tree: Tree
+    ) -> Generator[Sequence[Expanded], None, None]:
+        for numbers in chunks:
+            found: dict[int, Expanded] = {}
+            left = list(numbers)
+            while left:
+                start = self.random.randrange(len(left))
+                some = left[start : start + self.random.randint(1, 5)]
+                left = [number for number in left if number not in some]
+                worker = self.random.choice(self.workers)
+                above = known_tree.above(some)
+                found |= {number: worker.expand(number, above) for number in some}
+            yield [found[number] for number in numbers]
 
 
 # --- Nearest first --------------------------------------------------------------------------------

@@ -203,7 +203,8 @@ def test_who_asks_for_ever_goes_round_and_is_found_with_its_timer() -> None:
     space, made = searched_whole(ENDLESS_E)
     found = cycle_in(made)
     assert found is not None
-    assert (found.property, found.sentence) == ("retired-at-last", "the PASID is not retired")
+    assert found.property == "retired-at-last"
+    assert found.sentence.startswith("the PASID is not retired")
     turns = made.graph.tree.path(found.state)
     labels, states = walk(space, [*turns, *found.cycle])
     assert space.key(states[-1]) == space.key(states[len(turns)])

@@ -1,23 +1,30 @@
 """Delays: the plain order and few departures from it, and with enough of them every order."""
 
+from dataclasses import replace
 from random import Random
 from typing import Final
 
 from clusters.sim.search.breadth_first import BreadthFirst
 from clusters.sim.search.delays import Delays, Queue
-from tests.clusters.search.drawn import Drawn, Odds, drawn
+from clusters.sim.search.space import Key
+from clusters.sim.search.world_space import WorldSpace
+from clusters.sim.world import Setup
+from tests.clusters.search.paths import searched
+from tests.clusters.search.tiny import Tabled, setup_of, table, tiny, with_loss
 
-ODDS: Final = Odds(states=8, channels=3, moves=4, owing=0.0)
+ENOUGH: Final = 40
+"""Delays that no path of these worlds can use up."""
 
 
-def spaces(count: int) -> list[Drawn]:
-    random = Random(0)
-    return [drawn(random, ODDS) for _ in range(count)]
+def worlds(count: int) -> list[Setup]:
+    """Tiny worlds, every second one with a loss, in which nothing is judged."""
+    made = [tiny(seed) if seed % 2 else with_loss(tiny(seed), "a") for seed in range(count)]
+    return [replace(setup, properties=()) for setup in made]
 
 
-def reached(system: Drawn, bound: int) -> set[int]:
+def reached(setup: Setup, bound: int) -> set[Key]:
     """The states that are reached with so many delays."""
-    made = BreadthFirst(Delays(system, bound))
+    made = BreadthFirst(Delays(WorldSpace(setup), bound))
     while not made.done:
         made.go_on()
     assert made.unknown == ""
@@ -26,56 +33,59 @@ def reached(system: Drawn, bound: int) -> set[int]:
 
 def test_a_delay_more_reaches_no_less_and_enough_of_them_reach_all() -> None:
     grew = 0
-    for system in spaces(150):
-        found = [reached(system, bound) for bound in (0, 1, 2, 24)]
+    for setup in worlds(40):
+        found = [reached(setup, bound) for bound in (0, 1, 2, ENOUGH)]
         assert found[0] <= found[1] <= found[2] <= found[3]
-        assert found[3] == set(range(len(system.rows)))
+        assert found[3] == set(searched(WorldSpace(setup)).graph.seen)
         grew += found[0] != found[3]
-    assert grew > 20
+    assert grew > 10
 
 
 def test_without_delays_one_channel_delivers_in_each_state_and_faults_strike_anyway() -> None:
-    for system in spaces(100):
-        delays = Delays(system, 0)
+    struck = 0
+    for setup in worlds(60):
+        inner = WorldSpace(setup)
+        delays = Delays(inner, 0)
         state = delays.initial()
         random = Random(0)
-        for _ in range(20):
-            moves = delays.moves(state)
+        while moves := delays.moves(state):
             channels = {delays.channel(label) for label, _, _ in moves}
-            assert len([channel for channel in channels if channel >= 0]) <= 1
-            strikes = [label for label, _ in system.rows[state[0]] if system.channel(label) < 0]
+            assert len([channel for channel in channels if channel >= 0]) == 1
+            strikes = [label for label, _, _ in inner.moves(state[0]) if inner.channel(label) < 0]
             assert [label for label, _, _ in moves if delays.channel(label) < 0] == strikes
-            if not moves:
-                break
-            state = delays.after(state, random.choice(moves)[2])
-
-
-def test_a_move_costs_as_many_delays_as_channels_were_passed_over() -> None:
-    rows = (((4, 1), (8, 1), (12, 1)), ())
-    delays = Delays(Drawn(rows, ((), ())), 2)
-    moves = delays.moves(delays.initial())
-    said = [(delays.channel(label), step[1].left, step[1].held) for label, _, step in moves]
-    assert said == [(0, 2, ()), (1, 1, (0,)), (2, 0, (0, 1))]
-
-
-def test_who_is_held_back_waits_until_nobody_else_can_deliver() -> None:
-    rows = (((4, 0), (8, 0)), ())
-    delays = Delays(Drawn(rows[:1], ((),)), 1)
-    held = (0, Queue((1,), (0,), 0))
-    ((label, _, step),) = delays.moves(held)
-    assert delays.channel(label) == 1
-    assert step[1].held == (0,)
-
-
-def test_the_key_and_the_next_state_agree() -> None:
-    for system in spaces(50):
-        delays = Delays(system, 2)
-        state = delays.initial()
-        random = Random(1)
-        for _ in range(10):
-            moves = delays.moves(state)
-            if not moves:
-                break
+            struck += bool(strikes)
             _, key, step = random.choice(moves)
             state = delays.after(state, step)
             assert delays.key(state) == key
+    assert struck > 20
+
+
+def crowd() -> WorldSpace:
+    """Three messages are on their way, to three actors."""
+    rules = table(Random(0), [""])
+    pairs = (("a", "b"), ("b", "c"), ("c", "a"))
+    return WorldSpace(setup_of({one: Tabled(one, ((to, 0),), rules) for one, to in pairs}))
+
+
+def test_a_move_costs_as_many_delays_as_channels_were_passed_over() -> None:
+    inner = crowd()
+    delays = Delays(inner, 2)
+    first, second, third = [inner.channel(label) for label, _, _ in inner.moves(inner.initial())]
+    said = [
+        (delays.channel(label), step[1].left, step[1].held)
+        for label, _, step in delays.moves(delays.initial())
+    ]
+    assert said == [(first, 2, ()), (second, 1, (first,)), (third, 0, (first, second))]
+
+
+def test_who_is_held_back_waits_until_nobody_else_can_deliver_and_then_the_first_is_first() -> None:
+    inner = crowd()
+    delays = Delays(inner, 0)
+    first, second, third = [inner.channel(label) for label, _, _ in inner.moves(inner.initial())]
+    state = (inner.initial(), Queue((third,), (second, first), 0))
+    order = []
+    for _ in range(3):
+        ((label, _, step), *_) = delays.moves(state)
+        order.append(delays.channel(label))
+        state = delays.after(state, step)
+    assert order == [third, second, first]

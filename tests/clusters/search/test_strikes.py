@@ -21,7 +21,7 @@ from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Start, TimerFired
 from protocol.names import SUPERVISOR, Name
-from protocol.properties.property import Kind
+from protocol.properties.property import Kind, Owed
 from tests.clusters.search.paths import (
     assert_same_end,
     path_to_what_was_found,
@@ -213,7 +213,7 @@ class NothingFails:
         assert isinstance(record.fact, SiteFailed)
         return f"{record.fact.site} of {record.stamp.actor} failed"
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

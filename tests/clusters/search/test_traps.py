@@ -26,7 +26,7 @@ from protocol.history import Record
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Start, TimerFired
 from protocol.names import CORE, Incarnation, Name
-from protocol.properties.property import Kind, Property
+from protocol.properties.property import Kind, Owed, Property
 from tests.clusters.search.paths import (
     assert_same_end,
     canonical,
@@ -153,7 +153,7 @@ class Stamps:
             self.said.append(said)
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 
@@ -224,7 +224,7 @@ class Latest:
         self.user = record.stamp.actor
         return None
 
-    def unmet(self) -> list[str]:
+    def unmet(self) -> list[Owed]:
         return []
 
 

@@ -52,7 +52,6 @@ def test_a_state_is_made_of_its_path_however_few_are_kept(
         numbers = list(range(len(made.graph))) * 2
         random.shuffle(numbers)
         for number in numbers:
-            parents, turns = made.graph.tree.parents, made.graph.tree.turns
-            state, moves = maker.expand(number, parents, turns)
+            state, moves = maker.expand(number, made.graph.tree.above([number]))
             assert made.graph.seen[state] == number
             assert moves == system.moves(state)
