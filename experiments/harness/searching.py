@@ -278,7 +278,7 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
     for nemesis, bound in zip(setup.nemeses, world.strikes.bounds, strict=True):
         if nemesis.fault == "lose":
             whom = " or ".join(candidates(nemesis, roles)[0])
-            found.append(f"{whom} lost at any moment, at most {bound} in a run")
+            found.append(f"{whom} lost while anything is on its way, at most {bound} in a run")
         elif nemesis.fault == "fail":
             found.append(f"{nemesis.site} failing at any passage, at most {bound} in a run")
     if any(nemesis.fault in DELAYS for nemesis in setup.nemeses):

@@ -51,7 +51,8 @@ class Strikes:
     """`bounds` says how often each nemesis may strike; those that only delay may not."""
 
     __slots__ = (
-        "_inboxes", "_inputs", "_losses", "_names", "_parts", "_roles", "_setup", "_struck",
+        "_inboxes", "_inputs", "_losses", "_names", "_narrowest", "_parts", "_roles", "_setup",
+        "_struck",
         "_targets", "bounds",
     )  # fmt: skip
 
@@ -69,6 +70,8 @@ class Strikes:
             for nemesis in setup.nemeses
         ]
         self.bounds = [self._bound(nemesis) for nemesis in setup.nemeses]
+        self._narrowest = sorted(enumerate(setup.nemeses), key=lambda one: not one[1].target)
+        """A plan that is meant for some is used up before one that is meant for whoever comes."""
 
     def _bound(self, nemesis: Nemesis) -> int:
         if nemesis.fault in DELAYS:
@@ -100,7 +103,7 @@ class Strikes:
         counts, lost = self._struck[faults]
         counted = list(counts)
         for name, site in failed:
-            for index, nemesis in enumerate(self._setup.nemeses):
+            for index, nemesis in self._narrowest:
                 mine = nemesis.site == site and passes(nemesis, self._roles, name)
                 if mine and counted[index] < self.bounds[index]:
                     counted[index] += 1

@@ -227,14 +227,19 @@ class WorldSpace:
         return self._finished(state, self.inputs.labels.of(tuple(told)), changed, wrong)
 
     def _tell(self, state: State, to: int, lost: Name, changed: dict[int, int]) -> Done | None:
-        """Who has nothing of the lost one on its way learns at once that it is lost."""
+        """Who has nothing of the lost one on its way learns at once that it is lost.
+
+        Unless chance has a say in what it then does: that is a move of its own.
+        """
         inbox_at, gone = self._inbox_at, self._gone
         if state[ACTORS + to] == gone[to] or self.inboxes.has(state[inbox_at + to], lost):
             return None
         heads = self.inboxes.heads(changed[inbox_at + to])
         for item, rest, _ in heads:
             if self.inboxes.items[item].message == HostLost(lost):
-                (done,) = self.inputs.of(state[ACTORS + to], item)
+                done, *others = self.inputs.of(state[ACTORS + to], item)
+                if others or done.failed:
+                    return None
                 changed[inbox_at + to] = rest
                 changed[ACTORS + to] = done.after
                 self._send(state, done.sent, changed)
