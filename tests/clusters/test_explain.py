@@ -27,6 +27,8 @@ from protocol.names import Name
 from protocol.properties.property import Kind, Owed
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, NoThirdLife, cast
 
+pytestmark = pytest.mark.long
+
 STARVED: Final = replace(MODEL_C, cast=lambda: hasty(3, 1))
 """The third user binds after the other two have said good-bye."""
 DRAWN: Final = Setup(

@@ -17,6 +17,8 @@ from tests.defects import driver, stages
 from tests.experiments.command import Command
 from tests.experiments.test_result import RESULT
 
+pytestmark = pytest.mark.long
+
 FEW = Budget(walks=40, tries=200)
 SEED = "4"
 RANDOM = ("--set", "explore.strategy=random")

@@ -16,6 +16,8 @@ import pytest
 from tests.experiments.command import WRONG
 from tests.test_tidy import ROOT
 
+pytestmark = pytest.mark.long
+
 FOLDERS: Final = ("protocol", "actors", "clusters", "experiments")
 AUTHOR: Final = ("-c", "user.name=Test", "-c", "user.email=test@example.com")
 MAKES_TOKEN: Final = """

@@ -17,7 +17,7 @@ from tests.experiments.plainest import searched
         (2, 56, 154),
         (3, 288, 1_146),
         (5, 8_832, 58_146),
-        (7, 296_448, 2_744_706),
+        pytest.param(7, 296_448, 2_744_706, marks=pytest.mark.long),
         pytest.param(8, 1_745_408, 18_507_778, marks=pytest.mark.long),
     ],
 )

@@ -12,6 +12,8 @@ from experiments.models.refcount import MODEL_C
 from experiments.models.two_phase import TwoPhase
 from protocol.errors import UnreadableError
 
+pytestmark = pytest.mark.long
+
 OF = "model"
 SPACES: dict[str, Callable[[], BreadthFirst[object, object]]] = {
     "two-phase": lambda: BreadthFirst(TwoPhase(5)),  # type: ignore[arg-type]

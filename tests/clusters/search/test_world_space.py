@@ -34,6 +34,8 @@ from tests.defects.planted import PLANTED, Planted
 from tests.defects.stages import stage
 from tests.defects.test_planted import name_of
 
+pytestmark = pytest.mark.long
+
 EXPERIMENTS: Final = sorted(Path("experiments/ioasid").glob("*.toml"))
 LATE_UNBIND: Final = ("p = alloc", "bind p dsa0", "dma p dsa0", "free p", "unbind p dsa0")
 LOST_GUEST: Final = (Nemesis("lose", "guest", times=1),)
