@@ -24,6 +24,10 @@ from protocol.names import Name
 
 JOURNAL_MAX: Final = 4096
 """Inputs that a host keeps in memory before a snapshot stands for them."""
+PAST_MAX: Final = 1024
+"""After so many inputs of an actor the clocks of its past are made, and the past is let go."""
+NEAR: Final = 8
+"""So many causes of an input are looked at before its clock is made."""
 DIGEST_BYTES: Final = 16
 STEP_NS: Final = 1_000
 """Simulated time: a step is a microsecond."""
@@ -36,7 +40,7 @@ class Moment(Struct):
     """An input's place in happens-before, with the fields of a `Stamp`, some made when first read.
 
     `origin` is the input that sent this one, None for the world's; `before` the actor's last one.
-    Both are let go when the clock is made, so that a long run does not keep all of its past.
+    Both are let go when the clock is made, and for a long run `let_go` sees to that.
     """
 
     actor: Name
@@ -61,9 +65,65 @@ class Moment(Struct):
         """Per actor, the number of its inputs that happened before; shared, not to be changed."""
         return self.made if self.made is not None else clock_of(self)
 
+    def saw(self, actor: Name, n: int) -> bool:
+        """Whether input `n` of `actor` happened before this one (or is it).
+
+        Mostly it did, and is near in the chain of causes that led here: then no clock is made.
+        """
+        near: Moment | None = self
+        for _ in range(NEAR):
+            if near is None or near.made is not None:
+                break
+            if near.actor == actor and near.n >= n:
+                return True
+            near = near.origin
+        return self.clock.get(actor, 0) >= n
+
 
 def clock_of(moment: Moment) -> Clock:
-    """Make the clock of an input, and first those of the inputs before it that have none yet."""
+    """The clock of an input, made if it has none."""
+    if moment.made is not None:
+        return moment.made
+    before, origin = moment.before, moment.origin
+    if (before is None or before.made) and (origin is None or origin.made):
+        clock = _joined(moment, before, origin)
+        clock[moment.actor] = moment.n
+    else:
+        clock = _gathered(moment)
+    moment.made = clock
+    moment.before = moment.origin = None
+    return clock
+
+
+def _gathered(moment: Moment) -> Clock:
+    """The clock of an input where those before it have none: each is passed once, and gets none.
+
+    An actor's inputs are passed from the last of them back to one that the clock knows already,
+    and with it all that was before that one.
+    """
+    clock: Clock = {}
+    todo = [moment]
+    while todo:
+        top: Moment | None = todo.pop()
+        assert top is not None
+        known = clock.get(top.actor, 0)
+        if top.n > known:
+            clock[top.actor] = top.n
+        while top is not None and top.n > known:
+            if top.made is not None:
+                for actor, n in top.made.items():
+                    if n > clock.get(actor, 0):
+                        clock[actor] = n
+                break
+            origin = top.origin
+            if origin is not None and origin.n > clock.get(origin.actor, 0):
+                todo.append(origin)
+            top = top.before
+    return clock
+
+
+def let_go(moment: Moment) -> None:
+    """Make the clock of an input and of all before it: none of them keeps what was before it."""
     todo = [moment]
     while todo:
         top = todo[-1]
@@ -74,11 +134,7 @@ def clock_of(moment: Moment) -> Clock:
             todo.append(origin)
         else:
             todo.pop()
-            top.made = clock = _joined(top, before, origin)
-            clock[top.actor] = top.n
-            top.before = top.origin = None
-    assert moment.made is not None
-    return moment.made
+            clock_of(top)
 
 
 def _joined(moment: Moment, before: Moment | None, origin: Moment | None) -> Clock:
@@ -222,8 +278,8 @@ class Host:
                 self.name, n, step, message.__class__, origin, self.moment, self.epoch, ts_ns,
                 origin.actor, origin.n,
             )  # fmt: skip
-            if not n & 127:
-                clock_of(moment)
+            if not n % PAST_MAX:
+                let_go(moment)
         out = self.out
         if out.effects:
             out.effects.clear()

@@ -39,6 +39,10 @@ class Stamp(Struct, frozen=True, omit_defaults=True, kw_only=True):
     cause_n: int = 0
     clock: Clock = {}
 
+    def saw(self, actor: Name, n: int) -> bool:
+        """Whether input `n` of `actor` happened before this one (or is it)."""
+        return self.clock.get(actor, 0) >= n
+
 
 class Record(Struct, frozen=True, eq=False):
     """A stamped fact, as properties see it."""
@@ -48,7 +52,7 @@ class Record(Struct, frozen=True, eq=False):
 
     def saw(self, actor: Name, n: int) -> bool:
         """Whether input `n` of `actor` happened before this record (or is its own input)."""
-        return self.stamp.clock.get(actor, 0) >= n
+        return self.stamp.saw(actor, n)
 
 
 _encode: Final = msgspec.json.Encoder().encode
