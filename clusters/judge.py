@@ -4,7 +4,7 @@ The same judge sits in a simulated run, behind a live one and over a stored hist
 that never happened, an end that was not quiet and a gap in the history are unknown, never a pass.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, structs
@@ -85,8 +85,8 @@ class Judge:
     """
 
     __slots__ = (
-        "_counts", "_frozen", "_inputs", "_last", "_observers", "_properties", "news", "violations",
-        "witnesses",
+        "_counts", "_frozen", "_inputs", "_last", "_observers", "_properties", "_step", "news",
+        "violations", "witnesses",
     )  # fmt: skip
 
     def __init__(self, machine: Machine, properties: Sequence[type[Property]]) -> None:
@@ -103,6 +103,7 @@ class Judge:
         self._inputs: dict[Name, int] = {}
         """Where there are no steps: the last input of each actor."""
         self._last = NOTHING_SEEN
+        self._step = 0
         self.violations: list[Violation] = []
         self.witnesses = {each.name: 0 for each in properties if each.kind is Kind.SOMETIMES}
         self.news: list[PropertyViolated | WitnessSeen] = []
@@ -155,6 +156,12 @@ class Judge:
             self.news.append(PropertyViolated(judged.name, sentence))
         return True
 
+    def ends_at(self, last: Stamp, inputs: Mapping[Name, int]) -> None:
+        """Where a history ends of which only what somebody observes was handed in."""
+        self._step = last.step
+        if not last.step:
+            self._inputs |= inputs
+
     def finish(
         self, *, quiet: bool, gaps: Sequence[str] = (), step: int = 0, busy: str = ""
     ) -> Verdict:
@@ -162,7 +169,8 @@ class Judge:
 
         `step`: where the history ends, if that is later than its last record.
         """
-        end = End(max(step, self._last.stamp.step), self._inputs, self._frozen.actors(quiet=quiet))
+        step = max(step, self._step, self._last.stamp.step)
+        end = End(step, self._inputs, self._frozen.actors(quiet=quiet))
         statuses = []
         certain = quiet and not gaps
         for index, judged in enumerate(self._properties):

@@ -13,8 +13,9 @@ from weakref import proxy
 from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, Role, build, openings
-from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
+from clusters.host import Host, delivered_fact, message_id, sent_fact, whole
 from clusters.judge import Judge, Verdict, Violation
+from clusters.moments import STEP_NS, stamp_of
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
@@ -22,8 +23,7 @@ from clusters.sim.restless import busiest
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
 from protocol.effects import Send
-from protocol.facts import Event
-from protocol.facts.world import RunEnded, RunStarted
+from protocol.facts import Event, RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT, Record, Stamp
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, HostLost, TimerFired

@@ -2,18 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters.host import (
-    JOURNAL_MAX,
-    PAST_MAX,
-    Answers,
-    Host,
-    Moment,
-    clock_of,
-    delivered_fact,
-    message_id,
-    sent_fact,
-    whole,
-)
+from clusters.host import JOURNAL_MAX, Answers, Host, delivered_fact, message_id, sent_fact, whole
+from clusters.moments import PAST_MAX, Moment, clock_of
 from protocol.effects import CALM, Send
 from protocol.errors import DivergedError, Errno
 from protocol.facts import PasidAllocated, SiteFailed
