@@ -125,14 +125,17 @@ class Judge:
         """The same for all facts of one input; no record is made of what nobody observes."""
         violated = False
         every = self._observers
+        record = None
         for fact in facts:
             observers = every.get(fact.__class__)
             if observers is not None:
-                self._last = record = Record(stamp, fact)
+                record = Record(stamp, fact)
                 for observe, index in observers:
                     sentence = observe(record)
                     if sentence is not None:
                         violated |= self._said(index, sentence, record)
+        if record is not None:
+            self._last = record
         return violated
 
     def _shown(self, record: Record, observers: list[Observer]) -> bool:
@@ -174,7 +177,10 @@ class Judge:
         statuses = []
         certain = quiet and not gaps
         for index, judged in enumerate(self._properties):
-            owed = judged.unmet() if judged.kind is Kind.EVENTUALLY else []
+            if judged.kind is not Kind.EVENTUALLY:
+                statuses.append(self._status(judged, self._counts[index], certain=certain))
+                continue
+            owed = judged.unmet()
             excused = [one for one in owed if one.excused(end)]
             due = [one.said(end) for one in owed if not one.excused(end)]
             for sentence in due if certain else ():

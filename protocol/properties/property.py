@@ -219,7 +219,8 @@ class BeforeReclaim:
     def reclaimed(self, record: Record, fact: PasidReclaimed) -> str | None:
         """Everything must be over here, and this record must have seen it."""
         pasid = fact.pasid
-        self.over[pasid] = max(fact.incarnation, self.over.get(pasid, 0))
+        if fact.incarnation > self.over.get(pasid, 0):
+            self.over[pasid] = fact.incarnation
         things = self.open.pop(pasid, None)
         ended = self.ended.pop(pasid, None)
         if things is not None:
