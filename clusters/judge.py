@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import Struct, structs
 
 from clusters.host import whole
+from clusters.moments import Moment
 from protocol.facts import Event
 from protocol.facts.world import (
     FaultBegun,
@@ -121,8 +122,9 @@ class Judge:
         observers = self._observers.get(record.fact.__class__)
         return observers is not None and self._shown(record, observers)
 
-    def observe_input(self, stamp: Stamp, facts: Sequence[Event]) -> bool:
+    def observe_input(self, moment: Moment, facts: Sequence[Event]) -> bool:
         """The same for all facts of one input; no record is made of what nobody observes."""
+        stamp: Stamp = moment  # type: ignore[assignment]  # It has all that a stamp has.
         violated = False
         every = self._observers
         record = None

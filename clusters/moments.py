@@ -14,7 +14,7 @@ from protocol.names import Name
 
 PAST_MAX: Final = 1024
 """After so many inputs of an actor the clocks of its past are made, and the past is let go."""
-NEAR: Final = 8
+NEAR: Final = 24
 """So many causes of an input are looked at before its clock is made."""
 STEP_NS: Final = 1_000
 """Simulated time: a step is a microsecond."""

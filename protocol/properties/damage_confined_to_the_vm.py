@@ -49,9 +49,8 @@ class DamageConfinedToTheVm:
         if type(fact) is DescriptorAccepted:
             return self._checked(record, fact, fact.vm, f"got work into {fact.device} with")
         if type(fact) is EntryCleared and fact.why != "free":
-            why = fact.why
             # After FREE the driver clears on its own behalf.
-            return self._checked(record, fact, fact.by, f"cleared ({why}) the entry of")
+            return self._checked(record, fact, fact.by, f"cleared ({fact.why}) the entry of")
         return None
 
     def unmet(self) -> list[Owed]:

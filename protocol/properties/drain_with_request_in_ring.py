@@ -23,10 +23,9 @@ class DrainWithRequestInRing:
     def observe(self, record: Record) -> str | None:
         fact = record.fact
         if type(fact) is DrainScanned and fact.found > 0:
-            found = fact.found
             life = named(fact.pasid, fact.incarnation)
             return (
-                f"a drain of {life} on {fact.device} found {found} requests in the ring "
+                f"a drain of {life} on {fact.device} found {fact.found} requests in the ring "
                 f"at {when(record.stamp)}"
             )
         return None

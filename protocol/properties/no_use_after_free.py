@@ -34,7 +34,8 @@ class NoUseAfterFree:
             users = self.used.get((fact.kind, fact.object))
             if users is None:
                 return self._first_used(record, fact)
-            users[record.stamp.actor] = record.stamp.n
+            stamp = record.stamp
+            users[stamp.actor] = stamp.n
         elif type(fact) is MemoryAllocated:
             self.freed.pop((fact.kind, fact.object), None)
         elif type(fact) is MemoryFreed:

@@ -33,7 +33,7 @@ class OneNotificationPerTransition:
             sent = lives.get(fact.incarnation, ())
             if what == "UNBIND":
                 again = "BIND" not in sent
-                lives[fact.incarnation] = tuple(one for one in sent if one != "BIND")
+                lives[fact.incarnation] = tuple([one for one in sent if one != "BIND"])
             else:
                 again = what in sent
                 lives[fact.incarnation] = sent if again else (*sent, what)

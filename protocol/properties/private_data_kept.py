@@ -24,11 +24,10 @@ class PrivateDataKept:
     def observe(self, record: Record) -> str | None:
         fact = record.fact
         if type(fact) is DataAttached and fact.before != NO_DATA:
-            before = fact.before
             return (
                 f"private data {fact.data} was attached to "
                 f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)} "
-                f"in place of {before}"
+                f"in place of {fact.before}"
             )
         return None
 

@@ -87,6 +87,7 @@ def test_a_clock_is_that_of_all_inputs_before() -> None:
     c2 = take("c", b1)
     a2 = take("a", c2)
     assert a2.clock == {"a": 2, "b": 1, "c": 2}
+    assert clock_of(a2) == {"a": 2, "b": 1, "c": 2}, "asked again, it is the same"
     assert c1.clock == {"a": 1, "c": 1}
     assert a2.before is a2.origin is None, "what is before a clock is let go"
 
