@@ -11,105 +11,23 @@ from hashlib import blake2b
 from typing import Final, TypeAlias, cast
 
 import msgspec
-from msgspec import Struct
 
 from clusters.cluster import Actor
+from clusters.moments import PAST_MAX, Moment, let_go, stamp_of
 from protocol.effects import CALM, Chance, Out
 from protocol.errors import DivergedError
 from protocol.facts import Event, Fact, SiteFailed
 from protocol.facts.world import MessageDelivered, MessageSent, Scalar
-from protocol.history import Clock, Record, Stamp
+from protocol.history import Record, Stamp
 from protocol.messages import AnyMessage
 from protocol.names import Name
 
 JOURNAL_MAX: Final = 4096
 """Inputs that a host keeps in memory before a snapshot stands for them."""
 DIGEST_BYTES: Final = 16
-STEP_NS: Final = 1_000
-"""Simulated time: a step is a microsecond."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _encode_json: Final = msgspec.json.Encoder().encode
-
-
-class Moment(Struct):
-    """An input's place in happens-before, with the fields of a `Stamp`, some made when first read.
-
-    `origin` is the input that sent this one, None for the world's; `before` the actor's last one.
-    Both are let go when the clock is made, so that a long run does not keep all of its past.
-    """
-
-    actor: Name
-    n: int
-    step: int
-    message: type[AnyMessage]
-    origin: "Moment | None"
-    before: "Moment | None"
-    epoch: int
-    ts_ns: int
-    cause: Name = ""
-    cause_n: int = 0
-    made: Clock | None = None
-
-    @property
-    def input(self) -> str:
-        """The type of the input."""
-        return self.message.__name__
-
-    @property
-    def clock(self) -> Clock:
-        """Per actor, the number of its inputs that happened before; shared, not to be changed."""
-        return self.made if self.made is not None else clock_of(self)
-
-
-def clock_of(moment: Moment) -> Clock:
-    """Make the clock of an input, and first those of the inputs before it that have none yet."""
-    todo = [moment]
-    while todo:
-        top = todo[-1]
-        before, origin = top.before, top.origin
-        if before is not None and before.made is None:
-            todo.append(before)
-        elif origin is not None and origin.made is None:
-            todo.append(origin)
-        else:
-            todo.pop()
-            top.made = clock = _joined(top, before, origin)
-            clock[top.actor] = top.n
-            top.before = top.origin = None
-    assert moment.made is not None
-    return moment.made
-
-
-def _joined(moment: Moment, before: Moment | None, origin: Moment | None) -> Clock:
-    """The later of the clocks of both, actor by actor, as a new one."""
-    own = before.made if before is not None else None
-    sent = origin.made if origin is not None else None
-    if own is None or sent is None:
-        return (own or sent or {}).copy()
-    # An answer comes from somebody who has seen all that we had seen when we asked.
-    if sent.get(moment.actor, 0) == moment.n - 1:
-        return sent.copy()
-    clock = own.copy()
-    for actor, n in sent.items():
-        if n > clock.get(actor, 0):
-            clock[actor] = n
-    return clock
-
-
-def stamp_of(moment: Moment, step: int | None = None) -> Stamp:
-    """The moment as a history keeps it; `step` if it is said later than the input."""
-    return Stamp(
-        actor=moment.actor,
-        n=moment.n,
-        epoch=moment.epoch,
-        step=moment.step if step is None else step,
-        ts_ns=moment.ts_ns or moment.step * STEP_NS,
-        input=moment.input,
-        cause=moment.cause,
-        cause_n=moment.cause_n,
-        clock=moment.clock,
-    )
 
 
 def whole(record: Record) -> Record:
@@ -222,8 +140,8 @@ class Host:
                 self.name, n, step, message.__class__, origin, self.moment, self.epoch, ts_ns,
                 origin.actor, origin.n,
             )  # fmt: skip
-            if not n & 127:
-                clock_of(moment)
+            if not n % PAST_MAX:
+                let_go(moment)
         out = self.out
         if out.effects:
             out.effects.clear()
@@ -250,7 +168,7 @@ class Host:
     @property
     def stamp(self) -> Stamp:
         """Of the last input, for properties: it makes its clock when that is first read."""
-        return cast("Stamp", self.moment)
+        return self.moment  # type: ignore[return-value]
 
     def record(self, fact: Event) -> Record:
         """A fact of the last input, for properties."""

@@ -4,12 +4,13 @@ The same judge sits in a simulated run, behind a live one and over a stored hist
 that never happened, an end that was not quiet and a gap in the history are unknown, never a pass.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, structs
 
 from clusters.host import whole
+from clusters.moments import Moment
 from protocol.facts import Event
 from protocol.facts.world import (
     FaultBegun,
@@ -85,8 +86,8 @@ class Judge:
     """
 
     __slots__ = (
-        "_counts", "_frozen", "_inputs", "_last", "_observers", "_properties", "news", "violations",
-        "witnesses",
+        "_counts", "_frozen", "_inputs", "_last", "_observers", "_properties", "_step", "news",
+        "violations", "witnesses",
     )  # fmt: skip
 
     def __init__(self, machine: Machine, properties: Sequence[type[Property]]) -> None:
@@ -103,6 +104,7 @@ class Judge:
         self._inputs: dict[Name, int] = {}
         """Where there are no steps: the last input of each actor."""
         self._last = NOTHING_SEEN
+        self._step = 0
         self.violations: list[Violation] = []
         self.witnesses = {each.name: 0 for each in properties if each.kind is Kind.SOMETIMES}
         self.news: list[PropertyViolated | WitnessSeen] = []
@@ -120,18 +122,22 @@ class Judge:
         observers = self._observers.get(record.fact.__class__)
         return observers is not None and self._shown(record, observers)
 
-    def observe_input(self, stamp: Stamp, facts: Sequence[Event]) -> bool:
+    def observe_input(self, moment: Moment, facts: Sequence[Event]) -> bool:
         """The same for all facts of one input; no record is made of what nobody observes."""
+        stamp: Stamp = moment  # type: ignore[assignment]  # It has all that a stamp has.
         violated = False
         every = self._observers
+        record = None
         for fact in facts:
             observers = every.get(fact.__class__)
             if observers is not None:
-                self._last = record = Record(stamp, fact)
+                record = Record(stamp, fact)
                 for observe, index in observers:
                     sentence = observe(record)
                     if sentence is not None:
                         violated |= self._said(index, sentence, record)
+        if record is not None:
+            self._last = record
         return violated
 
     def _shown(self, record: Record, observers: list[Observer]) -> bool:
@@ -155,6 +161,12 @@ class Judge:
             self.news.append(PropertyViolated(judged.name, sentence))
         return True
 
+    def ends_at(self, last: Stamp, inputs: Mapping[Name, int]) -> None:
+        """Where a history ends of which only what somebody observes was handed in."""
+        self._step = last.step
+        if not last.step:
+            self._inputs |= inputs
+
     def finish(
         self, *, quiet: bool, gaps: Sequence[str] = (), step: int = 0, busy: str = ""
     ) -> Verdict:
@@ -162,11 +174,15 @@ class Judge:
 
         `step`: where the history ends, if that is later than its last record.
         """
-        end = End(max(step, self._last.stamp.step), self._inputs, self._frozen.actors(quiet=quiet))
+        step = max(step, self._step, self._last.stamp.step)
+        end = End(step, self._inputs, self._frozen.actors(quiet=quiet))
         statuses = []
         certain = quiet and not gaps
         for index, judged in enumerate(self._properties):
-            owed = judged.unmet() if judged.kind is Kind.EVENTUALLY else []
+            if judged.kind is not Kind.EVENTUALLY:
+                statuses.append(self._status(judged, self._counts[index], certain=certain))
+                continue
+            owed = judged.unmet()
             excused = [one for one in owed if one.excused(end)]
             due = [one.said(end) for one in owed if not one.excused(end)]
             for sentence in due if certain else ():

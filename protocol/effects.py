@@ -15,14 +15,14 @@ from protocol.messages import AnyMessage
 from protocol.names import Name
 
 
-class Send(Struct, frozen=True, array_like=True, tag="s"):
+class Send(Struct, frozen=True, array_like=True, tag="s", gc=False):
     """A message to another actor."""
 
     to: Name
     message: AnyMessage
 
 
-class SetTimer(Struct, frozen=True, array_like=True, tag="t"):
+class SetTimer(Struct, frozen=True, array_like=True, tag="t", gc=False):
     """Ask for one `TimerFired(timer)` later; when, only the world decides."""
 
     timer: str

@@ -5,13 +5,15 @@ the same in the simulator and in a history merged from a cluster, and never by w
 On disk a record is one flat JSON object per line (`encode_record`, `decode_record`).
 """
 
-from typing import Final
+from collections.abc import Callable, Container
+from functools import cache
+from typing import Final, TypeAlias, cast, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import NODEFAULT, Struct, structs
 
 from protocol.errors import UnreadableError
-from protocol.facts import Event, Fact
+from protocol.facts import Event, Fact, RunEnded, RunStarted
 from protocol.names import Name
 
 HISTORY_FORMAT: Final = 1
@@ -20,7 +22,7 @@ Clock = dict[Name, int]
 """Per actor, the number of its inputs that happened before; its own entry is its current `n`."""
 
 
-class Stamp(Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Stamp(Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Where a fact comes from.
 
     `n` is the actor's input number (1, 2, ... over all epochs), `input` the type of that
@@ -39,8 +41,12 @@ class Stamp(Struct, frozen=True, omit_defaults=True, kw_only=True):
     cause_n: int = 0
     clock: Clock = {}
 
+    def saw(self, actor: Name, n: int) -> bool:
+        """Whether input `n` of `actor` happened before this one (or is it)."""
+        return self.clock.get(actor, 0) >= n
 
-class Record(Struct, frozen=True, eq=False):
+
+class Record(Struct, frozen=True, eq=False, gc=False):
     """A stamped fact, as properties see it."""
 
     stamp: Stamp
@@ -48,7 +54,7 @@ class Record(Struct, frozen=True, eq=False):
 
     def saw(self, actor: Name, n: int) -> bool:
         """Whether input `n` of `actor` happened before this record (or is its own input)."""
-        return self.stamp.clock.get(actor, 0) >= n
+        return self.stamp.saw(actor, n)
 
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -67,3 +73,58 @@ def decode_record(line: bytes, where: str = "record") -> Record:
         return Record(_decode_stamp(line), _decode_fact(line))
     except (msgspec.DecodeError, RecursionError) as error:
         raise UnreadableError(f"{where}: not a history record: {error}") from error
+
+
+# --- Facts that nobody observes -------------------------------------------------------------------
+
+
+_OPENING: Final = b'{"event":"'
+
+Skim: TypeAlias = tuple[type[Event], Callable[[bytes], Stamp]]
+"""A type of fact, and what checks a line of that type as `decode_record` does, for its stamp."""
+
+
+class Skims(dict[bytes, Skim | None]):
+    """By their beginning, how lines are skimmed, made when first asked for; None: read them.
+
+    What somebody observes is read, and so are begin and end of a run, and what begins otherwise
+    than `encode_record` lets it.
+    """
+
+    def __init__(self, observed: Container[type[Event]]) -> None:
+        super().__init__({_head(each): None for each in _FACTS if each in observed})
+        self[_head(RunStarted)] = self[_head(RunEnded)] = None
+
+    def __missing__(self, head: bytes) -> Skim | None:
+        for each in _FACTS:
+            if _head(each) == head:
+                self[head] = skim = (each, _skim(each))
+                return skim
+        return None
+
+
+_FACTS: Final[tuple[type[Event], ...]] = get_args(Fact)
+
+
+def head_of(line: bytes) -> bytes:
+    """A line's beginning, up to the end of its tag."""
+    return line[: line.find(b'"', len(_OPENING))]
+
+
+def _head(fact: type[Event]) -> bytes:
+    return _OPENING + str(fact.__struct_config__.tag).encode()
+
+
+@cache
+def _skim(fact: type[Event]) -> Callable[[bytes], Stamp]:
+    """One look at the line instead of two: a stamp with the fact's fields among its own."""
+    fields = [(one.name, one.type, *_default(one)) for one in structs.fields(fact)]
+    both = msgspec.defstruct(
+        f"Stamped{fact.__name__}", fields, bases=(Stamp,), frozen=True, kw_only=True,
+        tag_field=fact.__struct_config__.tag_field, tag=fact.__struct_config__.tag,
+    )  # fmt: skip
+    return msgspec.json.Decoder(cast("type[Stamp]", both)).decode
+
+
+def _default(one: structs.FieldInfo) -> tuple[object, ...]:
+    return () if one.default is NODEFAULT else (one.default,)

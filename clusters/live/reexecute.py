@@ -12,12 +12,13 @@ from heapq import heappop, heappush
 from pathlib import Path
 from typing import Final
 
-from clusters.host import Answers, Host, Moment, delivered_fact, message_id, sent_fact, stamp_of
+from clusters.host import Answers, Host, delivered_fact, message_id, sent_fact
 from clusters.live.cast import read_setting
 from clusters.live.chronicle import AnyLine, Ended, Kept, Stated, Told, read_chronicle
 from clusters.live.journal import Began, Entry, Input, Sealed
 from clusters.live.placement import hosts_of
 from clusters.live.reading import read_journal, summary
+from clusters.moments import Moment, stamp_of
 from protocol.effects import Send, SetTimer
 from protocol.errors import DivergedError, ExperimentError, IncompleteError, UnreadableError
 from protocol.facts import Event

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Final, TypeAlias
 
-from clusters.host import Host, Moment
+from clusters.host import Host
+from clusters.moments import Moment
 from clusters.nemesis import ARROW
 from clusters.sim.tape import Choice, Deliver, Fire
 from protocol.errors import ExperimentError

@@ -13,8 +13,9 @@ from weakref import proxy
 from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, Role, build, openings
-from clusters.host import STEP_NS, Host, delivered_fact, message_id, sent_fact, stamp_of, whole
+from clusters.host import Host, delivered_fact, message_id, sent_fact, whole
 from clusters.judge import Judge, Verdict, Violation
+from clusters.moments import STEP_NS, stamp_of
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
@@ -22,8 +23,7 @@ from clusters.sim.restless import busiest
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
 from protocol.effects import Send
-from protocol.facts import Event
-from protocol.facts.world import RunEnded, RunStarted
+from protocol.facts import Event, RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT, Record, Stamp
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, HostLost, TimerFired
@@ -93,7 +93,7 @@ class World:
     """One run.  `step` counts deliveries; `final`: faults are over and all is healed."""
 
     __slots__ = (
-        "__weakref__", "_judged", "_observed", "_serial", "_stopped", "book", "faults", "final",
+        "__weakref__", "_observed", "_serial", "_stopped", "book", "faults", "final",
         "history", "hosts", "judge", "network", "passages", "roles", "setup", "step", "strategy",
         "watched",
     )  # fmt: skip
@@ -127,7 +127,6 @@ class World:
         self._serial = 0
         """Counts what the supervisor says, for its stamps."""
         self._observed = self.judge.observed
-        self._judged = bool(setup.properties)
         if history is None and not setup.properties:
             for host in self.hosts.values():
                 host.stamped = False
@@ -228,13 +227,14 @@ class World:
             network.cut(message.name, host.name)
         self.step = step = self.step + 1
         out = host.take(message, sender, origin, step)
+        moment = host.moment
         if self.history is not None:
             self._say_input(host, sender, message, k)
-        elif out.facts and self._judged and self.judge.observe_input(host.stamp, out.facts):
+        elif out.facts and moment is not None and self.judge.observe_input(moment, out.facts):
             self._stopped = self._stopped or self.setup.stop_at_first
         if not out.effects:
             return
-        moment, routes, put = host.moment, network.outbound[slot], network.put
+        routes, put = network.outbound[slot], network.put
         for k, effect in enumerate(out.effects, start=1):
             if isinstance(effect, Send):
                 to = effect.to

@@ -154,6 +154,7 @@ def judged(path: Path, properties: tuple[type[Property], ...]) -> int:
     started = next(records).fact
     assert isinstance(started, RunStarted)
     judge = Judge(started.machine, properties)
+    history.only(judge.observed)
     for record in records:
         judge.observe(record)
     judge.finish(quiet=True)

@@ -41,6 +41,7 @@ def check(what: str, only: Sequence[str], runs: Path, voice: Voice) -> int:
     if not chosen:
         chosen = _expected(path, voice)
     judge = Judge(started.machine, chosen)
+    history.only(judge.observed)
     gaps, doubtful = [], False
     try:
         for record in records:
@@ -48,6 +49,8 @@ def check(what: str, only: Sequence[str], runs: Path, voice: Voice) -> int:
     except IncompleteError as error:
         gaps.append(str(error))
         doubtful = isinstance(error, DoubtfulError)
+    if history.last is not None:
+        judge.ends_at(history.last, history.inputs)
     ended = history.ended
     verdict = judge.finish(quiet=bool(ended and ended.quiet and not gaps), gaps=gaps)
     if doubtful:

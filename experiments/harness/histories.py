@@ -5,19 +5,26 @@ the last record says how many there are: so a line that was lost is found, in a 
 world.  What follows a gap is not read: judged by half a history, the sound protocol looks broken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import DecodeError, Struct
 
 from experiments.harness.finding import summary_of
 from experiments.harness.reading import shown
 from experiments.harness.store import HISTORY
 from protocol.errors import IncompleteError, UnreadableError
-from protocol.facts import MessageDelivered, RunEnded, RunStarted
-from protocol.history import HISTORY_FORMAT, Record, decode_record
+from protocol.facts import Event, MessageDelivered, RunEnded, RunStarted
+from protocol.history import (
+    HISTORY_FORMAT,
+    Record,
+    Skims,
+    Stamp,
+    decode_record,
+    head_of,
+)
 from protocol.names import SUPERVISOR, Name
 
 LINE_BYTES_MAX: Final = 1 << 20
@@ -35,22 +42,32 @@ class _Head(Struct, frozen=True):
 
 
 class History:
-    """A history's file.  `read` gives its records; `ended` is the last one, once it was read."""
+    """A history's file.  `read` gives its records; `ended` is the last one, once it was read.
+
+    Where actors have inputs, `inputs` says how many of each were read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.said = shown(path)
         self.count = 0
         self.ended: RunEnded | None = None
+        self.last: Stamp | None = None
+        """Of the last record, whether it was given or not."""
         self._deliveries = 0
-        self._inputs: dict[Name, int] = {}
+        self.inputs: dict[Name, int] = {}
+        self._skims: Skims | None = None
+
+    def only(self, observed: Container[type[Event]]) -> None:
+        """From here on an actor's records of other facts are checked, counted, and not given."""
+        self._skims = Skims(observed)
 
     def read(self) -> Iterator[Record]:
         """The records in their order.
 
         `IncompleteError` where something is missing, `UnreadableError` where something is wrong.
         """
-        inputs = self._inputs
+        inputs = self.inputs
         with self.path.open("rb") as file:
             readline = file.readline
             while line := readline(LINE_BYTES_MAX + 1):
@@ -58,20 +75,31 @@ class History:
                     self._refuse_part(line)
                 if not self.count:
                     self._check_head(line)
+                skims = self._skims
+                skim = skims[head_of(line)] if skims else None
+                record: Record | None = None
                 try:
-                    record = decode_record(line)
-                except UnreadableError:
+                    if skim is not None:
+                        fact, stamped = skim
+                        stamp = stamped(line)
+                    else:
+                        record = decode_record(line)
+                        fact, stamp = record.fact.__class__, record.stamp
+                except (UnreadableError, DecodeError, RecursionError):
                     record = decode_record(line, self._where())  # Once more, to say where.
-                fact, stamp = record.fact.__class__, record.stamp
+                    fact, stamp = record.fact.__class__, record.stamp
                 if fact is MessageDelivered or stamp.n != inputs.get(stamp.actor):
                     if stamp.actor == SUPERVISOR:
+                        record = record or decode_record(line)
                         self._check_world(record)
                     else:
-                        self._check_input(record)
+                        self._check_input(stamp, fact)
                 if self.ended is not None and fact is not RunEnded:
                     raise UnreadableError(f"{self._where()}: comes after run.ended")
                 self.count += 1
-                yield record
+                self.last = stamp
+                if record is not None:
+                    yield record
         self._check_end()
 
     def _where(self) -> str:
@@ -106,23 +134,22 @@ class History:
                 f"{where}: history format {head.format}, this version reads {HISTORY_FORMAT}"
             )
 
-    def _check_input(self, record: Record) -> None:
+    def _check_input(self, stamp: Stamp, fact: type[Event]) -> None:
         """An input of an actor is its next one, and what caused it was there before."""
-        stamp = record.stamp
-        known = self._inputs.get(stamp.actor, 0)
+        known = self.inputs.get(stamp.actor, 0)
         if stamp.n <= known:
             raise UnreadableError(
                 f"{self._where()}: input {stamp.n} of {stamp.actor} after its input {known}:"
                 " the lines are not in their order, or twice there"
             )
         missing = ""
-        if stamp.n > known + 1 or record.fact.__class__ is not MessageDelivered:
+        if stamp.n > known + 1 or fact is not MessageDelivered:
             missing = f"input {known + 1} of {stamp.actor}"
-        elif stamp.cause and self._inputs.get(stamp.cause, 0) < stamp.cause_n:
+        elif stamp.cause and self.inputs.get(stamp.cause, 0) < stamp.cause_n:
             missing = f"input {stamp.cause_n} of {stamp.cause}, the cause of this one,"
         if missing:
             raise IncompleteError(f"{self._where()}: {missing} is missing; all before is judged")
-        self._inputs[stamp.actor] = stamp.n
+        self.inputs[stamp.actor] = stamp.n
         self._deliveries += 1
 
     def _check_end(self) -> None:

@@ -6,7 +6,7 @@ from protocol.errors import Errno
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
 
 
-class Message(Struct, frozen=True, array_like=True, tag=True):
+class Message(Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A message: a frozen value, on the wire an array that begins with its type's name.
 
     Requests carry a `call`, their answer echoes it.  Unless its docstring says otherwise a request

@@ -38,28 +38,34 @@ class AtomicCodeNeverSleeps:
         """Of a task, why it may not sleep now."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case LockTaken(kind=kind) as fact:
-                if kind == "mutex":
-                    return self._slept(record, fact)
-                self._enter(record, fact.task, ("with {} {} held", kind, fact.lock))
-            case LockReleased(kind=kind) as fact:
-                self._leave(record, fact.task, ("with {} {} held", kind, fact.lock))
-            case NotificationHandled() as fact:
-                self._enter(record, fact.task, ("in its {} handler", fact.notification))
-            case NotificationAnswered() as fact:
-                self._leave(record, fact.task, ("in its {} handler", fact.notification))
-            case SleepMay() as fact:
+        fact = record.fact
+        if type(fact) is LockTaken:
+            if fact.kind == "mutex":
                 return self._slept(record, fact)
-            case LockWaited(kind="mutex") as fact:
-                return self._slept(record, fact)
+            self._enter(record, fact.task, ("with {} {} held", fact.kind, fact.lock))
+        elif type(fact) is LockReleased:
+            if fact.kind != "mutex":
+                self._leave(record, fact.task, ("with {} {} held", fact.kind, fact.lock))
+        elif type(fact) is NotificationHandled:
+            self._enter(record, fact.task, ("in its {} handler", fact.notification))
+        elif type(fact) is NotificationAnswered:
+            self._leave(record, fact.task, ("in its {} handler", fact.notification))
+        elif type(fact) is SleepMay:
+            return self._slept(record, fact)
+        if type(fact) is LockWaited and fact.kind == "mutex":
+            return self._slept(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:
         return []
 
     def _enter(self, record: Record, task: str, why: Thing) -> None:
-        self.atomic.setdefault((record.stamp.actor, task), {})[why] = None
+        key = (record.stamp.actor, task)
+        reasons = self.atomic.get(key)
+        if reasons is None:
+            self.atomic[key] = {why: None}
+        else:
+            reasons[why] = None
 
     def _leave(self, record: Record, task: str, why: Thing) -> None:
         key = (record.stamp.actor, task)

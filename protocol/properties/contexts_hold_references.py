@@ -1,7 +1,7 @@
 """N7: whoever can still make hardware use a PASID keeps the number from being reused."""
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias, assert_never
+from typing import ClassVar, TypeAlias
 
 from protocol.facts import (
     Event,
@@ -67,17 +67,29 @@ class ContextsHoldReferences:
         """The life of each number in use, and its holders."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case ReferenceTaken() as fact:
-                self._taken(record, fact)
-            case ReferenceDropped() as fact:
-                return self._dropped(record, fact)
-            case PasidReclaimed() as fact:
-                self.lives.pop(fact.pasid, None)
-            case PasidLinked() | SlotProgrammed() | SvmCreated() | TranslationWritten() as fact:
-                return self._opened(record, fact)
-            case PasidUnlinked() | SlotCleared() | SvmFreed() | TranslationCleared() as fact:
-                self._closed(record, fact)
+        fact = record.fact
+        if type(fact) is ReferenceTaken:
+            self._taken(record, fact)
+        elif type(fact) is ReferenceDropped:
+            return self._dropped(record, fact)
+        if type(fact) is PasidReclaimed:
+            self.lives.pop(fact.pasid, None)
+        elif type(fact) is PasidLinked:
+            return self._opened(record, fact, "vfio:owner")
+        if type(fact) is PasidUnlinked:
+            self._closed(record, fact, "vfio:owner")
+        elif type(fact) is SvmCreated:
+            return self._opened(record, fact, "iommu:svm")
+        if type(fact) is SvmFreed:
+            self._closed(record, fact, "iommu:svm")
+        elif type(fact) is SlotProgrammed:
+            return self._opened(record, fact, f"{record.stamp.actor}:{fact.vm}:{fact.slot}")
+        if type(fact) is SlotCleared:
+            self._closed(record, fact, f"{record.stamp.actor}:{fact.vm}:{fact.slot}")
+        elif type(fact) is TranslationWritten:
+            return self._opened(record, fact, f"{record.stamp.actor}:translation")
+        if type(fact) is TranslationCleared:
+            self._closed(record, fact, f"{record.stamp.actor}:translation")
         return None
 
     def unmet(self) -> list[Owed]:
@@ -109,21 +121,21 @@ class ContextsHoldReferences:
             del self.lives[fact.pasid][1][fact.holder]
         return None
 
-    def _opened(self, record: Record, fact: Open) -> str | None:
-        holder = _holder(record, fact)
+    def _opened(self, record: Record, fact: Open, holder: str) -> str | None:
+        """`holder` is the ledger entry that the context rests on."""
         holding = self._holding(fact.pasid, fact.incarnation, holder)
         if holding is None or holding.contexts >= holding.references:
-            return f"{_opening(record, fact)} without a reference of its own"
+            return f"{_opening(record, fact, holder)} without a reference of its own"
         holding.contexts += 1
         if not record.saw(holding.taken_by, holding.taken_n):
             return (
-                f"{_opening(record, fact)}, not known to be after its reference "
+                f"{_opening(record, fact, holder)}, not known to be after its reference "
                 f"was granted (input {holding.taken_n} of {holding.taken_by})"
             )
         return None
 
-    def _closed(self, record: Record, fact: Close) -> None:
-        holding = self._holding(fact.pasid, fact.incarnation, _holder(record, fact))
+    def _closed(self, record: Record, fact: Close, holder: str) -> None:
+        holding = self._holding(fact.pasid, fact.incarnation, holder)
         if holding is not None and holding.contexts > 0:
             holding.contexts -= 1
             holding.closed_by, holding.closed_n = record.stamp.actor, record.stamp.n
@@ -141,21 +153,6 @@ def _drop(record: Record, fact: ReferenceDropped) -> str:
     return f"the reference of {fact.holder} on {life} was dropped at {when(record.stamp)}"
 
 
-def _opening(record: Record, fact: Open) -> str:
+def _opening(record: Record, fact: Open, holder: str) -> str:
     life = named(fact.pasid, fact.incarnation)
-    return f"a context of {_holder(record, fact)} on {life} was opened at {when(record.stamp)}"
-
-
-def _holder(record: Record, fact: Open | Close) -> str:
-    """The ledger entry that the context rests on."""
-    match fact:
-        case PasidLinked() | PasidUnlinked():
-            return "vfio:owner"
-        case SlotProgrammed() | SlotCleared():
-            return f"{record.stamp.actor}:{fact.vm}:{fact.slot}"
-        case SvmCreated() | SvmFreed():
-            return "iommu:svm"
-        case TranslationWritten() | TranslationCleared():
-            return f"{record.stamp.actor}:translation"
-        case _:
-            assert_never(fact)
+    return f"a context of {holder} on {life} was opened at {when(record.stamp)}"

@@ -37,20 +37,20 @@ class DamageConfinedToTheVm:
         self.owners = Owners()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PasidAllocated() as fact:
-                self.owners.allocated(fact)
-            case TranslationWritten() as fact:
-                return self._checked(record, fact, fact.vm, "got a translation to")
-            case SlotProgrammed() as fact:
-                return self._checked(record, fact, fact.vm, f"got a {fact.slot} slot with")
-            case EnqcmdIssued() as fact:
-                return self._checked(record, fact, fact.vm, "issued a command with")
-            case DescriptorAccepted() as fact:
-                return self._checked(record, fact, fact.vm, f"got work into {fact.device} with")
-            case EntryCleared(why=why) as fact if why != "free":
-                # After FREE the driver clears on its own behalf.
-                return self._checked(record, fact, fact.by, f"cleared ({why}) the entry of")
+        fact = record.fact
+        if type(fact) is PasidAllocated:
+            self.owners.allocated(fact)
+        elif type(fact) is TranslationWritten:
+            return self._checked(record, fact, fact.vm, "got a translation to")
+        if type(fact) is SlotProgrammed:
+            return self._checked(record, fact, fact.vm, f"got a {fact.slot} slot with")
+        if type(fact) is EnqcmdIssued:
+            return self._checked(record, fact, fact.vm, "issued a command with")
+        if type(fact) is DescriptorAccepted:
+            return self._checked(record, fact, fact.vm, f"got work into {fact.device} with")
+        if type(fact) is EntryCleared and fact.why != "free":
+            # After FREE the driver clears on its own behalf.
+            return self._checked(record, fact, fact.by, f"cleared ({fact.why}) the entry of")
         return None
 
     def unmet(self) -> list[Owed]:

@@ -26,15 +26,15 @@ class DescriptorsEndedBeforeReclaim:
         self.work = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case DescriptorAccepted() as fact:
-                return self.work.begins(record, fact.pasid, fact.incarnation, _descriptor(fact))
-            case DescriptorEnded() as fact:
-                self.work.ends(record, fact.pasid, _descriptor(fact))
-            case PasidReclaimed() as fact:
-                return self.work.reclaimed(record, fact)
-            case HostGone():
-                self.work.lost(record.stamp.actor)
+        fact = record.fact
+        if type(fact) is DescriptorAccepted:
+            return self.work.begins(record, fact.pasid, fact.incarnation, _descriptor(fact))
+        if type(fact) is DescriptorEnded:
+            self.work.ends(record, fact.pasid, _descriptor(fact))
+        elif type(fact) is PasidReclaimed:
+            return self.work.reclaimed(record, fact)
+        if type(fact) is HostGone:
+            self.work.lost(record.stamp.actor)
         return None
 
     def unmet(self) -> list[Owed]:

@@ -26,17 +26,17 @@ class DeviceTlbFlushedBeforeReclaim:
         self.lines = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case CacheFilled(cache="device-tlb") as fact:
-                line = ("a line in the device TLB of {}", fact.device)
-                return self.lines.begins(record, fact.pasid, fact.incarnation, line)
-            case CacheFlushed(cache="device-tlb") as fact:
-                # The device states its completion; the reclaim must have seen that.
-                self.lines.ends(record, fact.pasid, ("a line in the device TLB of {}", fact.device))
-            case PasidReclaimed() as fact:
-                return self.lines.reclaimed(record, fact)
-            case HostGone():
-                self.lines.lost(record.stamp.actor)  # No device, no DMA (S48).
+        fact = record.fact
+        if type(fact) is CacheFilled and fact.cache == "device-tlb":
+            line = ("a line in the device TLB of {}", fact.device)
+            return self.lines.begins(record, fact.pasid, fact.incarnation, line)
+        if type(fact) is CacheFlushed and fact.cache == "device-tlb":
+            # The device states its completion; the reclaim must have seen that.
+            self.lines.ends(record, fact.pasid, ("a line in the device TLB of {}", fact.device))
+        elif type(fact) is PasidReclaimed:
+            return self.lines.reclaimed(record, fact)
+        if type(fact) is HostGone:
+            self.lines.lost(record.stamp.actor)  # No device, no DMA (S48).
         return None
 
     def unmet(self) -> list[Owed]:

@@ -21,15 +21,15 @@ class DmaInItsOwnLife:
         self.accesses = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case DmaTranslated() as fact:
-                dma = ("DMA of {} by {}", fact.vm, fact.device)
-                late = self.accesses.happens(record, fact.pasid, fact.incarnation, dma)
-                return _crossed(record, fact) or late
-            case PasidReclaimed() as fact:
-                return self.accesses.reclaimed(record, fact)
-            case HostGone():
-                self.accesses.lost(record.stamp.actor)
+        fact = record.fact
+        if type(fact) is DmaTranslated:
+            dma = ("DMA of {} by {}", fact.vm, fact.device)
+            late = self.accesses.happens(record, fact.pasid, fact.incarnation, dma)
+            return _crossed(record, fact) or late
+        if type(fact) is PasidReclaimed:
+            return self.accesses.reclaimed(record, fact)
+        if type(fact) is HostGone:
+            self.accesses.lost(record.stamp.actor)
         return None
 
     def unmet(self) -> list[Owed]:

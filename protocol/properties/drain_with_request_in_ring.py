@@ -21,13 +21,13 @@ class DrainWithRequestInRing:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case DrainScanned(found=found) as fact if found > 0:
-                life = named(fact.pasid, fact.incarnation)
-                return (
-                    f"a drain of {life} on {fact.device} found {found} requests in the ring "
-                    f"at {when(record.stamp)}"
-                )
+        fact = record.fact
+        if type(fact) is DrainScanned and fact.found > 0:
+            life = named(fact.pasid, fact.incarnation)
+            return (
+                f"a drain of {life} on {fact.device} found {fact.found} requests in the ring "
+                f"at {when(record.stamp)}"
+            )
         return None
 
     def unmet(self) -> list[Owed]:

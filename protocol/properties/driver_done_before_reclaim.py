@@ -27,19 +27,19 @@ class DriverDoneBeforeReclaim:
         self.work = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case WorkQueued() as fact:
-                return self.work.begins(record, fact.pasid, fact.incarnation, _work(record, fact))
-            case WorkBegun() as fact:
-                # Work that runs can be queued again, so the two are told apart.
+        fact = record.fact
+        if type(fact) is WorkQueued:
+            return self.work.begins(record, fact.pasid, fact.incarnation, _work(record, fact))
+        if type(fact) is WorkBegun:
+            # Work that runs can be queued again, so the two are told apart.
+            self.work.ends(record, fact.pasid, _work(record, fact))
+            return self.work.begins(record, fact.pasid, fact.incarnation, _run(record, fact))
+        if type(fact) is WorkEnded:
+            # Somebody else may have done it before its turn came.
+            if not self.work.ends(record, fact.pasid, _run(record, fact)):
                 self.work.ends(record, fact.pasid, _work(record, fact))
-                return self.work.begins(record, fact.pasid, fact.incarnation, _run(record, fact))
-            case WorkEnded() as fact:
-                # Somebody else may have done it before its turn came.
-                if not self.work.ends(record, fact.pasid, _run(record, fact)):
-                    self.work.ends(record, fact.pasid, _work(record, fact))
-            case PasidReclaimed() as fact:
-                return _left(record, fact) or self.work.reclaimed(record, fact)
+        elif type(fact) is PasidReclaimed:
+            return _left(record, fact) or self.work.reclaimed(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

@@ -21,13 +21,13 @@ class EntriesClearedBeforeReclaim:
         self.entries = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case EntryWritten() as fact:
-                return self.entries.begins(record, fact.pasid, fact.incarnation, _entry(fact))
-            case EntryCleared() as fact:
-                self.entries.ends(record, fact.pasid, _entry(fact))
-            case PasidReclaimed() as fact:
-                return self.entries.reclaimed(record, fact)
+        fact = record.fact
+        if type(fact) is EntryWritten:
+            return self.entries.begins(record, fact.pasid, fact.incarnation, _entry(fact))
+        if type(fact) is EntryCleared:
+            self.entries.ends(record, fact.pasid, _entry(fact))
+        elif type(fact) is PasidReclaimed:
+            return self.entries.reclaimed(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

@@ -61,28 +61,28 @@ class ExitedVmsLeaveNothing:
         self.gone: dict[Name, None] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case ReferenceTaken() as fact:
-                self.ledger.taken(fact)
-            case ReferenceDropped() as fact:
-                self.ledger.dropped(fact)
-            case VmExited() as fact:
-                self.exited.setdefault(fact.vm, since(record.stamp))
-            case PasidAllocated() as fact:
-                self.pasids[fact.pasid] = (fact.incarnation, fact.token)
-            case PasidReclaimed() as fact:
-                self.pasids.pop(fact.pasid, None)
-                self.ledger.reclaimed(fact)
-            case SetAllocated() as fact:
-                self.sets[fact.set] = fact.token
-            case SetFreed() as fact:
-                self.sets.pop(fact.set, None)
-            case NotifierRegistered() as fact:
-                self.blocks[fact.token, fact.subscriber] = None
-            case NotifierUnregistered() as fact:
-                self.blocks.pop((fact.token, fact.subscriber), None)
-            case HostGone():
-                self.gone[record.stamp.actor] = None
+        fact = record.fact
+        if type(fact) is ReferenceTaken:
+            self.ledger.taken(fact)
+        elif type(fact) is ReferenceDropped:
+            self.ledger.dropped(fact)
+        elif type(fact) is VmExited:
+            self.exited.setdefault(fact.vm, since(record.stamp))
+        elif type(fact) is PasidAllocated:
+            self.pasids[fact.pasid] = (fact.incarnation, fact.token)
+        elif type(fact) is PasidReclaimed:
+            self.pasids.pop(fact.pasid, None)
+            self.ledger.reclaimed(fact)
+        elif type(fact) is SetAllocated:
+            self.sets[fact.set] = fact.token
+        elif type(fact) is SetFreed:
+            self.sets.pop(fact.set, None)
+        elif type(fact) is NotifierRegistered:
+            self.blocks[fact.token, fact.subscriber] = None
+        elif type(fact) is NotifierUnregistered:
+            self.blocks.pop((fact.token, fact.subscriber), None)
+        elif type(fact) is HostGone:
+            self.gone[record.stamp.actor] = None
         return None
 
     def unmet(self) -> list[Owed]:

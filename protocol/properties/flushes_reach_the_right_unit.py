@@ -46,24 +46,24 @@ class FlushesReachTheRightUnit:
         """Of each teardown under way, what was asked for; `entry` if one was cleared."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case FlushRequested() as fact:
-                self.flushed.setdefault((fact.device, fact.pasid), {})[fact.flush] = None
-                right = self.unit_of[fact.device]
-                if fact.unit != right:
-                    return (
-                        f"the {fact.flush} flush of {fact.device} for "
-                        f"{named(fact.pasid, fact.incarnation)} went to {fact.unit} at "
-                        f"{when(record.stamp)}, the device is behind {right}"
-                    )
-            case DeviceUnbound() as fact:
-                self.flushed[fact.device, fact.pasid] = {}
-            case EntryCleared() as fact:
-                self.flushed.setdefault((fact.device, fact.pasid), {})["entry"] = None
-            case DeviceTornDown() as fact:
-                return self._torn_down(record, fact)
-            case HostGone():
-                self.wanted.pop(record.stamp.actor, None)  # A device that is gone answers no flush.
+        fact = record.fact
+        if type(fact) is FlushRequested:
+            self.flushed.setdefault((fact.device, fact.pasid), {})[fact.flush] = None
+            right = self.unit_of[fact.device]
+            if fact.unit != right:
+                return (
+                    f"the {fact.flush} flush of {fact.device} for "
+                    f"{named(fact.pasid, fact.incarnation)} went to {fact.unit} at "
+                    f"{when(record.stamp)}, the device is behind {right}"
+                )
+        elif type(fact) is DeviceUnbound:
+            self.flushed[fact.device, fact.pasid] = {}
+        elif type(fact) is EntryCleared:
+            self.flushed.setdefault((fact.device, fact.pasid), {})["entry"] = None
+        elif type(fact) is DeviceTornDown:
+            return self._torn_down(record, fact)
+        if type(fact) is HostGone:
+            self.wanted.pop(record.stamp.actor, None)  # A device that is gone answers no flush.
         return None
 
     def unmet(self) -> list[Owed]:

@@ -26,18 +26,18 @@ class FreeAnsweredAtOnce:
         """Who frees what: the life, how many such calls, since when."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case FreeRequested() as fact:
-                life, count, begun = self.waiting.get(
-                    (fact.by, fact.pasid), (fact.incarnation, 0, since(record.stamp))
-                )
-                self.waiting[fact.by, fact.pasid] = (life, count + 1, begun)
-            case FreeAnswered() as fact:
-                waiting = self.waiting.pop((fact.by, fact.pasid), None)
-                if waiting is not None and waiting[1] > 1:
-                    life, count, begun = waiting
-                    self.waiting[fact.by, fact.pasid] = (life, count - 1, begun)
-                return _judged(record, fact)
+        fact = record.fact
+        if type(fact) is FreeRequested:
+            life, count, begun = self.waiting.get(
+                (fact.by, fact.pasid), (fact.incarnation, 0, since(record.stamp))
+            )
+            self.waiting[fact.by, fact.pasid] = (life, count + 1, begun)
+        elif type(fact) is FreeAnswered:
+            waiting = self.waiting.pop((fact.by, fact.pasid), None)
+            if waiting is not None and waiting[1] > 1:
+                life, count, begun = waiting
+                self.waiting[fact.by, fact.pasid] = (life, count - 1, begun)
+            return _judged(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:
@@ -48,12 +48,12 @@ class FreeAnsweredAtOnce:
 
 
 def _judged(record: Record, fact: FreeAnswered) -> str | None:
+    if fact.ok and record.stamp.input in AT_ONCE:
+        return None
     life = named(fact.pasid, fact.incarnation)
     if not fact.ok:
         return f"the free of {life} by {fact.by} failed at {when(record.stamp)}"
-    if record.stamp.input not in AT_ONCE:
-        return (
-            f"the free of {life} by {fact.by} was answered at {when(record.stamp)} only, "
-            f"in {record.stamp.input}"
-        )
-    return None
+    return (
+        f"the free of {life} by {fact.by} was answered at {when(record.stamp)} only, "
+        f"in {record.stamp.input}"
+    )

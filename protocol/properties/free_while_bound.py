@@ -29,18 +29,18 @@ class FreeWhileBound:
 
     def observe(self, record: Record) -> str | None:
         stamp = record.stamp
-        match record.fact:
-            case DeviceBound() as fact:
-                self.bound.setdefault(fact.pasid, {})[fact.device] = (stamp.actor, stamp.n)
-            case DeviceUnbound() as fact:
-                self.bound.get(fact.pasid, {}).pop(fact.device, None)
-            case PasidReclaimed() as fact:
-                self.bound.pop(fact.pasid, None)
-            case FreeRequested(effective=True) as fact:
-                for device, (actor, n) in self.bound.get(fact.pasid, {}).items():
-                    if record.saw(actor, n):
-                        life = named(fact.pasid, fact.incarnation)
-                        return f"{fact.by} freed {life} at {when(stamp)}, bound to {device}"
+        fact = record.fact
+        if type(fact) is DeviceBound:
+            self.bound.setdefault(fact.pasid, {})[fact.device] = (stamp.actor, stamp.n)
+        elif type(fact) is DeviceUnbound:
+            self.bound.get(fact.pasid, {}).pop(fact.device, None)
+        elif type(fact) is PasidReclaimed:
+            self.bound.pop(fact.pasid, None)
+        elif type(fact) is FreeRequested and fact.effective:
+            for device, (actor, n) in self.bound.get(fact.pasid, {}).items():
+                if record.saw(actor, n):
+                    life = named(fact.pasid, fact.incarnation)
+                    return f"{fact.by} freed {life} at {when(stamp)}, bound to {device}"
         return None
 
     def unmet(self) -> list[Owed]:

@@ -22,13 +22,12 @@ class FreedBeforeReclaim:
         self.freed: dict[Pasid, Incarnation] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case FreeRequested(effective=True) as fact:
-                self.freed[fact.pasid] = fact.incarnation
-            case PasidReclaimed() as fact:
-                if self.freed.pop(fact.pasid, None) != fact.incarnation:
-                    life = named(fact.pasid, fact.incarnation)
-                    return f"{life} was reclaimed at {when(record.stamp)}, but nobody had freed it"
+        fact = record.fact
+        if type(fact) is FreeRequested and fact.effective:
+            self.freed[fact.pasid] = fact.incarnation
+        if type(fact) is PasidReclaimed and self.freed.pop(fact.pasid, None) != fact.incarnation:
+            life = named(fact.pasid, fact.incarnation)
+            return f"{life} was reclaimed at {when(record.stamp)}, but nobody had freed it"
         return None
 
     def unmet(self) -> list[Owed]:

@@ -51,18 +51,18 @@ class FreedPasidsAreReclaimed:
         self.gone: dict[Name, None] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case ReferenceTaken() as fact:
-                self.ledger.taken(fact)
-            case ReferenceDropped() as fact:
-                self.ledger.dropped(fact)
-            case FreeRequested(effective=True) as fact:
-                self.pending[fact.pasid] = (fact.incarnation, since(record.stamp))
-            case PasidReclaimed() as fact:
-                self.pending.pop(fact.pasid, None)
-                self.ledger.reclaimed(fact)
-            case HostGone():
-                self.gone[record.stamp.actor] = None
+        fact = record.fact
+        if type(fact) is ReferenceTaken:
+            self.ledger.taken(fact)
+        elif type(fact) is ReferenceDropped:
+            self.ledger.dropped(fact)
+        elif type(fact) is FreeRequested and fact.effective:
+            self.pending[fact.pasid] = (fact.incarnation, since(record.stamp))
+        elif type(fact) is PasidReclaimed:
+            self.pending.pop(fact.pasid, None)
+            self.ledger.reclaimed(fact)
+        elif type(fact) is HostGone:
+            self.gone[record.stamp.actor] = None
         return None
 
     def unmet(self) -> list[Owed]:

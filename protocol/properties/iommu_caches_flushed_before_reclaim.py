@@ -21,17 +21,15 @@ class IommuCachesFlushedBeforeReclaim:
         self.lines = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case CacheFilled(cache="pasid-cache" | "iotlb") as fact:
-                line = ("a line of {} in the {}", fact.device, fact.cache)
-                return self.lines.begins(record, fact.pasid, fact.incarnation, line)
-            case CacheFlushed(cache="pasid-cache" | "iotlb") as fact:
-                # A flush goes by number: whatever life its lines belonged to.
-                self.lines.ends(
-                    record, fact.pasid, ("a line of {} in the {}", fact.device, fact.cache)
-                )
-            case PasidReclaimed() as fact:
-                return self.lines.reclaimed(record, fact)
+        fact = record.fact
+        if type(fact) is CacheFilled and fact.cache in ("pasid-cache", "iotlb"):
+            line = ("a line of {} in the {}", fact.device, fact.cache)
+            return self.lines.begins(record, fact.pasid, fact.incarnation, line)
+        if type(fact) is CacheFlushed and fact.cache in ("pasid-cache", "iotlb"):
+            # A flush goes by number: whatever life its lines belonged to.
+            self.lines.ends(record, fact.pasid, ("a line of {} in the {}", fact.device, fact.cache))
+        elif type(fact) is PasidReclaimed:
+            return self.lines.reclaimed(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

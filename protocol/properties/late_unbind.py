@@ -23,12 +23,16 @@ class LateUnbind:
         """What each VM has freed, ever: an unbind of another's PASID is not late."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PasidUnlinked() as fact:
-                self.freed[fact.vm, fact.pasid] = None
-            case UnbindRequested(linked=False) as fact if (fact.vm, fact.pasid) in self.freed:
-                life = named(fact.pasid, fact.incarnation)
-                return f"{fact.vm} unbound {life} at {when(record.stamp)}, after its free"
+        fact = record.fact
+        if type(fact) is PasidUnlinked:
+            self.freed[fact.vm, fact.pasid] = None
+        elif (
+            type(fact) is UnbindRequested
+            and not fact.linked
+            and (fact.vm, fact.pasid) in self.freed
+        ):
+            life = named(fact.pasid, fact.incarnation)
+            return f"{fact.vm} unbound {life} at {when(record.stamp)}, after its free"
         return None
 
     def unmet(self) -> list[Owed]:

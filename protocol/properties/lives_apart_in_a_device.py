@@ -37,21 +37,21 @@ class LivesApartInADevice:
         self.inside: dict[tuple[Name, Pasid], dict[Incarnation, dict[Thing, None]]] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case CacheFlushed() as fact:
-                if fact.cache == "device-tlb":
-                    self._leaves(fact, ("a device-TLB line",))
-            case CacheFilled() as fact:
-                if fact.cache == "device-tlb":
-                    return self._enters(record, fact, ("a device-TLB line",))
-            case DescriptorAccepted() as fact:
-                return self._enters(record, fact, ("descriptor {}", fact.descriptor))
-            case DescriptorEnded() as fact:
-                self._leaves(fact, ("descriptor {}", fact.descriptor))
-            case WqProgrammed() as fact:
-                return self._enters(record, fact, ("the {} slot of {}", fact.slot, fact.vm))
-            case WqCleared() as fact:
-                self._leaves(fact, ("the {} slot of {}", fact.slot, fact.vm))
+        fact = record.fact
+        if type(fact) is CacheFlushed:
+            if fact.cache == "device-tlb":
+                self._leaves(fact, ("a device-TLB line",))
+        elif type(fact) is CacheFilled:
+            if fact.cache == "device-tlb":
+                return self._enters(record, fact, ("a device-TLB line",))
+        elif type(fact) is DescriptorAccepted:
+            return self._enters(record, fact, ("descriptor {}", fact.descriptor))
+        if type(fact) is DescriptorEnded:
+            self._leaves(fact, ("descriptor {}", fact.descriptor))
+        elif type(fact) is WqProgrammed:
+            return self._enters(record, fact, ("the {} slot of {}", fact.slot, fact.vm))
+        if type(fact) is WqCleared:
+            self._leaves(fact, ("the {} slot of {}", fact.slot, fact.vm))
         return None
 
     def unmet(self) -> list[Owed]:

@@ -21,14 +21,14 @@ class MsrClearedBeforeReclaim:
         self.loaded = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case MsrLoaded() as fact:
-                msr = ("IA32_PASID of {}", fact.cpu)
-                return self.loaded.begins(record, fact.pasid, fact.incarnation, msr)
-            case MsrCleared() as fact:
-                self.loaded.ends(record, fact.pasid, ("IA32_PASID of {}", fact.cpu))
-            case PasidReclaimed() as fact:
-                return self.loaded.reclaimed(record, fact)
+        fact = record.fact
+        if type(fact) is MsrLoaded:
+            msr = ("IA32_PASID of {}", fact.cpu)
+            return self.loaded.begins(record, fact.pasid, fact.incarnation, msr)
+        if type(fact) is MsrCleared:
+            self.loaded.ends(record, fact.pasid, ("IA32_PASID of {}", fact.cpu))
+        elif type(fact) is PasidReclaimed:
+            return self.loaded.reclaimed(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

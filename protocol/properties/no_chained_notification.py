@@ -27,21 +27,21 @@ class NoChainedNotification:
 
     def observe(self, record: Record) -> str | None:
         stamp = record.stamp
-        match record.fact:
-            case NotificationHandled() as fact:
-                inputs = self.handlers.setdefault(stamp.actor, {})
-                inputs[stamp.n] = fact.notification
-                if len(inputs) > INPUTS_MAX:
-                    del inputs[next(iter(inputs))]
-            case NotificationSent() as fact if stamp.input != "NotifyReply":
-                # A handler's reply lets the next notification begin; that is no chaining.
-                handled = self.handlers.get(stamp.cause, {}).get(stamp.cause_n)
-                if handled is not None:
-                    return (
-                        f"{fact.notification} of {named(fact.pasid, fact.incarnation)} was "
-                        f"notified at {when(stamp)} because {stamp.cause} called the core "
-                        f"from its {handled} handler"
-                    )
+        fact = record.fact
+        if type(fact) is NotificationHandled:
+            inputs = self.handlers.setdefault(stamp.actor, {})
+            inputs[stamp.n] = fact.notification
+            if len(inputs) > INPUTS_MAX:
+                del inputs[next(iter(inputs))]
+        elif type(fact) is NotificationSent and stamp.input != "NotifyReply":
+            # A handler's reply lets the next notification begin; that is no chaining.
+            handled = self.handlers.get(stamp.cause, {}).get(stamp.cause_n)
+            if handled is not None:
+                return (
+                    f"{fact.notification} of {named(fact.pasid, fact.incarnation)} was "
+                    f"notified at {when(stamp)} because {stamp.cause} called the core "
+                    f"from its {handled} handler"
+                )
         return None
 
     def unmet(self) -> list[Owed]:

@@ -24,13 +24,13 @@ class NoReferenceWhilePending:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case ReferenceTaken(state=state) as fact if state == PENDING:
-                what = f"{fact.holder} got a reference on"
-            case SpidAttached(state=state) as fact if state == PENDING:
-                what = f"SPID {fact.spid} was attached to"
-            case _:
-                return None
+        fact = record.fact
+        if type(fact) is ReferenceTaken and fact.state == PENDING:
+            what = f"{fact.holder} got a reference on"
+        elif type(fact) is SpidAttached and fact.state == PENDING:
+            what = f"SPID {fact.spid} was attached to"
+        else:
+            return None
         return (
             f"{what} {named(fact.pasid, fact.incarnation)} at {when(record.stamp)}, "
             f"while it was {PENDING}"

@@ -29,16 +29,17 @@ class NoUseAfterFree:
         self.freed: dict[Object, str] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case MemoryUsed() as fact:
-                users = self.used.get((fact.kind, fact.object))
-                if users is None:
-                    return self._first_used(record, fact)
-                users[record.stamp.actor] = record.stamp.n
-            case MemoryAllocated() as fact:
-                self.freed.pop((fact.kind, fact.object), None)
-            case MemoryFreed() as fact:
-                return self._freed(record, fact)
+        fact = record.fact
+        if type(fact) is MemoryUsed:
+            users = self.used.get((fact.kind, fact.object))
+            if users is None:
+                return self._first_used(record, fact)
+            stamp = record.stamp
+            users[stamp.actor] = stamp.n
+        elif type(fact) is MemoryAllocated:
+            self.freed.pop((fact.kind, fact.object), None)
+        elif type(fact) is MemoryFreed:
+            return self._freed(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

@@ -44,16 +44,16 @@ class NumbersInUseAreUnique:
         self.spid_of: dict[Pasid, tuple[int, Gpasid]] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PasidAllocated() as fact:
-                return self._allocated(record, fact)
-            case SpidAttached() as fact:
-                return self._attached(record, fact)
-            case SpidDetached() as fact:
-                self._detached(fact.pasid)
-            case PasidReclaimed() as fact:
-                self.used.pop(fact.pasid, None)
-                self._detached(fact.pasid)
+        fact = record.fact
+        if type(fact) is PasidAllocated:
+            return self._allocated(record, fact)
+        if type(fact) is SpidAttached:
+            return self._attached(record, fact)
+        if type(fact) is SpidDetached:
+            self._detached(fact.pasid)
+        elif type(fact) is PasidReclaimed:
+            self.used.pop(fact.pasid, None)
+            self._detached(fact.pasid)
         return None
 
     def unmet(self) -> list[Owed]:
@@ -62,18 +62,19 @@ class NumbersInUseAreUnique:
     def _allocated(self, record: Record, fact: PasidAllocated) -> str | None:
         used = self.used.get(fact.pasid)
         self.used[fact.pasid] = (fact.incarnation, fact.set)
+        if used is None and PASID_MIN <= fact.pasid <= self.last:
+            return None
         life = named(fact.pasid, fact.incarnation)
         if not PASID_MIN <= fact.pasid <= self.last:
             return (
                 f"{life} was allocated at {when(record.stamp)}, "
                 f"outside of {PASID_MIN} to {self.last}"
             )
-        if used is not None:
-            return (
-                f"{life} was allocated at {when(record.stamp)}, "
-                f"while life {used[0]} of the number was in use in set {used[1]}"
-            )
-        return None
+        assert used is not None
+        return (
+            f"{life} was allocated at {when(record.stamp)}, "
+            f"while life {used[0]} of the number was in use in set {used[1]}"
+        )
 
     def _attached(self, record: Record, fact: SpidAttached) -> str | None:
         place = (fact.set, fact.spid)
@@ -81,17 +82,16 @@ class NumbersInUseAreUnique:
         used = self.used.get(fact.pasid)
         self.spids[place] = fact.pasid
         self.spid_of[fact.pasid] = place
+        owned = used is not None and used[1] == fact.set
+        if owned and other == fact.pasid and fact.spid != INVALID_PASID:
+            return None
         where = f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)}"
         if fact.spid == INVALID_PASID:
             return f"the invalid SPID was attached to {where}"
         if other != fact.pasid:
             return f"SPID {fact.spid} of set {fact.set} was attached to {where}, and names {other}"
-        if used is None or used[1] != fact.set:
-            owner = "no set" if used is None else f"set {used[1]}"
-            return (
-                f"SPID {fact.spid} of set {fact.set} was attached to {where}, which is in {owner}"
-            )
-        return None
+        owner = "no set" if used is None else f"set {used[1]}"
+        return f"SPID {fact.spid} of set {fact.set} was attached to {where}, which is in {owner}"
 
     def _detached(self, pasid: Pasid) -> None:
         place = self.spid_of.pop(pasid, None)

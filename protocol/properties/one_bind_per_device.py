@@ -35,29 +35,29 @@ class OneBindPerDevice:
         """Devices bound, and whether the bind call that did it has succeeded since."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case DeviceBound() as fact:
-                bound = self.settled.setdefault(fact.pasid, {})
-                if fact.device in bound:
-                    return (
-                        f"{fact.device} was bound to {named(fact.pasid, fact.incarnation)} for "
-                        f"{fact.vm} at {when(record.stamp)}, and was bound to it already"
-                    )
-                bound[fact.device] = False
-            case DeviceUnbound() as fact:
-                settled = self.settled.get(fact.pasid, {}).pop(fact.device, False)
-                if settled and fact.why == "rollback":
-                    return (
-                        f"a bind that failed undid the earlier bind of {fact.device} to "
-                        f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)}"
-                    )
-            case BindAnswered(errno="") as fact:
-                bound = self.settled.get(fact.pasid, {})
-                for device in self.groups[fact.vm][fact.group]:
-                    if device in bound:
-                        bound[device] = True
-            case PasidReclaimed() as fact:
-                self.settled.pop(fact.pasid, None)
+        fact = record.fact
+        if type(fact) is DeviceBound:
+            bound = self.settled.setdefault(fact.pasid, {})
+            if fact.device in bound:
+                return (
+                    f"{fact.device} was bound to {named(fact.pasid, fact.incarnation)} for "
+                    f"{fact.vm} at {when(record.stamp)}, and was bound to it already"
+                )
+            bound[fact.device] = False
+        elif type(fact) is DeviceUnbound:
+            settled = self.settled.get(fact.pasid, {}).pop(fact.device, False)
+            if settled and fact.why == "rollback":
+                return (
+                    f"a bind that failed undid the earlier bind of {fact.device} to "
+                    f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)}"
+                )
+        elif type(fact) is BindAnswered and not fact.errno:
+            bound = self.settled.get(fact.pasid, {})
+            for device in self.groups[fact.vm][fact.group]:
+                if device in bound:
+                    bound[device] = True
+        elif type(fact) is PasidReclaimed:
+            self.settled.pop(fact.pasid, None)
         return None
 
     def unmet(self) -> list[Owed]:

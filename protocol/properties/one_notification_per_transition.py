@@ -26,22 +26,23 @@ class OneNotificationPerTransition:
         """Of the number's last two lives, what counts: what came once, and BIND while bound."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case NotificationSent(notification=what) as fact:
-                lives = self.numbers.setdefault(fact.pasid, {})
-                sent = lives.get(fact.incarnation, ())
-                if what == "UNBIND":
-                    again = "BIND" not in sent
-                    lives[fact.incarnation] = tuple(one for one in sent if one != "BIND")
-                else:
-                    again = what in sent
-                    lives[fact.incarnation] = sent if again else (*sent, what)
-                if len(lives) > LIVES:
-                    del lives[min(lives)]
-                if again:
-                    why = "without a BIND before it" if what == "UNBIND" else "again"
-                    life = named(fact.pasid, fact.incarnation)
-                    return f"{what} of {life} was notified {why}, at {when(record.stamp)}"
+        fact = record.fact
+        if type(fact) is NotificationSent:
+            what = fact.notification
+            lives = self.numbers.setdefault(fact.pasid, {})
+            sent = lives.get(fact.incarnation, ())
+            if what == "UNBIND":
+                again = "BIND" not in sent
+                lives[fact.incarnation] = tuple([one for one in sent if one != "BIND"])
+            else:
+                again = what in sent
+                lives[fact.incarnation] = sent if again else (*sent, what)
+            if len(lives) > LIVES:
+                del lives[min(lives)]
+            if again:
+                why = "without a BIND before it" if what == "UNBIND" else "again"
+                life = named(fact.pasid, fact.incarnation)
+                return f"{what} of {life} was notified {why}, at {when(record.stamp)}"
         return None
 
     def unmet(self) -> list[Owed]:

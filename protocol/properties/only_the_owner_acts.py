@@ -36,24 +36,27 @@ class OnlyTheOwnerActs:
         self.owners = Owners()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case ReferenceTaken(token=token) as fact:
-                if token and token != self.owners.token(fact.pasid, fact.incarnation, token):
-                    return self._foreign(record, fact, f"{fact.holder} got a reference for {token}")
-            case PasidAllocated() as fact:
-                self.owners.allocated(fact)
-            case EntryWritten(vm=vm) as fact:
-                if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
-                    return self._foreign(record, fact, f"{fact.device} got an entry for {vm}")
-            case PasidLinked(vm=vm) | PasidUnlinked(vm=vm) as fact:
-                # VFIO frees in the name of a set; for whom, only this says.
-                if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
-                    how = "linked" if isinstance(fact, PasidLinked) else "unlinked"
-                    return self._foreign(record, fact, f"it was {how} for {vm}")
-            case FreeRequested(effective=True) as fact:
-                owner = self.owners.of(fact.pasid, fact.incarnation)
-                if owner is not None and fact.set != owner[2]:
-                    return self._foreign(record, fact, f"{fact.by} freed for set {fact.set}")
+        fact = record.fact
+        if type(fact) is ReferenceTaken:
+            token = fact.token
+            if token and token != self.owners.token(fact.pasid, fact.incarnation, token):
+                return self._foreign(record, fact, f"{fact.holder} got a reference for {token}")
+        elif type(fact) is PasidAllocated:
+            self.owners.allocated(fact)
+        elif type(fact) is EntryWritten:
+            vm = fact.vm
+            if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
+                return self._foreign(record, fact, f"{fact.device} got an entry for {vm}")
+        elif type(fact) is PasidLinked or type(fact) is PasidUnlinked:
+            vm = fact.vm
+            # VFIO frees in the name of a set; for whom, only this says.
+            if vm != self.owners.token(fact.pasid, fact.incarnation, vm):
+                how = "linked" if isinstance(fact, PasidLinked) else "unlinked"
+                return self._foreign(record, fact, f"it was {how} for {vm}")
+        elif type(fact) is FreeRequested and fact.effective:
+            owner = self.owners.of(fact.pasid, fact.incarnation)
+            if owner is not None and fact.set != owner[2]:
+                return self._foreign(record, fact, f"{fact.by} freed for set {fact.set}")
         return None
 
     def unmet(self) -> list[Owed]:

@@ -37,15 +37,15 @@ class OperationsEnd:
 
     def observe(self, record: Record) -> str | None:
         actor = record.stamp.actor
-        match record.fact:
-            case OpInvoked() as fact:
-                self.open[actor, fact.op] = (fact, since(record.stamp))
-            case OpOk() | OpFail() | OpInfo() as fact:
-                self.open.pop((actor, fact.op), None)
-            case VmExited() as fact:
-                self.excused[fact.vm] = None
-            case HostGone():
-                self.excused[actor] = None
+        fact = record.fact
+        if type(fact) is OpInvoked:
+            self.open[actor, fact.op] = (fact, since(record.stamp))
+        elif type(fact) is OpOk or type(fact) is OpFail or type(fact) is OpInfo:
+            self.open.pop((actor, fact.op), None)
+        elif type(fact) is VmExited:
+            self.excused[fact.vm] = None
+        elif type(fact) is HostGone:
+            self.excused[actor] = None
         return None
 
     def unmet(self) -> list[Owed]:

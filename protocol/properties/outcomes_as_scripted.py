@@ -21,15 +21,15 @@ class OutcomesAsScripted:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case OpOk(met=False) as fact:
-                how = "ok"
-            case OpFail(met=False) as fact:
-                how = fact.errno
-            case OpInfo(met=False) as fact:
-                how = "info"
-            case _:
-                return None
+        fact = record.fact
+        if type(fact) is OpOk and not fact.met:
+            how = "ok"
+        elif type(fact) is OpFail and not fact.met:
+            how = fact.errno
+        elif type(fact) is OpInfo and not fact.met:
+            how = "info"
+        else:
+            return None
         return (
             f"operation {fact.op} of {record.stamp.actor}, {fact.operation}, ended in {how} "
             f"at {when(record.stamp)}, expected {fact.expected}"

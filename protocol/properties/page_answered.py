@@ -22,13 +22,13 @@ class PageWasAnswered:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PageAnswered(code=ResponseCode.SUCCESS) as fact:
-                life = named(fact.pasid, fact.incarnation)
-                return (
-                    f"page group {fact.group} of {fact.device} for {life} "
-                    f"was answered with SUCCESS at {when(record.stamp)}"
-                )
+        fact = record.fact
+        if type(fact) is PageAnswered and fact.code == ResponseCode.SUCCESS:
+            life = named(fact.pasid, fact.incarnation)
+            return (
+                f"page group {fact.group} of {fact.device} for {life} "
+                f"was answered with SUCCESS at {when(record.stamp)}"
+            )
         return None
 
     def unmet(self) -> list[Owed]:

@@ -21,14 +21,16 @@ class PageAnswersInTheSameLife:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PageAnswered(answerer=answerer, incarnation=life) as fact:
-                if answerer not in (0, life):
-                    return (
-                        f"page group {fact.group} of {fact.device}, raised by "
-                        f"{named(fact.pasid, life)}, was answered with code {fact.code} "
-                        f"by life {answerer} at {when(record.stamp)}"
-                    )
+        fact = record.fact
+        if type(fact) is PageAnswered:
+            answerer = fact.answerer
+            life = fact.incarnation
+            if answerer not in (0, life):
+                return (
+                    f"page group {fact.group} of {fact.device}, raised by "
+                    f"{named(fact.pasid, life)}, was answered with code {fact.code} "
+                    f"by life {answerer} at {when(record.stamp)}"
+                )
         return None
 
     def unmet(self) -> list[Owed]:

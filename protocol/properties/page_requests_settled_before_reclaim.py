@@ -40,24 +40,24 @@ class PageRequestsSettledBeforeReclaim:
         self.requests = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PageRequested() as fact:
-                return self.requests.begins(record, fact.pasid, fact.incarnation, _owed(fact))
-            case PageSettled() as fact:
-                self.requests.ends(record, fact.pasid, _owed(fact))
-            case RequestRinged() as fact:
-                return self.requests.begins(record, fact.pasid, fact.incarnation, _ringed(fact))
-            case RequestTaken() as fact:
-                # A group may have several requests in the ring.
-                self.requests.ends_once(record, fact.pasid, _ringed(fact))
-            case PageReported() as fact:
-                return self.requests.begins(record, fact.pasid, fact.incarnation, _reported(fact))
-            case PageAnswered() as fact:
-                self.requests.ends(record, fact.pasid, _reported(fact))
-            case PasidReclaimed() as fact:
-                return self.requests.reclaimed(record, fact)
-            case HostGone():
-                self.requests.lost(record.stamp.actor)
+        fact = record.fact
+        if type(fact) is PageRequested:
+            return self.requests.begins(record, fact.pasid, fact.incarnation, _owed(fact))
+        if type(fact) is PageSettled:
+            self.requests.ends(record, fact.pasid, _owed(fact))
+        elif type(fact) is RequestRinged:
+            return self.requests.begins(record, fact.pasid, fact.incarnation, _ringed(fact))
+        if type(fact) is RequestTaken:
+            # A group may have several requests in the ring.
+            self.requests.ends_once(record, fact.pasid, _ringed(fact))
+        elif type(fact) is PageReported:
+            return self.requests.begins(record, fact.pasid, fact.incarnation, _reported(fact))
+        if type(fact) is PageAnswered:
+            self.requests.ends(record, fact.pasid, _reported(fact))
+        elif type(fact) is PasidReclaimed:
+            return self.requests.reclaimed(record, fact)
+        if type(fact) is HostGone:
+            self.requests.lost(record.stamp.actor)
         return None
 
     def unmet(self) -> list[Owed]:

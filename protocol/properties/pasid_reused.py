@@ -22,14 +22,14 @@ class PasidReused:
         self.reclaimed: dict[Pasid, Incarnation] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PasidReclaimed() as fact:
-                self.reclaimed[fact.pasid] = fact.incarnation
-            case PasidAllocated() as fact:
-                before = self.reclaimed.pop(fact.pasid, None)
-                if before is not None:
-                    life = named(fact.pasid, fact.incarnation)
-                    return f"{life} was allocated at {when(record.stamp)}, after life {before}"
+        fact = record.fact
+        if type(fact) is PasidReclaimed:
+            self.reclaimed[fact.pasid] = fact.incarnation
+        elif type(fact) is PasidAllocated:
+            before = self.reclaimed.pop(fact.pasid, None)
+            if before is not None:
+                life = named(fact.pasid, fact.incarnation)
+                return f"{life} was allocated at {when(record.stamp)}, after life {before}"
         return None
 
     def unmet(self) -> list[Owed]:

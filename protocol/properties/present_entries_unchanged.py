@@ -21,13 +21,13 @@ class PresentEntriesUnchanged:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case EntryWritten(was_present=True) as fact:
-                return (
-                    f"the entry of {fact.device} in {fact.unit} for "
-                    f"{named(fact.pasid, fact.incarnation)} was written at {when(record.stamp)}, "
-                    f"while it was present"
-                )
+        fact = record.fact
+        if type(fact) is EntryWritten and fact.was_present:
+            return (
+                f"the entry of {fact.device} in {fact.unit} for "
+                f"{named(fact.pasid, fact.incarnation)} was written at {when(record.stamp)}, "
+                f"while it was present"
+            )
         return None
 
     def unmet(self) -> list[Owed]:

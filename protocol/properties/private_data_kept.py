@@ -22,13 +22,13 @@ class PrivateDataKept:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case DataAttached(before=before) as fact if before != NO_DATA:
-                return (
-                    f"private data {fact.data} was attached to "
-                    f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)} "
-                    f"in place of {before}"
-                )
+        fact = record.fact
+        if type(fact) is DataAttached and fact.before != NO_DATA:
+            return (
+                f"private data {fact.data} was attached to "
+                f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)} "
+                f"in place of {fact.before}"
+            )
         return None
 
     def unmet(self) -> list[Owed]:

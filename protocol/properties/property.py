@@ -4,6 +4,10 @@ A property is handed records and says in one sentence what went wrong, or what h
 facts only, never an actor, so that one property judges a simulated run, a run on a cluster and a
 stored history alike.  Of records that are not ordered by happens-before it may not rely on the
 order; where a rule wants an order, no order is a violation (§6.2).
+
+A simulated delivery is shown to three properties or so, a hundred thousand times a second.  So
+`observe` asks `type(fact) is`, what comes often first (a `match` on the class of a `Struct` that
+does not fit costs ten times as much), and makes no words before something is wrong.
 """
 
 from collections.abc import Mapping
@@ -175,10 +179,9 @@ class BeforeReclaim:
         things = self.open.get(pasid)
         if things is None:
             self.open[pasid] = {thing: (record.stamp.actor, 1)}
-        elif thing in things:
-            things[thing] = (record.stamp.actor, things[thing][1] + 1)
         else:
-            things[thing] = (record.stamp.actor, 1)
+            before = things.get(thing)
+            things[thing] = (record.stamp.actor, 1 if before is None else before[1] + 1)
         return None
 
     def ends(self, record: Record, pasid: Pasid, thing: Thing) -> bool:
@@ -219,7 +222,8 @@ class BeforeReclaim:
     def reclaimed(self, record: Record, fact: PasidReclaimed) -> str | None:
         """Everything must be over here, and this record must have seen it."""
         pasid = fact.pasid
-        self.over[pasid] = max(fact.incarnation, self.over.get(pasid, 0))
+        if fact.incarnation > self.over.get(pasid, 0):
+            self.over[pasid] = fact.incarnation
         things = self.open.pop(pasid, None)
         ended = self.ended.pop(pasid, None)
         if things is not None:

@@ -35,23 +35,23 @@ class QuotasAddUp:
         self.counts: dict[int, int] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PasidAllocated() as fact:
-                return self._counted(record, fact, 1)
-            case PasidReclaimed() as fact:
-                return self._counted(record, fact, -1)
-            case SetAllocated() as fact:
-                self.quotas[fact.set] = fact.quota
-                self.counts[fact.set] = 0
-                return self._balanced(record, fact)
-            case SetFreed() as fact:
-                self.quotas.pop(fact.set, None)
-                left = self.counts.pop(fact.set, 0)
-                if left:
-                    return f"set {fact.set} was freed at {when(record.stamp)} with {left} PASIDs"
-                return self._balanced(record, fact)
-            case CapacityChanged() as fact:
-                return self._balanced(record, fact)
+        fact = record.fact
+        if type(fact) is PasidAllocated:
+            return self._counted(record, fact, 1)
+        if type(fact) is PasidReclaimed:
+            return self._counted(record, fact, -1)
+        if type(fact) is SetAllocated:
+            self.quotas[fact.set] = fact.quota
+            self.counts[fact.set] = 0
+            return self._balanced(record, fact)
+        if type(fact) is SetFreed:
+            self.quotas.pop(fact.set, None)
+            left = self.counts.pop(fact.set, 0)
+            if left:
+                return f"set {fact.set} was freed at {when(record.stamp)} with {left} PASIDs"
+            return self._balanced(record, fact)
+        if type(fact) is CapacityChanged:
+            return self._balanced(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

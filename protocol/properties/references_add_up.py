@@ -25,27 +25,27 @@ class ReferencesAddUp:
         self.ledger = Ledger()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case ReferenceTaken() as fact:
-                self.ledger.taken(fact)
-                return self._compare(record, fact)
-            case ReferenceDropped() as fact:
-                if not self.ledger.dropped(fact):
-                    life = named(fact.pasid, fact.incarnation)
-                    return (
-                        f"{fact.holder} put a reference on {life} that it did not hold, "
-                        f"at {when(record.stamp)}"
-                    )
-                return self._compare(record, fact)
-            case PasidReclaimed() as fact:
-                left, total = self.ledger.held_by(fact.pasid), self.ledger.total(fact.pasid)
-                self.ledger.reclaimed(fact)
-                if fact.refs != total:  # With the right count, it is unreferenced-at-reclaim's.
-                    return (
-                        f"{named(fact.pasid, fact.incarnation)} was reclaimed at "
-                        f"{when(record.stamp)} with a count of {fact.refs}, "
-                        f"but {', '.join(left) or 'nobody'} had not put"
-                    )
+        fact = record.fact
+        if type(fact) is ReferenceTaken:
+            self.ledger.taken(fact)
+            return self._compare(record, fact)
+        if type(fact) is ReferenceDropped:
+            if not self.ledger.dropped(fact):
+                life = named(fact.pasid, fact.incarnation)
+                return (
+                    f"{fact.holder} put a reference on {life} that it did not hold, "
+                    f"at {when(record.stamp)}"
+                )
+            return self._compare(record, fact)
+        if type(fact) is PasidReclaimed:
+            left, total = self.ledger.held_by(fact.pasid), self.ledger.total(fact.pasid)
+            self.ledger.reclaimed(fact)
+            if fact.refs != total:  # With the right count, it is unreferenced-at-reclaim's.
+                return (
+                    f"{named(fact.pasid, fact.incarnation)} was reclaimed at "
+                    f"{when(record.stamp)} with a count of {fact.refs}, "
+                    f"but {', '.join(left) or 'nobody'} had not put"
+                )
         return None
 
     def unmet(self) -> list[Owed]:

@@ -22,10 +22,10 @@ class RingOverflow:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case RequestAutoAnswered(code=ResponseCode.SUCCESS) as fact:
-                life = named(fact.pasid, fact.incarnation)
-                return f"the ring of {fact.unit} had no room for {life} at {when(record.stamp)}"
+        fact = record.fact
+        if type(fact) is RequestAutoAnswered and fact.code == ResponseCode.SUCCESS:
+            life = named(fact.pasid, fact.incarnation)
+            return f"the ring of {fact.unit} had no room for {life} at {when(record.stamp)}"
         return None
 
     def unmet(self) -> list[Owed]:

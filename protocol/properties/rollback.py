@@ -21,13 +21,14 @@ class Rollback:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case BindAnswered(rolled_back=count) as fact if count > 0:
-                life = named(fact.pasid, fact.incarnation)
-                return (
-                    f"the bind of {life} to group {fact.group} of {fact.vm} failed "
-                    f"with {fact.errno} at {when(record.stamp)} and undid {count} devices"
-                )
+        fact = record.fact
+        if type(fact) is BindAnswered and fact.rolled_back > 0:
+            count = fact.rolled_back
+            life = named(fact.pasid, fact.incarnation)
+            return (
+                f"the bind of {life} to group {fact.group} of {fact.vm} failed "
+                f"with {fact.errno} at {when(record.stamp)} and undid {count} devices"
+            )
         return None
 
     def unmet(self) -> list[Owed]:

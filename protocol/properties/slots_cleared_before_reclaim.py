@@ -26,15 +26,15 @@ class SlotsClearedBeforeReclaim:
         self.slots = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case WqProgrammed() as fact:
-                return self.slots.begins(record, fact.pasid, fact.incarnation, _slot(fact))
-            case WqCleared() as fact:
-                self.slots.ends(record, fact.pasid, _slot(fact))
-            case PasidReclaimed() as fact:
-                return self.slots.reclaimed(record, fact)
-            case HostGone():
-                self.slots.lost(record.stamp.actor)
+        fact = record.fact
+        if type(fact) is WqProgrammed:
+            return self.slots.begins(record, fact.pasid, fact.incarnation, _slot(fact))
+        if type(fact) is WqCleared:
+            self.slots.ends(record, fact.pasid, _slot(fact))
+        elif type(fact) is PasidReclaimed:
+            return self.slots.reclaimed(record, fact)
+        if type(fact) is HostGone:
+            self.slots.lost(record.stamp.actor)
         return None
 
     def unmet(self) -> list[Owed]:

@@ -34,17 +34,17 @@ class TranslationsClearedBeforeReclaim:
         self.ways = BeforeReclaim()
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case TranslationWritten() as fact:
-                return self.ways.begins(record, fact.pasid, fact.incarnation, _entry(fact))
-            case TranslationCleared() as fact:
-                self.ways.ends(record, fact.pasid, _entry(fact))
-            case EnqcmdIssued() as fact:
-                return self.ways.begins(record, fact.pasid, fact.incarnation, _command(fact))
-            case EnqcmdRetired() as fact:
-                self.ways.ends_once(record, fact.pasid, _command(fact))
-            case PasidReclaimed() as fact:
-                return self.ways.reclaimed(record, fact)
+        fact = record.fact
+        if type(fact) is TranslationWritten:
+            return self.ways.begins(record, fact.pasid, fact.incarnation, _entry(fact))
+        if type(fact) is TranslationCleared:
+            self.ways.ends(record, fact.pasid, _entry(fact))
+        elif type(fact) is EnqcmdIssued:
+            return self.ways.begins(record, fact.pasid, fact.incarnation, _command(fact))
+        if type(fact) is EnqcmdRetired:
+            self.ways.ends_once(record, fact.pasid, _command(fact))
+        elif type(fact) is PasidReclaimed:
+            return self.ways.reclaimed(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:

@@ -22,22 +22,23 @@ class UnbindNamesTheBoundSpid:
         self.bound: dict[Pasid, tuple[Incarnation, Gpasid]] = {}
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case NotificationSent(notification="BIND" | "UNBIND", spid=spid) as fact:
+        fact = record.fact
+        if type(fact) is NotificationSent and fact.notification in ("BIND", "UNBIND"):
+            spid = fact.spid
+            if fact.notification == "BIND":
+                self.bound[fact.pasid] = (fact.incarnation, spid)
+                was = (fact.incarnation, spid)
+            else:
+                was = self.bound.pop(fact.pasid, (0, spid))
+            if spid == INVALID_PASID:
+                what, life = fact.notification, named(fact.pasid, fact.incarnation)
+                return f"{what} of {life} carried the invalid SPID at {when(record.stamp)}"
+            if was[0] == fact.incarnation and was[1] != spid:
                 life = named(fact.pasid, fact.incarnation)
-                if fact.notification == "BIND":
-                    self.bound[fact.pasid] = (fact.incarnation, spid)
-                    was = (fact.incarnation, spid)
-                else:
-                    was = self.bound.pop(fact.pasid, (0, spid))
-                if spid == INVALID_PASID:
-                    what = fact.notification
-                    return f"{what} of {life} carried the invalid SPID at {when(record.stamp)}"
-                if was[0] == fact.incarnation and was[1] != spid:
-                    return (
-                        f"UNBIND of {life} carried SPID {spid} at {when(record.stamp)}, "
-                        f"its BIND had carried {was[1]}"
-                    )
+                return (
+                    f"UNBIND of {life} carried SPID {spid} at {when(record.stamp)}, "
+                    f"its BIND had carried {was[1]}"
+                )
         return None
 
     def unmet(self) -> list[Owed]:

@@ -21,12 +21,14 @@ class UnreferencedAtReclaim:
         """It remembers nothing."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case PasidReclaimed(refs=refs, holders=holders) as fact if refs != 0 or holders:
-                return (
-                    f"{named(fact.pasid, fact.incarnation)} was reclaimed at {when(record.stamp)} "
-                    f"with {refs} references, held by {', '.join(holders) or 'nobody'}"
-                )
+        fact = record.fact
+        if type(fact) is PasidReclaimed and (fact.refs != 0 or fact.holders):
+            refs = fact.refs
+            holders = fact.holders
+            return (
+                f"{named(fact.pasid, fact.incarnation)} was reclaimed at {when(record.stamp)} "
+                f"with {refs} references, held by {', '.join(holders) or 'nobody'}"
+            )
         return None
 
     def unmet(self) -> list[Owed]:

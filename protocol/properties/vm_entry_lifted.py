@@ -23,14 +23,14 @@ class VmEntryIsLifted:
         """VMs kept out, by which KVM, since when."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case VmEntryBlocked() as fact:
-                self.blocked.setdefault(fact.vm, (record.stamp.actor, since(record.stamp)))
-            case VmEntryLifted() as fact:
-                self.blocked.pop(fact.vm, None)
-            case HostGone():
-                actor = record.stamp.actor
-                self.blocked = {vm: by for vm, by in self.blocked.items() if by[0] != actor}
+        fact = record.fact
+        if type(fact) is VmEntryBlocked:
+            self.blocked.setdefault(fact.vm, (record.stamp.actor, since(record.stamp)))
+        elif type(fact) is VmEntryLifted:
+            self.blocked.pop(fact.vm, None)
+        elif type(fact) is HostGone:
+            actor = record.stamp.actor
+            self.blocked = {vm: by for vm, by in self.blocked.items() if by[0] != actor}
         return None
 
     def unmet(self) -> list[Owed]:

@@ -23,13 +23,14 @@ class VmLostWhileBound:
         """Per VM, what was unbound because its files were being closed."""
 
     def observe(self, record: Record) -> str | None:
-        match record.fact:
-            case DeviceUnbound(why="release") as fact:
-                self.released.setdefault(fact.vm, []).append(fact.pasid)
-            case FdsReleased(vm=vm) if record.stamp.actor == VFIO:
-                pasids = self.released.pop(vm, [])
-                if pasids:
-                    return f"closing {vm}'s files unbound PASID {pasids[0]}, {when(record.stamp)}"
+        fact = record.fact
+        if type(fact) is DeviceUnbound and fact.why == "release":
+            self.released.setdefault(fact.vm, []).append(fact.pasid)
+        elif type(fact) is FdsReleased and record.stamp.actor == VFIO:
+            vm = fact.vm
+            pasids = self.released.pop(vm, [])
+            if pasids:
+                return f"closing {vm}'s files unbound PASID {pasids[0]}, {when(record.stamp)}"
         return None
 
     def unmet(self) -> list[Owed]:

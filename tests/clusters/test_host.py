@@ -1,16 +1,9 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from clusters.host import (
-    JOURNAL_MAX,
-    Answers,
-    Host,
-    Moment,
-    clock_of,
-    delivered_fact,
-    message_id,
-    sent_fact,
-    whole,
-)
+from clusters.host import JOURNAL_MAX, Answers, Host, delivered_fact, message_id, sent_fact, whole
+from clusters.moments import PAST_MAX, Moment, clock_of
 from protocol.effects import CALM, Send
 from protocol.errors import DivergedError, Errno
 from protocol.facts import PasidAllocated, SiteFailed
@@ -94,13 +87,14 @@ def test_a_clock_is_that_of_all_inputs_before() -> None:
     c2 = take("c", b1)
     a2 = take("a", c2)
     assert a2.clock == {"a": 2, "b": 1, "c": 2}
+    assert clock_of(a2) == {"a": 2, "b": 1, "c": 2}, "asked again, it is the same"
     assert c1.clock == {"a": 1, "c": 1}
-    assert c2.before is None, "what is before a clock is let go"
+    assert a2.before is a2.origin is None, "what is before a clock is let go"
 
 
 def test_a_long_past_is_no_recursion_and_is_let_go() -> None:
     host = Host("a", User(9))
-    for _ in range(1000):
+    for _ in range(PAST_MAX + 500):
         host.take(Start(), SUPERVISOR, host.moment)
     moment = host.moment
     assert moment is not None
@@ -108,8 +102,48 @@ def test_a_long_past_is_no_recursion_and_is_let_go() -> None:
     past: Moment | None = moment
     while past is not None and past.made is None:
         past, length = past.before, length + 1
-    assert length < 128
-    assert clock_of(moment) == {"a": 1000}
+    assert length == 500
+    assert clock_of(moment) == {"a": PAST_MAX + 500}
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 60), st.integers(0, 5)), max_size=80),
+    st.data(),
+)
+def test_what_an_input_saw_does_not_depend_on_which_clocks_are_made(
+    inputs: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    """Some clocks are made on the way, in any order; the past is known by a plain closure."""
+    hosts = {name: Host(name, User(9)) for name in "abcde"}
+    moments: list[Moment] = []
+    pasts: list[frozenset[tuple[str, int]]] = []
+    last: dict[str, int] = {}
+    for whose, cause, made in inputs:
+        name = "abcde"[whose]
+        at = cause if 0 <= cause < len(moments) else None
+        hosts[name].take(Start(), SUPERVISOR, None if at is None else moments[at])
+        moment = hosts[name].moment
+        assert moment is not None
+        past = {(name, moment.n)}
+        for one in (at, last.get(name)):
+            past |= pasts[one] if one is not None else frozenset()
+        last[name] = len(moments)
+        moments.append(moment)
+        pasts.append(frozenset(past))
+        if not made:
+            clock_of(moments[data.draw(st.integers(0, len(moments) - 1))])
+    everything = [(one.actor, one.n) for one in moments]
+    order = data.draw(st.permutations(range(len(moments)))) if moments else []
+    for index in order:
+        saw = frozenset(one for one in everything if moments[index].saw(*one))
+        assert saw == pasts[index]
+        if index % 2:
+            known = moments[index].clock
+            assert known == {
+                actor: max(n for whose, n in pasts[index] if whose == actor)
+                for actor in sorted({whose for whose, _ in pasts[index]})
+            }
 
 
 def test_equal_inputs_give_equal_digests_and_states() -> None:

@@ -4,8 +4,9 @@ from collections import deque
 from typing import TypeVar
 
 from clusters.cluster import build
-from clusters.host import Host, Moment
+from clusters.host import Host
 from clusters.judge import Judge
+from clusters.moments import Moment
 from protocol.effects import Send
 from protocol.facts import Event
 from protocol.machine import Machine

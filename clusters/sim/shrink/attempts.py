@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
-from clusters.host import Moment
 from clusters.judge import Violation
+from clusters.moments import Moment
 from clusters.sim.shrink.draft import Draft, Lenient, TooLongError, draft_of
 from clusters.sim.shrink.size import Size, size_of
 from clusters.sim.strategies import Strategy

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from clusters.host import Moment
+from clusters.moments import Moment
 from clusters.nemesis import ARROW
 from clusters.sim.strategies.plain import Plain
 from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import structs
 
-from clusters.host import Moment, clock_of
+from clusters.moments import Moment, clock_of
 from clusters.sim.shrink.attempts import Attempts
 from clusters.sim.shrink.draft import Answer, Draft, Move
 from clusters.sim.tape import Begin, Draw, Fail, Heal
