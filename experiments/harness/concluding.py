@@ -333,7 +333,7 @@ def _say_witnesses(result: Result, schedules: int, voice: Voice) -> None:
 def _share(seen: int, schedules: int) -> str:
     if not seen:
         return "never"
-    if schedules == 1:
+    if schedules <= 1:  # Of one run, or of a search: it has no schedules.
         return "seen"
     share = seen / schedules
     return f"{100 * share:.0f}%" if share >= SHARE_MIN else f"{seen:,} times"

@@ -55,6 +55,9 @@ class Delays(Generic[S, D]):
                 found.append((label, (key, after), (step, after)))
         return found
 
+    def came(self) -> Sequence[str]:
+        return self.inner.came()
+
     def after(self, state: tuple[S, Queue], step: tuple[D, Queue]) -> tuple[S, Queue]:
         return self.inner.after(state[0], step[0]), step[1]
 

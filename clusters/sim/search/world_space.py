@@ -66,9 +66,8 @@ class WorldSpace:
         self.inboxes = Inboxes(self.parts, names)
         self.strikes = Strikes(setup, self.parts, self.inboxes)
         self.inputs = Inputs(self.parts, self.inboxes, self.judging, self.strikes.watched)
-        self.witnessed: dict[str, int] = {}
-        """*Sometimes* properties, by how many moves showed them."""
         self.boot: list[Label] = []
+        self._came: dict[str, None] = {}
         self._booted = booted
         self._told = told
         self._actors = actors
@@ -103,6 +102,7 @@ class WorldSpace:
     def _boot(self, state: State) -> State:
         """The first actor that can, does, until all that is left begins an operation."""
         self.boot = []
+        came: dict[str, None] = {}
         while True:
             for label, _, changes in self.moves(state):
                 if self.channel(label) >= 0 and not self._begins(state, label):
@@ -110,7 +110,9 @@ class WorldSpace:
                     state = self.after(state, changes)
                     break
             else:
+                self._came |= came
                 return state
+            came |= self._came
 
     def _begins(self, state: State, label: Label) -> bool:
         """Whether the move begins an operation of a guest, or chance has a say in it."""
@@ -124,6 +126,7 @@ class WorldSpace:
 
     def moves(self, state: State) -> list[Move]:
         found: list[Move] = []
+        self._came = {}
         if state[WRONG]:
             return found
         heads, known, of = self.inboxes.heads, self.inputs.done, self.inputs.of
@@ -138,6 +141,9 @@ class WorldSpace:
             at += 1
         found += [self._lose(state, loss) for loss in self.strikes.losing(faults, self.inputs)]
         return found
+
+    def came(self) -> list[str]:
+        return list(self._came)
 
     def after(self, state: State, step: Changes) -> State:
         row = list(state)
@@ -271,8 +277,7 @@ class WorldSpace:
                 changed[place] = after
             if said:
                 if judging.kinds[index] is Kind.SOMETIMES:
-                    name = judging.names[index]
-                    self.witnessed[name] = self.witnessed.get(name, 0) + 1
+                    self._came[judging.names[index]] = None
                 elif not wrong:
                     wrong = index + 1
         return wrong
