@@ -80,8 +80,8 @@ def command(
     """Many schedules of an experiment FILE in the simulator; stops at the first violation.
 
     With --strategy breadth-first or depth-first every state is searched, each once: a proof within
-    the bounds that are printed, or a counterexample, breadth first the shortest there is.  --depth
-    then bounds the delays in a run; without it every order is searched.
+    the bounds that are printed, or a counterexample, breadth first the shortest within them.
+    --depth then bounds the delays in a run; without it every order is searched.
     """
     from clusters.sim.search import DEPTH_FIRST, SEARCHES
     from experiments.harness.aftermath import aftermath
