@@ -122,7 +122,8 @@ def _for_ever(setup: Setup, tape: Tape, result: RunResult) -> RunResult:
             f"diverged by step {result.steps}: the last {tape.loop} choices were to lead back to"
             " where they began, and they do not; the code has changed"
         )
-    return RunResult(result.world, result.world.judge.finish(quiet=True), quiet=True)
+    verdict = result.world.judge.finish(quiet=True)
+    return RunResult(result.world, verdict, quiet=True, loop=tape.loop)
 
 
 def _where(tape: Tape, result: RunResult) -> str:

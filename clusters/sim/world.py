@@ -339,13 +339,15 @@ class World:
 class RunResult:
     """What a run came to.  The world is still there, as it was at the end."""
 
-    __slots__ = ("quiet", "verdict", "world")
+    __slots__ = ("loop", "quiet", "verdict", "world")
 
-    def __init__(self, world: World, verdict: Verdict, *, quiet: bool) -> None:
+    def __init__(self, world: World, verdict: Verdict, *, quiet: bool, loop: int = 0) -> None:
         self.world = world
         self.verdict = verdict
         self.quiet = quiet
         """Nothing was left to happen."""
+        self.loop = loop
+        """How many of the last choices led back to where they began, and so for ever."""
 
     @property
     def steps(self) -> int:
@@ -376,7 +378,8 @@ class RunResult:
     def tape(self) -> Tape:
         """The schedule, by name."""
         world, strategy = self.world, self.world.strategy
-        return Tape(strategy.name, strategy.seed, world.book.named(world.network.names), self.end)
+        made = world.book.named(world.network.names)
+        return Tape(strategy.name, strategy.seed, made, self.end, loop=self.loop)
 
     @property
     def end(self) -> str:

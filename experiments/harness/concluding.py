@@ -297,6 +297,10 @@ def _say_violation(
         where += f"    by {example.strategy}"
     voice.verdict("violation", f"{example.property}    {where}")
     voice.answer(f"  {example.message}")
+    if failing.result.tape.loop:
+        from experiments.harness.replaying import for_ever
+
+        voice.answer(f"  {for_ever(failing.result.tape)}")
     more = failing.result.violations[1:]
     for one in more[:ALSO_MAX]:
         voice.answer(f"  also {one.property}: {one.sentence}")

@@ -120,7 +120,13 @@ class Hunt:
         deep = explore.strategy == DEPTH_FIRST
         judged = any(each.kind is Kind.EVENTUALLY for each in case.setup.properties)
         self.cycles = judged and not deep
-        self.scope = Scope(case.setup, names, delays=explore.depth or -1, owing=self.cycles)
+        self.scope = Scope(
+            case.setup,
+            names,
+            booted=bool(case.setup.plans),
+            delays=explore.depth or -1,
+            owing=self.cycles,
+        )
         self.world = self.scope.world()
         self.space = Delays(self.world, explore.depth) if explore.depth else self.world
         self.engine = self._engine(deep=deep)
