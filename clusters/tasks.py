@@ -18,15 +18,21 @@ AHEAD: Final = 8
 """Jobs per worker that are begun while an earlier answer is still missing."""
 TRIES_MAX: Final = 3
 """Workers that one job may kill; then it is the job."""
+ANY: Final = -1
+"""The lane of a task that any worker does as well."""
 
 
 class Task(NamedTuple):
-    """A job for another process.  `charge`: work and what is shared, empty where it is known."""
+    """A job for another process.  `charge`: work and what is shared, empty where it is known.
+
+    `lane`: those of one lane are best done by one worker.
+    """
 
     serial: int
     key: bytes
     charge: bytes
     job: bytes
+    lane: int = ANY
 
 
 class Reply(NamedTuple):
@@ -94,7 +100,11 @@ class Dispatch:
         """Of the next task; never used twice, so that no map takes what another left behind."""
 
     def map(
-        self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
+        self,
+        work: Callable[[Shared, Job], Answer],
+        shared: Shared,
+        jobs: Iterable[Job],
+        lane: Callable[[Job], int] | None = None,
     ) -> Generator[Answer, None, None]:
         """As `Workers.map`."""
         hands, todo = self._hands, iter(jobs)
@@ -108,7 +118,8 @@ class Dispatch:
                 taken = list(islice(todo, 1))
                 more = bool(taken)
                 for job in taken:
-                    hands.take(Task(self._serial, key, charge, pickle.dumps(job)))
+                    number = lane(job) if lane is not None else ANY
+                    hands.take(Task(self._serial, key, charge, pickle.dumps(job), number))
                     self._serial += 1
             if not more and current == self._serial:
                 return

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from clusters.tasks import TRIES_MAX, Dispatch, Reply, Task, read_reply
+from clusters.tasks import ANY, TRIES_MAX, Dispatch, Reply, Task, read_reply
 from clusters.workers import Answer, Job, Shared
 from protocol.errors import ClusterError
 
@@ -145,15 +145,24 @@ class Processes:
         return tuple(worker.pid for worker in self._workers)
 
     def map(
-        self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
+        self,
+        work: Callable[[Shared, Job], Answer],
+        shared: Shared,
+        jobs: Iterable[Job],
+        lane: Callable[[Job], int] | None = None,
     ) -> Generator[Answer, None, None]:
-        return self._dispatch.map(work, shared, jobs)
+        return self._dispatch.map(work, shared, jobs, lane)
 
     def room(self) -> bool:
         return any(len(worker.tasks) < DEPTH for worker in self._workers)
 
     def take(self, task: Task) -> None:
-        min(self._workers, key=lambda worker: len(worker.tasks)).give(task)
+        least = min(self._workers, key=lambda worker: len(worker.tasks))
+        if task.lane != ANY:
+            own = self._workers[task.lane % len(self._workers)]
+            if least.tasks or len(own.tasks) < DEPTH:
+                least = own
+        least.give(task)
 
     def done(self, *, wait: bool) -> list[Reply]:
         replies = []

@@ -27,10 +27,15 @@ class Workers(Protocol):
     def worthwhile(self) -> float: ...
 
     def map(
-        self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
+        self,
+        work: Callable[[Shared, Job], Answer],
+        shared: Shared,
+        jobs: Iterable[Job],
+        lane: Callable[[Job], int] | None = None,
     ) -> Generator[Answer, None, None]:
         """What `work` makes of each job, in order; jobs are taken when a worker is free for them.
 
+        Jobs of one `lane` go to the same worker, where there is a choice and no other is idle.
         Who closes it before its end throws away what was done beyond.  One map at a time.
         """
 
@@ -42,7 +47,11 @@ class Here:
     worthwhile = 0.0
 
     def map(
-        self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
+        self,
+        work: Callable[[Shared, Job], Answer],
+        shared: Shared,
+        jobs: Iterable[Job],
+        lane: Callable[[Job], int] | None = None,
     ) -> Generator[Answer, None, None]:
         for job in jobs:
             yield work(shared, job)

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from clusters.cluster import ActorClass, Role
 from clusters.nemesis import Nemesis
-from clusters.sim.world import RunResult, Setup
+from clusters.sim.run_result import RunResult
+from clusters.sim.world import Setup
 from experiments.harness.config import read_experiment
 from experiments.harness.setup import setup_of
 

@@ -86,9 +86,13 @@ class RayWorkers:
                 self._cluster.__exit__(kind, error, trace)
 
     def map(
-        self, work: Callable[[Shared, Job], Answer], shared: Shared, jobs: Iterable[Job]
+        self,
+        work: Callable[[Shared, Job], Answer],
+        shared: Shared,
+        jobs: Iterable[Job],
+        lane: Callable[[Job], int] | None = None,
     ) -> Generator[Answer, None, None]:
-        return self._dispatch.map(work, shared, jobs)
+        return self._dispatch.map(work, shared, jobs, lane)
 
     def room(self) -> bool:
         return len(self._doing) < DEPTH * self.count

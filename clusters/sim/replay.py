@@ -6,6 +6,7 @@ what was recorded, and what is possible now.
 
 from typing import Final
 
+from clusters.sim.run_result import RunResult
 from clusters.sim.search.counterexample import keys_of
 from clusters.sim.strategies import make, prepared
 from clusters.sim.tape import (
@@ -20,7 +21,7 @@ from clusters.sim.tape import (
     known_of,
     words,
 )
-from clusters.sim.world import History, RunResult, Setup, World
+from clusters.sim.world import History, Setup, World
 from protocol.errors import DivergedError
 from protocol.names import Name
 
@@ -122,7 +123,8 @@ def _for_ever(setup: Setup, tape: Tape, result: RunResult) -> RunResult:
             f"diverged by step {result.steps}: the last {tape.loop} choices were to lead back to"
             " where they began, and they do not; the code has changed"
         )
-    return RunResult(result.world, result.world.judge.finish(quiet=True), quiet=True)
+    verdict = result.world.judge.finish(quiet=True)
+    return RunResult(result.world, verdict, quiet=True, loop=tape.loop)
 
 
 def _where(tape: Tape, result: RunResult) -> str:

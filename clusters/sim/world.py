@@ -7,21 +7,21 @@ the same history, in every process and every version of Python.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from weakref import proxy
 
 from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import Host, delivered_fact, message_id, sent_fact, whole
-from clusters.judge import Judge, Verdict, Violation
+from clusters.judge import Judge
 from clusters.moments import STEP_NS, stamp_of
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Faults, Healable, check_heal
 from clusters.sim.network import CLOSED, Network, check_semantics
 from clusters.sim.restless import busiest
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
-from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, Tape, words
+from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, words
 from protocol.effects import Send
 from protocol.facts import Event, RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT, Record, Stamp
@@ -133,7 +133,7 @@ class World:
 
     # The run.
 
-    def run(self) -> "RunResult":
+    def run(self) -> RunResult:
         """From the first `Start` until nothing is left to happen, a violation, or out of steps."""
         setup, network = self.setup, self.network
         self._start()
@@ -204,7 +204,7 @@ class World:
             case _:
                 raise AssertionError(f"{choice} is not a fault")
 
-    def _result(self, *, quiet: bool) -> "RunResult":
+    def _result(self, *, quiet: bool) -> RunResult:
         busy = "" if quiet or self._stopped else busiest(self)
         verdict = self.judge.finish(quiet=quiet, step=self.step, busy=busy)
         self._say_news(None)
@@ -334,56 +334,6 @@ class World:
                 self.state(fact)
             else:
                 self.history(Record(whole(record).stamp, fact))
-
-
-class RunResult:
-    """What a run came to.  The world is still there, as it was at the end."""
-
-    __slots__ = ("quiet", "verdict", "world")
-
-    def __init__(self, world: World, verdict: Verdict, *, quiet: bool) -> None:
-        self.world = world
-        self.verdict = verdict
-        self.quiet = quiet
-        """Nothing was left to happen."""
-
-    @property
-    def steps(self) -> int:
-        """Deliveries."""
-        return self.world.step
-
-    @property
-    def violations(self) -> list[Violation]:
-        """What properties said, in order."""
-        return self.world.judge.violations
-
-    @property
-    def witnesses(self) -> dict[str, int]:
-        """How often each *sometimes* happened."""
-        return self.world.judge.witnesses
-
-    @property
-    def faults(self) -> dict[str, int]:
-        """How often which fault hit whom: "crash vm1.kvm"."""
-        return self.world.faults.begun
-
-    @property
-    def passages(self) -> dict[tuple[Name, str], int]:
-        """How often each actor passed each of its fallible steps."""
-        return self.world.passages
-
-    @property
-    def tape(self) -> Tape:
-        """The schedule, by name."""
-        world, strategy = self.world, self.world.strategy
-        return Tape(strategy.name, strategy.seed, world.book.named(world.network.names), self.end)
-
-    @property
-    def end(self) -> str:
-        """A hash of all actors as they are now."""
-        hosts = self.world.hosts.values()
-        states = b"".join([host.name.encode() + host.state_hash() for host in hosts])
-        return blake2b(states, digest_size=16).hexdigest()
 
 
 def simulate(

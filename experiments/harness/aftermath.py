@@ -42,8 +42,8 @@ class Aftermath(Struct, frozen=True):
 
 
 def aftermath(case: Case, outcome: Outcome, voice: Voice) -> Aftermath | None:
-    """Shrink the first counterexample, and explain it; None: there is none."""
-    if not outcome.failings or outcome.interrupted:
+    """Shrink the first counterexample, and explain it; None: there is none, or it has no end."""
+    if not outcome.failings or outcome.interrupted or outcome.failings[0].result.tape.loop:
         return None
     small, why = None, None
     try:

@@ -297,6 +297,10 @@ def _say_violation(
         where += f"    by {example.strategy}"
     voice.verdict("violation", f"{example.property}    {where}")
     voice.answer(f"  {example.message}")
+    if failing.result.tape.loop:
+        from experiments.harness.replaying import for_ever
+
+        voice.answer(f"  {for_ever(failing.result.tape)}")
     more = failing.result.violations[1:]
     for one in more[:ALSO_MAX]:
         voice.answer(f"  also {one.property}: {one.sentence}")
@@ -333,7 +337,7 @@ def _say_witnesses(result: Result, schedules: int, voice: Voice) -> None:
 def _share(seen: int, schedules: int) -> str:
     if not seen:
         return "never"
-    if schedules == 1:
+    if schedules <= 1:  # Of one run, or of a search: it has no schedules.
         return "seen"
     share = seen / schedules
     return f"{100 * share:.0f}%" if share >= SHARE_MIN else f"{seen:,} times"

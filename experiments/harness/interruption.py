@@ -34,6 +34,31 @@ def listening() -> Iterator[None]:
 
 
 @contextmanager
+def held() -> Iterator[None]:
+    """What is begun is ended first, and then interrupted, if somebody wants that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {
+        number: signal.signal(number, note)
+        for number in (signal.SIGINT, *QUIETLY)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+    if came:
+        raise KeyboardInterrupt
+
+
+@contextmanager
 def shielded() -> Iterator[None]:
     """What must be finished is, however often the user presses Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():

@@ -3,7 +3,7 @@
 import time
 
 from clusters.judge import merge
-from clusters.sim.world import RunResult
+from clusters.sim.run_result import RunResult
 from experiments.harness.progress import Count
 from experiments.harness.running import Case, Failing, Outcome
 from protocol.errors import DivergedError

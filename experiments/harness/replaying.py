@@ -7,8 +7,8 @@ from typing import Final
 from msgspec import Struct, structs
 
 from clusters.sim.replay import replay
-from clusters.sim.tape import Origin, Tape, read_tape, read_token
-from clusters.sim.world import RunResult
+from clusters.sim.run_result import RunResult
+from clusters.sim.tape import Deliver, Fire, Origin, Tape, read_tape, read_token
 from experiments.harness.concluding import CAUSES, violation_result
 from experiments.harness.config import Experiment, load
 from experiments.harness.explaining import FULL, explained, marks, say_why
@@ -142,7 +142,9 @@ def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = Fal
     reason: ExplanationResult | None = None
     if why and not violated:
         voice.talk("nothing is violated, so there is nothing to explain")
-    if found is not None and why and violated:
+    if why and violated and given.tape.loop:
+        voice.talk("a run that never ends has no guilty step: what it lacks is in no step of it")
+    elif found is not None and why and violated:
         voice.talk("looking for the reason in the schedules around it ...")
         reason = explained(setup, found.tape, violated[0], records, FULL)
     result = structs.replace(
@@ -163,6 +165,14 @@ def replay_and_say(given: Schedule, voice: Voice, *, show: bool, why: bool = Fal
     steps = () if show else ("--steps",)
     voice.keyed("steps" if steps else "again", command("replay", *given.words, *steps))
     return result.exit_code
+
+
+def for_ever(tape: Tape) -> str:
+    """What is said of a schedule whose last choices lead back to where they began."""
+    around = tape.choices[len(tape.choices) - tape.loop :]
+    steps = sum(isinstance(choice, Deliver | Fire) for choice in around)
+    last = "the last step goes" if steps == 1 else f"the last {steps:,} steps go"
+    return f"{last} round for ever, and everybody who can move does"
 
 
 def compare(origin: Origin | None, found: RunResult) -> None:
@@ -230,6 +240,8 @@ def _say(given: Schedule, result: Result, voice: Voice) -> None:
             first = result.violations[0]
             voice.verdict("violation", f"{first.property}    {steps}{recorded}")
             voice.answer(f"  {first.message}")
+            if given.tape.loop:
+                voice.answer(f"  {for_ever(given.tape)}")
         case Status.DIVERGED:
             voice.verdict("diverged", result.reasons[0])
             for source in (elsewhere(given.origin, always=True), OTHER if given.other else ""):

@@ -10,9 +10,10 @@ from msgspec import structs
 
 from clusters.judge import Verdict
 from clusters.sim import determinism
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Order, prepared, single
 from clusters.sim.tape import Tape
-from clusters.sim.world import RunResult, Setup, follow
+from clusters.sim.world import Setup, follow
 from clusters.workers import Workers
 from experiments.harness.config import Experiment, ExploreTable
 from experiments.harness.options import Asked

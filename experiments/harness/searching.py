@@ -1,10 +1,9 @@
 """A stateful search, for `explore`: a proof within bounds, or the shortest counterexample."""
 
-import gc
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
 
@@ -27,15 +26,16 @@ from clusters.sim.search.space import Space
 from clusters.sim.search.strikes import DELAYS
 from clusters.sim.search.symmetry import alike
 from clusters.sim.search.tree import walk
+from clusters.sim.search.uncollected import uncollected
 from clusters.workers import Here, Workers
 from experiments.harness.exploring import Crew
-from experiments.harness.interruption import shielded
+from experiments.harness.interruption import held
 from experiments.harness.progress import Count, progress
 from experiments.harness.reading import read_file
 from experiments.harness.running import Case, Failing, Outcome, Searched, command
 from experiments.harness.say import Voice, many
 from experiments.harness.store import CHECKPOINT
-from protocol.errors import ClusterError, DivergedError, ExperimentError
+from protocol.errors import ClusterError, DivergedError, ExperimentError, UnreadableError
 from protocol.history import Record
 from protocol.properties.property import Kind
 
@@ -78,9 +78,22 @@ class Limits(Struct, frozen=True):
 
 
 def search(case: Case, limits: Limits, voice: Voice, crew: Crew | None = None) -> Outcome:
-    """Search until all is seen, something is found, or a bound is reached."""
-    hunt = Hunt(case, limits)
-    interrupted, broken = False, ""
+    """Search until all is seen, something is found, or a bound is reached.
+
+    What cannot be searched leaves no run folder.
+    """
+    try:
+        return _search(Hunt(case, limits), voice, crew)
+    except LeakError as leak:
+        case.run.discard()
+        raise ExperimentError(f"no symmetry: {leak}; run it without --symmetry") from leak
+    except (ExperimentError, UnreadableError, KeyboardInterrupt):
+        case.run.discard()
+        raise
+
+
+def _search(hunt: "Hunt", voice: Voice, crew: Crew | None) -> Outcome:
+    case, interrupted, broken = hunt.case, False, ""
     try:
         with crew or nullcontext(Here()) as workers, progress(voice, case.name, 0) as say:
             hunt.run(workers, say)
@@ -88,8 +101,6 @@ def search(case: Case, limits: Limits, voice: Voice, crew: Crew | None = None) -
         interrupted = True
     except ClusterError as error:
         broken = str(error)
-    except LeakError as leak:
-        raise ExperimentError(f"no symmetry: {leak}; run it without --symmetry") from leak
     return hunt.outcome(interrupted=interrupted, broken=broken)
 
 
@@ -110,7 +121,13 @@ class Hunt:
         deep = explore.strategy == DEPTH_FIRST
         judged = any(each.kind is Kind.EVENTUALLY for each in case.setup.properties)
         self.cycles = judged and not deep
-        self.scope = Scope(case.setup, names, delays=explore.depth or -1, owing=self.cycles)
+        self.scope = Scope(
+            case.setup,
+            names,
+            booted=bool(case.setup.plans),
+            delays=explore.depth or -1,
+            owing=self.cycles,
+        )
         self.world = self.scope.world()
         self.space = Delays(self.world, explore.depth) if explore.depth else self.world
         self.engine = self._engine(deep=deep)
@@ -143,10 +160,12 @@ class Hunt:
         engine = self.engine
         if isinstance(engine, BreadthFirst) and workers.count > 1:
             engine.send(there(workers, self.scope))
-        with _without_collector():
+        with uncollected():
             try:
                 while not engine.done and not self._must_stop():
-                    with shielded() if workers.count == 1 else nullcontext():
+                    if isinstance(engine, BreadthFirst):
+                        engine.wait()
+                    with held():
                         engine.go_on()
                     say(self._states())
             finally:
@@ -206,7 +225,7 @@ class Hunt:
         why = self.stopped or engine.unknown or ("it was interrupted" if interrupted else broken)
         whole = not why and failing is None
         seen = {
-            each.name: self.world.witnessed.get(each.name, 0)
+            each.name: int(each.name in engine.graph.came)
             for each in self.case.setup.properties
             if each.kind is Kind.SOMETIMES
         }
@@ -305,15 +324,3 @@ def resident() -> int:
         return int(PAGES.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """A search makes millions of things and no cycles: nobody need look for them."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

@@ -8,9 +8,9 @@ from typing import Final
 from msgspec import Struct
 
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.shrink import Aids, ShrinkBudget, Size
 from clusters.sim.tape import Origin, Tape
-from clusters.sim.world import RunResult
 from experiments.harness.concluding import encoded, violation_result
 from experiments.harness.errors import UnwritableError
 from experiments.harness.interruption import shielded
@@ -83,6 +83,11 @@ def shrink_and_say(given: Schedule, limits: Limits, voice: Voice) -> int:
 
 def _violating(given: Schedule, records: list[Record]) -> RunResult:
     """The schedule as it is given, once more; it must violate what it did."""
+    if given.tape.loop:
+        raise ExperimentError(
+            "this schedule goes round for ever, and what is cut from it ends: it is not shrunk;"
+            f" it is the nearest of its kind: {command('replay', *given.words)}"
+        )
     setup = makes(given.where, given.tape.strategy)(given.experiment)
     found = replay(setup, given.tape, records.append)
     compare(given.origin, found)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from clusters.judge import Violation
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.shrink import (
     Aids,
     Alike,
@@ -27,7 +28,7 @@ from clusters.sim.shrink import (
 )
 from clusters.sim.strategies import prepared, title
 from clusters.sim.tape import Origin, Tape
-from clusters.sim.world import RunResult, Setup
+from clusters.sim.world import Setup
 from experiments.harness.config import Experiment
 from experiments.harness.reading import shown
 from experiments.harness.result import Counterexample

@@ -7,10 +7,11 @@ in `.part`, or has no `result.json`, is a run that was cut off.
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,6 +73,13 @@ class Run:
         with _writing(self.folder / name):
             (self.folder / name).write_bytes(content)
         return self.final / name
+
+    def discard(self) -> None:
+        """Nothing came of it: no folder says that it was begun."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with suppress(OSError):  # Others have runs there.
+            self.folder.parent.rmdir()
+            self.runs.rmdir()
 
     def finish(self, result: Result, cluster: str = "") -> Path:
         """`run.json` and `result.json`, then the final name and the `latest` links."""

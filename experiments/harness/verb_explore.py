@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import structs
 
-from experiments.harness.jobs import Jobs, jobs_options
+from experiments.harness.jobs import HERE, Jobs, jobs_options
 from experiments.harness.options import (
     EXIT_CODES,
     MAX_STEPS,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     examples=(
         "pasidlab explore experiments/ioasid/free_before_unbind.toml --schedules 1000",
         "pasidlab explore experiments/ioasid/vm_killed.toml -j auto --for 1m",
-        "pasidlab explore experiments/ioasid/two_guests.toml --strategy breadth-first",
+        "pasidlab explore experiments/ioasid/vm_killed.toml --strategy breadth-first",
     ),
 )
 @click.option("--schedules", type=Count(), help="How many (default: the file's).")
@@ -80,10 +80,10 @@ def command(
     """Many schedules of an experiment FILE in the simulator; stops at the first violation.
 
     With --strategy breadth-first or depth-first every state is searched, each once: a proof within
-    the bounds that are printed, or a counterexample, breadth first the shortest there is.  --depth
-    then bounds the delays in a run; without it every order is searched.
+    the bounds that are printed, or a counterexample, breadth first the shortest within them.
+    --depth then bounds the delays in a run; without it every order is searched.
     """
-    from clusters.sim.search import SEARCHES
+    from clusters.sim.search import DEPTH_FIRST, SEARCHES
     from experiments.harness.aftermath import aftermath
     from experiments.harness.concluding import conclude
     from experiments.harness.exploring import explore
@@ -97,7 +97,11 @@ def command(
     table = loaded(asked).explore
     until = time.monotonic() + seconds if seconds else None
     if table.strategy in SEARCHES:
-        refuse(table.strategy, {"--schedules": schedules, "--keep-going": keep_going})
+        odd = {"--schedules": schedules, "--keep-going": keep_going}
+        refuse(table.strategy, {**odd, "--no-determinism": no_determinism})
+        if table.strategy == DEPTH_FIRST:
+            refuse(table.strategy, {"--resume": resume, **more_than_one(jobs, place)})
+            jobs = None
         limits = limits_of(states, memory_gb, until, resume and find_run(resume, runs_dir))
         limits = structs.replace(limits, symmetry=symmetry)
     else:
@@ -108,8 +112,9 @@ def command(
     crew = Jobs(jobs, place, address).workers(voice)
     case = simulated(asked, drawn_seed(seed), runs_dir)
     if table.strategy in SEARCHES:
-        return conclude(case, search(case, limits, voice, crew), voice)
-    outcome = explore(case, budget, voice, crew)
+        outcome = search(case, limits, voice, crew)
+    else:
+        outcome = explore(case, budget, voice, crew)
     return conclude(case, outcome, voice, None if no_shrink else aftermath(case, outcome, voice))
 
 
@@ -118,6 +123,13 @@ def refuse(strategy: str, options: dict[str, object]) -> None:
     given = [name for name, value in options.items() if value]
     if given:
         raise click.UsageError(f"{', '.join(given)}: strategy '{strategy}' has no use for it")
+
+
+def more_than_one(jobs: int | None, place: str) -> dict[str, object]:
+    """Who was asked to help, in words of the command line; what the environment says is a wish."""
+    source = click.get_current_context().get_parameter_source("jobs")
+    asked = jobs is not None and source is not click.core.ParameterSource.ENVIRONMENT
+    return {"-j": asked and jobs != 1, "--on": place != HERE}
 
 
 def limits_of(

@@ -136,6 +136,9 @@ class TwoPhase:
     def _may_commit(self, state: int) -> bool:
         return (state & self.ones * RECEIVED).bit_count() >= self.quorum
 
+    def came(self) -> Sequence[str]:
+        return ()
+
     def after(self, state: int, step: int) -> int:
         return step
 

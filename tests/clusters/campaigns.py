@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Campaign, Lesson, Order, campaign, prepared
-from clusters.sim.world import RunResult, Setup, follow
+from clusters.sim.world import Setup, follow
 
 Run = tuple[Order, RunResult, Lesson]
 

@@ -7,9 +7,10 @@ import pytest
 
 from clusters.nemesis import Nemesis
 from clusters.sim.branching import Branch, Crossing, Detour, Surveyed, crossed
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies.random_walk import RandomWalk
 from clusters.sim.tape import Begin, Deliver, Draw, Fail, Fire, Heal, Tape
-from clusters.sim.world import RunResult, Setup, World, simulate
+from clusters.sim.world import Setup, World, simulate
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, AllComeBack, NoThirdLife, cast
 
 NEMESES: Final = (

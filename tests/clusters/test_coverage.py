@@ -9,10 +9,11 @@ import pytest
 
 from clusters.nemesis import Nemesis
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Lesson, Order
 from clusters.sim.strategies.coverage import CORPUS_MAX, FRESH, ROUND, Guided
 from clusters.sim.tape import Begin, Choice, Deliver, Fire, Tape
-from clusters.sim.world import RunResult, Setup, follow
+from clusters.sim.world import Setup, follow
 from experiments.models.refcount import MODEL_B
 from tests.clusters.campaigns import first_failure, runs
 from tests.clusters.toys import COUNTER, NOTHING, cast

@@ -8,11 +8,12 @@ import pytest
 
 from clusters.nemesis import Nemesis
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Order, campaign, make, prepared
 from clusters.sim.strategies.enumeration import Enumeration
 from clusters.sim.strategies.fail_nth import FailNth
 from clusters.sim.tape import Begin, Choice, Deliver, Fail, Fire, Tape, read_token
-from clusters.sim.world import RunResult, Setup, World, follow, simulate
+from clusters.sim.world import Setup, World, follow, simulate
 from protocol.effects import Out
 from protocol.facts import PasidAllocated
 from protocol.messages import AllocPasid

@@ -7,10 +7,11 @@ import pytest
 
 from clusters.cluster import ROLES
 from clusters.nemesis import Nemesis
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import make
 from clusters.sim.strategies.random_walk import RandomWalk
 from clusters.sim.tape import Begin, Draw, Fail
-from clusters.sim.world import RunResult, Setup, World, simulate
+from clusters.sim.world import Setup, World, simulate
 from protocol.effects import Out
 from protocol.errors import DivergedError
 from protocol.facts import SiteFailed, VmExited

@@ -12,8 +12,9 @@ from clusters.cluster import ActorClass, Role
 from clusters.nemesis import Nemesis
 from clusters.sim.faults import Healable
 from clusters.sim.restless import BUSY_STEPS
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import prepared
-from clusters.sim.world import RunResult, Setup, simulate
+from clusters.sim.world import Setup, simulate
 from protocol.effects import Out
 from protocol.errors import ExperimentError
 from protocol.history import Record

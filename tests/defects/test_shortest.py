@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.search import BREADTH_FIRST
 from clusters.sim.search.breadth_first import BreadthFirst
 from clusters.sim.search.counterexample import tape_of
@@ -17,7 +18,7 @@ from clusters.sim.search.tree import walk
 from clusters.sim.search.world_space import WorldSpace
 from clusters.sim.shrink import Aids, ShrinkBudget, deliveries, shrink
 from clusters.sim.tape import Tape
-from clusters.sim.world import RunResult, Setup, simulate
+from clusters.sim.world import Setup, simulate
 from tests.defects.planted import PLANTED, Planted
 
 pytestmark = pytest.mark.long

@@ -13,9 +13,10 @@ import pytest
 from msgspec import structs
 
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.shrink import Aids, ShrinkBudget
 from clusters.sim.tape import Origin, read_tape
-from clusters.sim.world import RunResult, Setup, simulate
+from clusters.sim.world import Setup, simulate
 from experiments.harness.config import Experiment, NemesisTable, read_experiment
 from experiments.harness.setup import setup_of
 from experiments.harness.shrinking import Small, make_small

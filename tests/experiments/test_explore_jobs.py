@@ -15,8 +15,8 @@ import pytest
 
 from clusters.live.processes import Process, descendants, process
 from clusters.sim import summary
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Order
-from clusters.sim.world import RunResult
 from clusters.worker_processes import Processes
 from clusters.workers import Here, Workers, cores
 from experiments.harness import exploring
@@ -24,7 +24,7 @@ from experiments.harness.exploring import Search
 from experiments.harness.jobs import Jobs
 from experiments.harness.result import Exit
 from experiments.harness.say import Voice
-from tests.experiments.command import Command
+from tests.experiments.command import RIGHT, Command
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SLOW: Final = """
@@ -40,8 +40,12 @@ steps = [
 """
 RARE: Final = ("--strategy", "random", "--seed", "2", "--schedules", "130")
 """Schedule 101 of these is the first that violates."""
+LATE: Final = RIGHT.replace('"free q -> ok"', '"free q -> EBUSY"')
+"""Near its end it expects what does not happen."""
+SEARCHED: Final = ("--strategy", "breadth-first", "--seed", "7")
 UNLUCKY: Final = 143
 """Steps that some of them take."""
+ALONE: Final = ("--no-determinism",)
 SMALL, LARGE = 0.0, 1e6
 """Seconds that a batch is to take: each is one schedule, or as many as there can be."""
 FILE: Final = re.compile(r"/\S+/pasidlab-bug-\S+\.txt")
@@ -51,6 +55,7 @@ FILE: Final = re.compile(r"/\S+/pasidlab-bug-\S+\.txt")
 def rare(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The experiment."""
     (here / "rare.toml").write_text(SLOW)
+    (here / "late.toml").write_text(LATE)
     monkeypatch.delenv("PASIDLAB_JOBS", raising=False)
 
 
@@ -68,6 +73,12 @@ EVERY: Final = {
     "held": ("right.toml", "--seed", "7", "--schedules", "80"),
     "violated": ("rare.toml", *RARE),
     "violated again and again": ("wrong.toml", "--seed", "7", "--keep-going", "--schedules", "40"),
+    "proved": ("right.toml", *SEARCHED),
+    "proved up to some delays": ("right.toml", *SEARCHED, "--depth", "2"),
+    "never seen": ("unseen.toml", *SEARCHED),
+    "violated at last": ("late.toml", *SEARCHED),
+    "violated after a delay": ("late.toml", *SEARCHED, "--depth", "1"),
+    "stopped": ("right.toml", *SEARCHED, "--states", "1234"),
     "every fault": ("right.toml", "--strategy", "fail-nth", "--seed", "7"),
 }
 
@@ -76,11 +87,13 @@ EVERY: Final = {
 def test_any_number_of_workers_comes_to_the_same(
     pasidlab: Command, here: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    words = ("explore", *EVERY[what], "--no-determinism")
+    words = ("explore", *EVERY[what], *(() if SEARCHED[0] in EVERY[what] else ALONE))
     code = pasidlab(*words).code
     alone = stored(here)
     if what == "violated":
         assert (code, alone["counts"]["schedules"]) == (Exit.VIOLATION, 101)
+    if "violated" in what:
+        assert alone["verdict"] == "violation"
     for number, worthwhile in (("1", 0.0), ("2", SMALL), ("2", LARGE), ("3", LARGE)):
         monkeypatch.setattr(Processes, "worthwhile", worthwhile)
         assert pasidlab(*words, "-j", number).code == code
@@ -102,21 +115,24 @@ class Deadly:
         self.within = within
         self.count = within.count
         self.worthwhile = 0.0
+        self.batches = 0
 
     def map(self, *rest: Any) -> Generator[Any, None, None]:  # noqa: ANN401  as it comes
-        for k, answer in enumerate(self.within.map(*rest)):
-            if k % 20 == 10:
-                killed = process(self.within.pids[k // 20 % 2])
+        for answer in self.within.map(*rest):
+            if self.batches % 20 == 10:
+                killed = process(self.within.pids[self.batches // 20 % 2])
                 assert killed is not None
                 killed.kill()
+            self.batches += 1
             yield answer
 
 
+@pytest.mark.parametrize("words", [("rare.toml", *RARE, *ALONE), ("right.toml", *SEARCHED)])
 def test_a_worker_that_is_killed_changes_nothing(
-    pasidlab: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+    pasidlab: Command, here: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    words = ("explore", "rare.toml", *RARE, "--no-determinism")
-    pasidlab(*words)
+    words = ("explore", *words)
+    code = pasidlab(*words).code
     alone = stored(here)
     replaced = []
 
@@ -127,8 +143,7 @@ def test_a_worker_that_is_killed_changes_nothing(
             replaced.append(within.replaced)
 
     monkeypatch.setattr(Jobs, "workers", deadly)
-    ran = pasidlab(*words)
-    assert ran.code == Exit.VIOLATION
+    assert pasidlab(*words).code == code
     assert stored(here) == alone
     assert replaced[0] >= 2
 

@@ -8,9 +8,10 @@ import pytest
 from clusters.nemesis import Nemesis
 from clusters.sim.determinism import check_orders
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Order, campaign, prepared
 from clusters.sim.tape import Fire
-from clusters.sim.world import RunResult, Setup, follow, simulate
+from clusters.sim.world import Setup, follow, simulate
 from experiments.models.lost_ack import ENDLESS_E, MENDED_D, MODEL_D, MODEL_E, RETRIED_E
 from experiments.models.refcount import ALLOCATOR, Allocator
 from experiments.models.wire import DOUBLE, LOSE, USER, WIRE, FinalWire, Wire

@@ -12,8 +12,9 @@ import pytest
 
 from clusters.cluster import ActorClass, Role
 from clusters.nemesis import Nemesis
+from clusters.sim.run_result import RunResult
 from clusters.sim.tape import words
-from clusters.sim.world import RunResult, World
+from clusters.sim.world import World
 from protocol.facts import Event
 from protocol.history import Record
 from protocol.messages import AnyMessage

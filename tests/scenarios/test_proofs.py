@@ -33,7 +33,7 @@ def test_two_guests_of_whom_one_is_lost_are_proved_with_one_delay() -> None:
     assert len(search.graph) == 404_262, "another number is another protocol, or another search"
     assert search.graph.edges is not None
     assert fair_cycle(search.graph.edges, len(search.graph)) is None
-    assert sorted(space.witnessed) == ["free-while-bound", "late-unbind", "vm-lost-while-bound"]
+    assert sorted(search.graph.came) == ["free-while-bound", "late-unbind", "vm-lost-while-bound"]
 
 
 def test_one_guest_that_is_not_lost_is_proved_in_every_order() -> None:

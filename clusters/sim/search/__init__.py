@@ -5,7 +5,7 @@ from typing import Final
 BREADTH_FIRST: Final = "breadth-first"
 DEPTH_FIRST: Final = "depth-first"
 SEARCHES: Final = {
-    BREADTH_FIRST: "every state there is, nearest first: a proof, or the shortest counterexample",
+    BREADTH_FIRST: "every state there is, nearest first: a proof, or the shortest violation",
     DEPTH_FIRST: "every state there is, by fewer moves: a proof, or a counterexample",
 }
 """What an exploration can be asked for in place of schedules, and what it does."""

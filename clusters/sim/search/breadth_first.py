@@ -5,34 +5,36 @@ in their order, the moves of each in theirs.  So whoever expands them, one proce
 the same states under the same numbers, and the same violation first.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from clusters.sim.search.graph import BOUNDS, Bounds, Found, Graph
 from clusters.sim.search.space import Key, Label, Space
-from clusters.sim.search.tree import MOVES_MAX, Maker, Tree
+from clusters.sim.search.tree import MOVES_MAX, Maker, Origins, Tree
 
 S = TypeVar("S")
 D = TypeVar("D")
 
 CHUNK: Final = 512
-"""States that are expanded between two looks at the clock, or by a worker at a time."""
+"""States that are expanded between two looks at the clock, or by a worker at a time, at most."""
 
 
 class Expanded(NamedTuple):
     """One state: the property that is violated in it, what is owed, and its moves.
 
-    `end`: nobody has to move there.  Of a move: the key it leads to, and its channel.
+    `end`: nobody has to move there; `came`: *sometimes* properties that its moves show.  Of a move:
+    the key it leads to, and its channel.
     """
 
     wrong: str
     end: bool
     owed: tuple[str, ...]
+    came: Sequence[str]
     keys: list[Key]
     channels: list[int]
 
 
-Expand: TypeAlias = Callable[[Iterable[range], Tree], Generator[Sequence[Expanded], None, None]]
+Expand: TypeAlias = Callable[[range, Tree], Generator[Sequence[Expanded], None, None]]
 """Expands the states of a level elsewhere, some at a time, in order; their tree is known."""
 
 
@@ -55,6 +57,7 @@ class BreadthFirst(Generic[S, D]):
         self.space = space
         self.bounds = bounds
         self.graph = Graph(space.key(root), edges=edges)
+        self.graph.came |= dict.fromkeys(space.came())
         self.next = 0
         self.depth = 0
         self.level_ends = 1
@@ -65,6 +68,8 @@ class BreadthFirst(Generic[S, D]):
         self._there = there
         self._coming: Generator[Sequence[Expanded], None, None] | None = None
         """What comes back from there, of this level."""
+        self._some: Sequence[Expanded] = ()
+        """What came and is not taken yet."""
         self._ahead: dict[int, S] = {0: root}
         """States that are found and not expanded yet."""
         self._maker: Maker[S, D] | None = None
@@ -77,18 +82,31 @@ class BreadthFirst(Generic[S, D]):
     def go_on(self) -> None:
         """Expand some states."""
         if self._there is not None:
-            self._ask(self._there)
-            if self.found is not None:
-                return
+            self._take_some()
         else:
             for number in range(self.next, min(self.next + CHUNK, self.level_ends)):
                 self._expand(number)
-                if self.found is not None:
-                    return
-        if self.next == self.level_ends < len(self.graph):
+                if self._full():
+                    break
+        if self.next == self.level_ends < len(self.graph) and not self.done:
             self._next_level()
-        if len(self.graph) >= self.bounds.states and not self.done:
+
+    def wait(self) -> None:
+        """Until what is expanded elsewhere can be taken: it may be interrupted, `go_on` may not."""
+        if self._there is None or self._some or self.done:
+            return
+        if self._coming is None:
+            self._coming = self._there(range(self.next, self.level_ends), self.graph.tree)
+        self._some = next(self._coming)
+
+    def _full(self) -> bool:
+        """Whether it ends with the state that was just expanded; looked at after each.
+
+        So it does not matter how many are expanded at a time.
+        """
+        if self.found is None and len(self.graph) >= self.bounds.states and not self.done:
             self.unknown = f"the bound of {self.bounds.states:,} states was reached"
+        return self.found is not None or bool(self.unknown)
 
     def send(self, there: Expand) -> None:
         """From here on states are expanded elsewhere."""
@@ -104,17 +122,15 @@ class BreadthFirst(Generic[S, D]):
             self._coming.close()
             self._coming = None
 
-    def _ask(self, there: Expand) -> None:
+    def _take_some(self) -> None:
         """Take what comes next of this level; what lies beyond a violation is thrown away."""
-        if self._coming is None:
-            starts = range(self.next, self.level_ends, CHUNK)
-            chunks = (range(at, min(at + CHUNK, starts.stop)) for at in starts)
-            self._coming = there(chunks, self.graph.tree)
-        for one in next(self._coming):
+        self.wait()
+        for one in self._some:
             self._take(self.next, one)
-            if self.found is not None:
+            if self._full():
                 self.close()
-                return
+                break
+        self._some = ()
 
     def _next_level(self) -> None:
         self.close()
@@ -134,15 +150,18 @@ class BreadthFirst(Generic[S, D]):
             return
         seen, parents, turns = graph.seen, graph.tree.parents, graph.tree.turns
         moves = space.moves(state)
+        came = space.came()
         for turn, (_, key, step) in enumerate(moves):
             if key not in seen:
                 seen[key] = child = len(parents)
                 parents.append(number)
                 turns.append(turn)
                 ahead[child] = space.after(state, step)
-        self._close(number, state, moves)
+        self._close(number, state, moves, came)
 
-    def _close(self, number: int, state: S, moves: Sequence[tuple[Label, Key, D]]) -> None:
+    def _close(
+        self, number: int, state: S, moves: Sequence[tuple[Label, Key, D]], came: Sequence[str]
+    ) -> None:
         """A state is expanded: whether it is an end, and what is owed."""
         space, graph = self.space, self.graph
         channel = space.channel
@@ -154,6 +173,7 @@ class BreadthFirst(Generic[S, D]):
             targets = [seen[key] for _, key, _ in moves]
             edges.add(targets, [channel(label) for label, _, _ in moves], owed)
         graph.moves += len(moves)
+        graph.came |= dict.fromkeys(came)
         self.end_count += end
         self.next = number + 1
         self._ahead.pop(number, None)
@@ -174,6 +194,7 @@ class BreadthFirst(Generic[S, D]):
         if graph.edges is not None:
             graph.edges.add([seen[key] for key in one.keys], one.channels, one.owed)
         graph.moves += len(one.keys)
+        graph.came |= dict.fromkeys(one.came)
         self.end_count += one.end
         self.next = number + 1
         if one.end:
@@ -192,7 +213,7 @@ class BreadthFirst(Generic[S, D]):
         """A state of which nothing is left but its path: the search was stopped meanwhile."""
         if self._maker is None:
             self._maker = Maker(self.space)
-        return self._maker.expand(number, self.graph.tree.above([number]))[0]
+        return self._maker.expand(number, self.graph.tree).state
 
 
 class Here(Generic[S, D]):
@@ -206,15 +227,15 @@ class Here(Generic[S, D]):
         self._owing = owing
         """Whether what is owed is wanted of every state, or of ends only."""
 
-    def expand(self, number: int, above: Mapping[int, tuple[int, int]]) -> Expanded:
-        """One state; `above` has parent and turn of it and of all above it but the root."""
+    def expand(self, number: int, origins: Origins) -> Expanded:
+        """One state; `origins` knows where it and all above it come from."""
         space = self._space
-        state, moves = self._maker.expand(number, above)
+        state, moves, came = self._maker.expand(number, origins)
         wrong = space.wrong(state)
         if wrong:
-            return Expanded(wrong, end=False, owed=(), keys=[], channels=[])
+            return Expanded(wrong, end=False, owed=(), came=(), keys=[], channels=[])
         assert len(moves) <= MOVES_MAX, f"a state has more than {MOVES_MAX} moves"
         channels = [space.channel(label) for label, _, _ in moves]
         end = not any(channel >= 0 for channel in channels)
         owed = tuple(space.owed(state)) if end or self._owing else ()
-        return Expanded("", end, owed, [key for _, key, _ in moves], channels)
+        return Expanded("", end, owed, came, [key for _, key, _ in moves], channels)

@@ -48,6 +48,7 @@ class Progress(Struct, frozen=True, forbid_unknown_fields=True):
     parents: bytes
     turns: bytes
     keys: tuple[object, ...]
+    came: tuple[str, ...]
     edges: Leading | None = None
 
 
@@ -70,6 +71,7 @@ def pack(search: BreadthFirst[S, D], of: str) -> bytes:
             parents=_little(graph.tree.parents),
             turns=_little(graph.tree.turns),
             keys=tuple(map(_packed, graph.seen)),
+            came=tuple(graph.came),
             edges=_leading(graph.edges) if graph.edges is not None else None,
         )
     )
@@ -102,6 +104,7 @@ def unpack(data: bytes, search: BreadthFirst[S, D], of: str, where: str) -> None
     graph.seen = {key: number for number, key in enumerate(keys)}
     graph.tree.parents, graph.tree.turns = parents, turns
     graph.edges, graph.moves = edges, progress.moves
+    graph.came = dict.fromkeys(progress.came)
     search.next, search.depth = progress.next, progress.depth
     search.level_ends, search.end_count = progress.level_ends, progress.end_count
     search.forget()

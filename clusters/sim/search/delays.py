@@ -55,6 +55,9 @@ class Delays:
             found += [(label, (key, after), (step, after)) for label, key, step in moves]
         return found
 
+    def came(self) -> Sequence[str]:
+        return self.inner.came()
+
     def after(self, state: DelayedState, step: DelayedChanges) -> DelayedState:
         return self.inner.after(state[0], step[0]), step[1]
 

@@ -41,6 +41,7 @@ class DepthFirst(Generic[S, D]):
         self.space = space
         self.bounds = bounds
         self.graph = Graph(space.key(root), edges=False)
+        self.graph.came |= dict.fromkeys(space.came())
         self.end_count = 0
         self.depth = 0
         """Of the deepest state so far."""
@@ -71,8 +72,8 @@ class DepthFirst(Generic[S, D]):
             self._move()
             if self._cut and not self._stack:
                 self.unknown = f"the bound of {self.bounds.depth:,} steps was reached"
-        if len(self.graph) >= self.bounds.states:
-            self.unknown = f"the bound of {self.bounds.states:,} states was reached"
+            if len(self.graph) >= self.bounds.states and not self.done:
+                self.unknown = f"the bound of {self.bounds.states:,} states was reached"
 
     def _move(self) -> None:
         top = self._stack[-1]
@@ -116,6 +117,7 @@ class DepthFirst(Generic[S, D]):
             self.found = Found(number, wrong)
             return
         moves = space.moves(state)
+        self.graph.came |= dict.fromkeys(space.came())
         if only is None and not any(space.channel(label) >= 0 for label, _, _ in moves):
             self.end_count += 1
             owed = space.owed(state)

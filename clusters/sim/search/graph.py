@@ -64,13 +64,15 @@ class Edges:
 class Graph:
     """`seen` numbers the states by key, in the order in which they were found."""
 
-    __slots__ = ("edges", "moves", "seen", "tree")
+    __slots__ = ("came", "edges", "moves", "seen", "tree")
 
     def __init__(self, root: Key, *, edges: bool) -> None:
         self.seen: dict[Key, int] = {root: ROOT}
         self.tree = Tree()
         self.moves = 0
         """How many moves were looked at."""
+        self.came: dict[str, None] = {}
+        """*Sometimes* properties that a move showed."""
         self.edges = Edges() if edges else None
 
     def __len__(self) -> int:

@@ -1,17 +1,21 @@
 """Breadth first by many: workers expand states, one process keeps what was found.
 
 A worker is told the paths of the states it shall expand, and makes the states itself; it keeps
-those it made last, so that their children cost it one step.  Keys and channels are the same in
-every process, and answers come in the order of the states: how many workers there are, and whether
-one of them was killed, nobody can tell from the outcome.
+those it made last, so that their children cost it one step.  So that it has their parents, each
+worker has a lane of its own: the first the first part of every level, and so on.  Keys and channels
+are the same in every process, and what comes back is put in the order of the states: how many
+workers there are, and whether one of them was killed, nobody can tell from the outcome.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import gc
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from clusters.sim.search.breadth_first import Expand, Expanded, Here
+from clusters.sim.search.breadth_first import CHUNK, Expand, Expanded, Here
 from clusters.sim.search.delays import DelayedChanges, DelayedState, Delays
-from clusters.sim.search.tree import Tree
+from clusters.sim.search.tree import Above, Tree
+from clusters.sim.search.uncollected import uncollected
 from clusters.sim.search.world_space import Changes, State, WorldSpace
 from clusters.sim.world import Setup
 from clusters.workers import Workers
@@ -38,12 +42,17 @@ class Scope:
         return WorldSpace(self.setup, self.alike, booted=self.booted, told=self.told)
 
 
+LANE_MIN: Final = 64
+"""States of a level that are worth a lane."""
+
+
 @dataclass(frozen=True)
 class Chunk:
-    """States to be expanded, and parent and turn of them and of all above them."""
+    """States to be expanded, who has the ones around them, and where they all come from."""
 
     states: range
-    above: dict[int, tuple[int, int]]
+    lane: int
+    above: Above
 
 
 class Bench:
@@ -66,14 +75,46 @@ def expand(scope: Scope, chunk: Chunk) -> list[Expanded]:
         else:
             here = Here(world, owing=scope.owing)
         BENCH.scope, BENCH.here = scope, here
-    return [here.expand(number, chunk.above) for number in chunk.states]
+    with uncollected():
+        expanded = [here.expand(number, chunk.above) for number in chunk.states]
+        gc.freeze()  # What is kept until the next chunk is not looked at then, either.
+    return expanded
 
 
 def there(workers: Workers, scope: Scope) -> Expand:
     """How a search has its states expanded by workers."""
 
-    def expanded(chunks: Iterable[range], tree: Tree) -> Generator[Sequence[Expanded], None, None]:
-        jobs: Iterator[Chunk] = (Chunk(chunk, tree.above(chunk)) for chunk in chunks)
-        yield from workers.map(expand, scope, jobs)
+    def expanded(states: range, tree: Tree) -> Generator[Sequence[Expanded], None, None]:
+        lanes = max(1, min(workers.count, len(states) // LANE_MIN))
+        jobs = (Chunk(part, lane, tree.above(part)) for lane, part in chunks(states, lanes))
+        early: list[list[Sequence[Expanded]]] = [[] for _ in range(lanes)]
+        answers = workers.map(expand, scope, jobs, lane_of)
+        try:
+            for k, answer in enumerate(answers):
+                lane = k % lanes
+                if lane == 0:
+                    yield answer
+                else:
+                    early[lane].append(answer)
+        finally:
+            answers.close()
+        for answers_of_lane in early:
+            yield from answers_of_lane
 
     return expanded
+
+
+def lane_of(chunk: Chunk) -> int:
+    """Which worker has the parents of a chunk."""
+    return chunk.lane
+
+
+def chunks(states: range, lanes: int) -> Iterator[tuple[int, range]]:
+    """A level in lanes, and each lane in the same number of chunks: one of each lane in turn."""
+    rounds = -(-len(states) // (CHUNK * lanes))
+    parts = rounds * lanes
+    ends = [states.start + len(states) * k // parts for k in range(parts + 1)]
+    for turn in range(rounds):
+        for lane in range(lanes):
+            at = lane * rounds + turn
+            yield lane, range(ends[at], ends[at + 1])

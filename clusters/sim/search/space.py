@@ -38,6 +38,9 @@ class Space(Protocol[S, D]):
     def moves(self, state: S) -> Sequence[tuple[Label, Key, D]]:
         """What can happen; nothing: the state is an end."""
 
+    def came(self) -> Sequence[str]:
+        """The *sometimes* properties that the moves listed last would show."""
+
     def after(self, state: S, step: D) -> S:
         """The state that follows."""
 

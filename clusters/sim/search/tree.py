@@ -6,8 +6,8 @@ process or another, today or after an interrupt.
 """
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from collections.abc import Sequence
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from clusters.sim.search.space import Key, Label, Space
 
@@ -19,6 +19,15 @@ STATES_MAX: Final = (1 << 32) - 1
 MOVES_MAX: Final = (1 << 16) - 1
 KEPT: Final = 100_000
 """States that a `Maker` keeps at hand, with their moves."""
+KEPT_AFTERWARDS: Final = 75_000
+"""So many of them at most are left when it throws some away."""
+
+
+class Origins(Protocol):
+    """Who knows where states come from."""
+
+    def origin(self, state: int) -> tuple[int, int]:
+        """The parent of a state that is not the root, and the turn that leads from it."""
 
 
 class Tree:
@@ -41,47 +50,86 @@ class Tree:
             state = self.parents[state]
         return turns[::-1]
 
-    def above(self, states: Iterable[int]) -> dict[int, tuple[int, int]]:
-        """Parent and turn of these states and of all above them, but for the root."""
-        found: dict[int, tuple[int, int]] = {}
+    def origin(self, state: int) -> tuple[int, int]:
+        return self.parents[state], self.turns[state]
+
+    def above(self, states: range) -> "Above":
+        """What can be known without the tree of some neighbours in a breadth-first one.
+
+        There parents are in the order of their children, so neighbours descend from neighbours.
+        """
         parents, turns = self.parents, self.turns
-        for state in states:
-            one = state
-            while one != ROOT and one not in found:
-                found[one] = (parents[one], turns[one])
-                one = parents[one]
-        return found
+        rows: list[Row] = []
+        first, last = states.start, states.stop - 1
+        while last > ROOT:
+            rows.append(Row(first, parents[first : last + 1], turns[first : last + 1]))
+            first, last = parents[first], parents[last]
+        return Above(tuple(rows))
+
+
+class Row(NamedTuple):
+    """Neighbours of one level, from state `first` on."""
+
+    first: int
+    parents: "array[int]"
+    turns: "array[int]"
+
+
+class Above(NamedTuple):
+    """The origins of some states, and of all above them; the last level comes first."""
+
+    rows: tuple[Row, ...]
+
+    def origin(self, state: int) -> tuple[int, int]:
+        for first, parents, turns in self.rows:
+            if state >= first:
+                return parents[state - first], turns[state - first]
+        raise AssertionError(f"state {state} is not above these")
+
+
+class Made(NamedTuple, Generic[S, D]):
+    """A state that was made, its moves, and which *sometimes* properties they show."""
+
+    state: S
+    moves: Sequence[tuple[Label, Key, D]]
+    came: Sequence[str]
 
 
 class Maker(Generic[S, D]):
-    """Makes states from their paths, and keeps those it made last, with their moves."""
+    """Makes states from their paths, and keeps those it made last, with their moves.
+
+    Asked for states in the order of their numbers, it makes each in one step from its parent.
+    """
 
     __slots__ = ("_kept", "_space")
 
     def __init__(self, space: Space[S, D]) -> None:
         self._space = space
         root = space.initial()
-        self._kept: dict[int, tuple[S, Sequence[tuple[Label, Key, D]]]] = {
-            ROOT: (root, space.moves(root))
-        }
+        self._kept: dict[int, Made[S, D]] = {ROOT: Made(root, space.moves(root), space.came())}
 
-    def expand(
-        self, number: int, above: Mapping[int, tuple[int, int]]
-    ) -> tuple[S, Sequence[tuple[Label, Key, D]]]:
+    def expand(self, number: int, origins: Origins) -> "Made[S, D]":
         """The state of that number, and its moves."""
-        missing: list[int] = []
-        while number not in self._kept:
-            missing.append(number)
-            number = above[number][0]
-        state, moves = self._kept[number]
-        for one in reversed(missing):
-            state = self._space.after(state, moves[above[one][1]][2])
-            moves = self._space.moves(state)
-            self._kept[one] = (state, moves)
-        if len(self._kept) > KEPT:
-            for one in list(self._kept)[1 : KEPT // 2]:
-                del self._kept[one]
-        return state, moves
+        missing: list[tuple[int, int]] = []
+        above = number
+        while above not in self._kept:
+            parent, turn = origins.origin(above)
+            missing.append((above, turn))
+            above = parent
+        space, made = self._space, self._kept[above]
+        for one, turn in reversed(missing):
+            state = space.after(made.state, made.moves[turn][2])
+            self._kept[one] = made = Made(state, space.moves(state), space.came())
+        if missing and len(self._kept) > KEPT:
+            self._forget(origins.origin(number)[0])
+        return made
+
+    def _forget(self, parent: int) -> None:
+        """What comes before the parent of the last one; if that is not enough, some after it."""
+        kept = {one: made for one, made in self._kept.items() if one >= parent or one == ROOT}
+        for one in sorted(kept)[1 : 1 + max(0, len(kept) - KEPT_AFTERWARDS)]:
+            del kept[one]
+        self._kept = kept
 
 
 def walk(space: Space[S, D], turns: Sequence[int]) -> tuple[list[Label], list[S]]:

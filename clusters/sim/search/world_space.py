@@ -66,9 +66,8 @@ class WorldSpace:
         self.inboxes = Inboxes(self.parts, names)
         self.strikes = Strikes(setup, self.parts, self.inboxes)
         self.inputs = Inputs(self.parts, self.inboxes, self.judging, self.strikes.watched)
-        self.witnessed: dict[str, int] = {}
-        """*Sometimes* properties, by how many moves showed them."""
         self.boot: list[Label] = []
+        self._came: dict[str, None] = {}
         self._booted = booted
         self._told = told
         self._actors = actors
@@ -104,6 +103,7 @@ class WorldSpace:
     def _boot(self, state: State) -> State:
         """The first actor that can, does, until all that is left begins an operation."""
         self.boot = []
+        came: dict[str, None] = {}
         while True:
             for label, _, changes in self.moves(state):
                 if self.channel(label) >= 0 and not self._begins(state, label):
@@ -111,7 +111,9 @@ class WorldSpace:
                     state = self.after(state, changes)
                     break
             else:
+                self._came |= came
                 return state
+            came |= self._came
 
     def _begins(self, state: State, label: Label) -> bool:
         """Whether the move begins an operation of a guest, or chance has a say in it."""
@@ -125,6 +127,7 @@ class WorldSpace:
 
     def moves(self, state: State) -> list[Move]:
         found: list[Move] = []
+        self._came = {}
         if state[WRONG]:
             return found
         heads, delivering = self.inboxes.heads, self.delivering
@@ -134,7 +137,11 @@ class WorldSpace:
         return found + self.losing(state)
 
     def heads(self, state: State) -> dict[int, tuple[int, Head]]:
-        """By channel what can be delivered, and to whom, in the order of the moves."""
+        """By channel what can be delivered, and to whom, in the order of the moves.
+
+        Who looks at a state in this way has no moves of it yet, so nothing has come of them.
+        """
+        self._came = {}
         if state[WRONG]:
             return {}
         inboxes, heads = state[self._inbox_at : self._faults_at], self.inboxes.heads
@@ -158,6 +165,9 @@ class WorldSpace:
             return []
         losses = self.strikes.losing(state[self._faults_at], self.inputs)
         return [self._lose(state, loss) for loss in losses]
+
+    def came(self) -> list[str]:
+        return list(self._came)
 
     def after(self, state: State, step: Changes) -> State:
         row = list(state)
@@ -302,8 +312,7 @@ class WorldSpace:
                 changed[place] = after
             if said:
                 if judging.kinds[index] is Kind.SOMETIMES:
-                    name = judging.names[index]
-                    self.witnessed[name] = self.witnessed.get(name, 0) + 1
+                    self._came[judging.names[index]] = None
                 elif not wrong:
                     wrong = index + 1
         return wrong

@@ -10,11 +10,12 @@ from typing import Final, Protocol, TypeAlias
 
 from clusters.judge import Violation
 from clusters.moments import Moment
+from clusters.sim.run_result import RunResult
 from clusters.sim.shrink.draft import Draft, Lenient, TooLongError, draft_of
 from clusters.sim.shrink.size import Size, size_of
 from clusters.sim.strategies import Strategy
 from clusters.sim.tape import Begin, Choice, Heal, Tape
-from clusters.sim.world import RunResult, Setup, World
+from clusters.sim.world import Setup, World
 from protocol.errors import DivergedError
 from protocol.names import Name
 

@@ -59,6 +59,9 @@ class Drawn:
     def after(self, state: int, step: int) -> int:
         return step
 
+    def came(self) -> Sequence[str]:
+        return ()
+
     def wrong(self, state: int) -> str:
         return self.wrongs[state] if self.wrongs else ""
 

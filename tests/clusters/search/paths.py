@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from clusters.sim.replay import Recorded
+from clusters.sim.run_result import RunResult
 from clusters.sim.search.breadth_first import BreadthFirst
 from clusters.sim.search.counterexample import tape_of
 from clusters.sim.search.frozen import Plain, Renaming, ghosts_in, in_order, plain, with_ghosts
@@ -16,7 +17,7 @@ from clusters.sim.search.graph import BOUNDS, Bounds
 from clusters.sim.search.space import Label
 from clusters.sim.search.tree import walk
 from clusters.sim.search.world_space import ACTORS, Changes, State, WorldSpace
-from clusters.sim.world import RunResult, Setup, World
+from clusters.sim.world import Setup, World
 from protocol.names import Incarnation, Name
 from protocol.properties.property import Kind
 from tests.clusters.search.tiny import without_ghosts

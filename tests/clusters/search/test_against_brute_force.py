@@ -15,6 +15,7 @@ import pytest
 
 from clusters.cluster import Actor
 from clusters.sim.replay import replay
+from clusters.sim.run_result import RunResult
 from clusters.sim.search.breadth_first import BreadthFirst
 from clusters.sim.search.counterexample import tape_of
 from clusters.sim.search.delays import Delays
@@ -23,7 +24,7 @@ from clusters.sim.search.frozen import Renaming
 from clusters.sim.search.handling import LeakError
 from clusters.sim.search.tree import walk
 from clusters.sim.search.world_space import ACTORS, State, WorldSpace
-from clusters.sim.world import RunResult, Setup
+from clusters.sim.world import Setup
 from protocol.names import Name
 from tests.clusters.search.tiny import (
     Namer,

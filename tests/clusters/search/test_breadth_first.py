@@ -1,6 +1,6 @@
 """Breadth first: the nearest first, within bounds, whoever expands and however often it stops."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from random import Random
 from typing import Final, TypeVar
 
@@ -48,9 +48,11 @@ class Scattered:
         self.random = random
 
     def __call__(
-        self, chunks: Iterable[range], known_tree: Tree
+        self, states: range, known_tree: Tree
     ) -> Generator[Sequence[Expanded], None, None]:
-        for numbers in chunks:
+        size = breadth_first.CHUNK
+        for at in range(states.start, states.stop, size):
+            numbers = range(at, min(at + size, states.stop))
             found: dict[int, Expanded] = {}
             left = list(numbers)
             while left:
@@ -58,7 +60,7 @@ class Scattered:
                 some = left[start : start + self.random.randint(1, 5)]
                 left = [number for number in left if number not in some]
                 worker = self.random.choice(self.workers)
-                above = known_tree.above(some)
+                above = known_tree.above(range(some[0], some[-1] + 1))
                 found |= {number: worker.expand(number, above) for number in some}
             yield [found[number] for number in numbers]
 

@@ -52,6 +52,7 @@ def test_a_state_is_made_of_its_path_however_few_are_kept(
         numbers = list(range(len(made.graph))) * 2
         random.shuffle(numbers)
         for number in numbers:
-            state, moves = maker.expand(number, made.graph.tree.above([number]))
+            above = made.graph.tree.above(range(number, number + 1))
+            state, moves, _ = maker.expand(number, above)
             assert made.graph.seen[state] == number
             assert moves == system.moves(state)

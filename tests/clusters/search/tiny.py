@@ -13,9 +13,10 @@ import msgspec
 
 from clusters.cluster import Actor
 from clusters.nemesis import Nemesis
+from clusters.sim.run_result import RunResult
 from clusters.sim.search.frozen import Plain, plain
 from clusters.sim.tape import Begin
-from clusters.sim.world import RunResult, Setup, World
+from clusters.sim.world import Setup, World
 from protocol.effects import Out, Site
 from protocol.errors import Errno
 from protocol.facts import MemoryAllocated, MemoryFreed, MemoryUsed
