@@ -344,10 +344,8 @@ class RunResult:
     def __init__(self, world: World, verdict: Verdict, *, quiet: bool, loop: int = 0) -> None:
         self.world = world
         self.verdict = verdict
-        self.quiet = quiet
-        """Nothing was left to happen."""
-        self.loop = loop
-        """How many of the last choices led back to where they began, and so for ever."""
+        self.quiet = quiet  # Nothing was left to happen.
+        self.loop = loop  # So many of the last choices lead back to where they began.
 
     @property
     def steps(self) -> int:
@@ -377,9 +375,8 @@ class RunResult:
     @property
     def tape(self) -> Tape:
         """The schedule, by name."""
-        world, strategy = self.world, self.world.strategy
-        made = world.book.named(world.network.names)
-        return Tape(strategy.name, strategy.seed, made, self.end, loop=self.loop)
+        by, made = self.world.strategy, self.world.book.named(self.world.network.names)
+        return Tape(by.name, by.seed, made, self.end, loop=self.loop)
 
     @property
     def end(self) -> str:
