@@ -23,8 +23,8 @@ from experiments.harness.explaining import QUICK, explained, marks, say_sentence
 from experiments.harness.progress import progress
 from experiments.harness.result import ExplanationResult
 from experiments.harness.running import Case, Failing, Outcome
-from experiments.harness.say import Voice
-from experiments.harness.shrinking import Small, Tries, shrink_failing, small_words
+from experiments.harness.say import Voice, many
+from experiments.harness.shrinking import Small, Tries, say_wrapped, shrink_failing, small_words
 from experiments.harness.story import story
 from protocol.errors import ExperimentError
 
@@ -81,7 +81,9 @@ def say_aftermath(after: Aftermath, failing: Failing, voice: Voice) -> None:
     voice.answer()
     if small is not None:
         word = "minimal" if small.shrunk.minimal else "smaller"
-        voice.keyed(word, f"{small_words(small.shrunk)}; {small.shrunk.after.actors} actors")
+        actors = many(small.shrunk.after.actors, "actor")
+        voice.keyed(word, f"{small_words(small.shrunk)}; {actors} left")
+        say_wrapped("", small.shrunk.reason, voice)
     if after.why is not None:
         say_sentences(after.why, voice)
 

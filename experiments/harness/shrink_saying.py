@@ -1,6 +1,5 @@
 """What `shrink` does and says: make a schedule smaller, write it beside, tell its story."""
 
-import textwrap
 import time
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ from experiments.harness.reading import shown
 from experiments.harness.replaying import Schedule, compare, elsewhere
 from experiments.harness.result import Exit, Result, Status
 from experiments.harness.running import command
-from experiments.harness.say import KEY_WIDTH, Voice, columns, complain, many
+from experiments.harness.say import Voice, columns, complain, many
 from experiments.harness.setup import digest_of, property_results, reasons_of
 from experiments.harness.shrinking import (
     SMALL,
@@ -28,6 +27,7 @@ from experiments.harness.shrinking import (
     Tries,
     make_small,
     makes,
+    say_wrapped,
     size_rows,
     small_example,
     small_words,
@@ -38,7 +38,6 @@ from experiments.harness.story import story
 from protocol.errors import ExperimentError
 from protocol.history import Record
 
-WIDTH: Final = 78
 FIRST: Final = "ce-1"
 
 
@@ -181,20 +180,12 @@ def _say(ending: Ending, result: Result, voice: Voice) -> None:
         voice.row(line)
     voice.answer()
     for process in small.experiment.process:
-        _say_wrapped(process.name, "; ".join(process.steps), voice)
+        say_wrapped(process.name, "; ".join(process.steps), voice)
     voice.answer(f"{small_words(shrunk)}  ({ending.seconds:.1f} s)")
     for line in columns([("", "was", "is"), *size_rows(shrunk.before, shrunk.after)]):
         voice.answer(line)
     word = "minimal" if shrunk.minimal else "interrupted" if shrunk.interrupted else "smaller"
-    _say_wrapped(word, shrunk.reason, voice)
+    say_wrapped(word, shrunk.reason, voice)
     if ending.file:
         voice.keyed("experiment", shown(ending.file.with_suffix(".toml")))
     voice.keyed("replay", result.again)
-
-
-def _say_wrapped(key: str, text: str, voice: Voice) -> None:
-    """A line that begins with what it is, and goes on below if it is long."""
-    key = key if len(key) < KEY_WIDTH else f"{key} "
-    first = f"{key:<{KEY_WIDTH}}"
-    for line in textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * KEY_WIDTH):
-        voice.answer(line)

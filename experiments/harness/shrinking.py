@@ -5,6 +5,7 @@ What comes of it is a schedule and an experiment that lie beside each other, `ce
 """
 
 import re
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,7 +34,7 @@ from experiments.harness.config import Experiment
 from experiments.harness.reading import shown
 from experiments.harness.result import Counterexample
 from experiments.harness.running import Case, Failing
-from experiments.harness.say import many
+from experiments.harness.say import KEY_WIDTH, Voice, many
 from experiments.harness.setup import digest_of, setup_of
 from experiments.harness.smaller import Make, SmallerExperiment
 from experiments.harness.store import git_state, resolved
@@ -41,6 +42,7 @@ from protocol.history import Record
 from protocol.properties.outcomes_as_scripted import OutcomesAsScripted
 
 SMALL: Final = ".small"
+WIDTH: Final = 78
 TRIES: Final = 10_000
 SECONDS: Final = 60.0
 _NUMBER: Final = re.compile(r"[0-9]+")
@@ -180,3 +182,11 @@ def size_rows(was: Size, now: Size) -> list[tuple[str, str, str]]:
     }
     rows = [(named[key], getattr(was, key), getattr(now, key)) for key in named]
     return [(name, f"{old:,}", f"{new:,}") for name, old, new in rows if old or new]
+
+
+def say_wrapped(key: str, text: str, voice: Voice) -> None:
+    """A line that begins with what it is, and goes on below if it is long."""
+    key = key if len(key) < KEY_WIDTH else f"{key} "
+    first = f"{key:<{KEY_WIDTH}}"
+    for line in textwrap.wrap(text, WIDTH, initial_indent=first, subsequent_indent=" " * KEY_WIDTH):
+        voice.answer(line)

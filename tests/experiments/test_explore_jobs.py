@@ -26,6 +26,8 @@ from experiments.harness.result import Exit
 from experiments.harness.say import Voice
 from tests.experiments.command import RIGHT, Command
 
+pytestmark = pytest.mark.long
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 SLOW: Final = """
 title = "A PASID is nearly always reclaimed by then"
@@ -224,7 +226,8 @@ def test_ctrl_c_on_a_terminal_ends_the_workers_with_the_command(here: Path) -> N
     out, err = run.communicate()
     assert (run.returncode, err) == (Exit.INTERRUPTED, "")
     assert out.splitlines()[1].startswith("interrupted  after ")
-    assert not [one for one in workers if one.state]
+    while [one for one in workers if one.state]:
+        pass  # Killed, and until somebody has taken note of it, still there.
     assert stored(here)["exit_code"] == Exit.INTERRUPTED
 
 
