@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     examples=(
         "pasidlab explore experiments/ioasid/free_before_unbind.toml --schedules 1000",
         "pasidlab explore experiments/ioasid/vm_killed.toml -j auto --for 1m",
-        "pasidlab explore experiments/ioasid/normal_life.toml --strategy breadth-first --depth 1",
+        "pasidlab explore experiments/ioasid/proof_two_guests.toml --for 1m",
     ),
 )
 @click.option("--schedules", type=Count(), help="How many (default: the file's).")

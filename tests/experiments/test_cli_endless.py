@@ -14,6 +14,8 @@ from experiments.models.lost_ack import ENDLESS_E
 from tests.experiments.command import Command
 from tests.experiments.test_explore_jobs import LATE, stored
 
+pytestmark = pytest.mark.long
+
 SEARCH: Final = ("--strategy", "breadth-first", "--seed", "7")
 ROUND: Final = " round for ever, and everybody who can move does\n"
 

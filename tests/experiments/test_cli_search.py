@@ -19,6 +19,8 @@ from experiments.harness.result import Exit
 from tests.experiments.command import Command
 from tests.experiments.test_explore_jobs import stored
 
+pytestmark = pytest.mark.long
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 BREADTH: Final = ("--strategy", "breadth-first", "--seed", "7")
 DEPTH: Final = ("--strategy", "depth-first", "--seed", "7")
