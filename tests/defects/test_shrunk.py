@@ -42,7 +42,7 @@ STEPS: Final = {
     "ZeroesAPresentEntry": 72,
     "AnswersForTheFirstBound": 110,
     "FindsThePending": 61,
-    "NotifiesASecondFree": 98,
+    "NotifiesASecondFree": 100,
     "ClearsTheSpidFirst": 84,
     "ForgetsWhatTheLostHold": 58,
     "TranslatesWithoutAReference": 51,
