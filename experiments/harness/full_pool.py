@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 from actors.ioasid_core import IoasidCore
@@ -15,6 +16,7 @@ from protocol.machine import Machine
 from protocol.messages import AllocPasid, AllocSet
 from protocol.names import CORE, PASID_MIN, VFIO
 
+PAGES: Final = Path("/proc/self/statm")
 KILOBYTES: Final = 1024
 """In a megabyte."""
 
@@ -49,8 +51,15 @@ def main(what: str, pasids: int) -> None:
 
 
 def _kilobytes() -> int:
-    """The most that this process had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    """What this process has now.
+
+    Not the most that it ever had: that begins with what the process that started it has.
+    """
+    try:
+        pages = int(PAGES.read_text().split()[1])
+    except (OSError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return pages * resource.getpagesize() // KILOBYTES
 
 
 if __name__ == "__main__":

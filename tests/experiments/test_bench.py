@@ -205,3 +205,9 @@ def test_ctrl_c_in_the_middle_is_130() -> None:
     assert lines[0].split() == ["figure", "reference", "ratio"]
     assert lines[3].startswith("model C by pct: time")
     assert err == "interrupted after 2 of 4 figures  (exit 130)\n"
+
+
+def test_how_much_memory_a_pool_takes_has_nothing_to_do_with_who_asks() -> None:
+    ballast = bytearray(b"x" * (300 << 20))
+    assert benching.filled("dict", 100_000)["megabytes"] > 4
+    assert len(ballast) == 300 << 20
