@@ -117,6 +117,11 @@ class Hunt:
         self.failing: Failing | None = None
         self.cyclic = False
         """Whether a run can go on for ever."""
+        if limits.symmetry and explore.depth:
+            raise ExperimentError(
+                "symmetry is for every order: with at most so many delays the names say whose turn"
+                " it is (--set explore.depth=0)"
+            )
         names = alike(case.setup) if limits.symmetry else ()
         deep = explore.strategy == DEPTH_FIRST
         judged = any(each.kind is Kind.EVENTUALLY for each in case.setup.properties)

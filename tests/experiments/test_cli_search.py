@@ -392,3 +392,9 @@ def test_a_reader_that_leaves_changes_no_verdict(here: Path) -> None:
     os.close(write)
     _, err = run.communicate()
     assert (run.returncode, err) == (0, "")
+
+
+def test_err_symmetry_does_not_go_with_delays(pasidlab: Command, here: Path) -> None:
+    ran = pasidlab("explore", "two.toml", *BREADTH, "--symmetry", "--depth", "1")
+    assert (ran.code, "symmetry is for every order" in ran.err) == (Exit.USAGE, True)
+    assert not (here / "runs").exists()

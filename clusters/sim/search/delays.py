@@ -29,9 +29,13 @@ DelayedMove: TypeAlias = tuple[Label, Key, DelayedChanges]
 
 
 class Delays:
-    """The space `inner` with at most `bound` delays; its labels and words are the inner ones."""
+    """The space `inner` with at most `bound` delays; its labels and words are the inner ones.
+
+    Whose turn it is, is said by name: so no names may be exchanged in `inner`.
+    """
 
     def __init__(self, inner: WorldSpace, bound: int) -> None:
+        assert not inner.parts.exchanges, "a queue has names that symmetry does not exchange"
         self.name = inner.name
         self.inner = inner
         self.bound = bound
