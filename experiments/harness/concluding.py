@@ -1,5 +1,6 @@
 """The end of `run` and `explore`: write the run's files, say the verdict, give the exit code."""
 
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
@@ -105,7 +106,7 @@ def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) 
     again = outcome.again
     if outcome.searched is not None:
         words = resume_words(outcome.searched, str(case.run.final))
-        again = command("explore", *case.asked.search_words(), *words) if words else again
+        again = shlex.join((*shlex.split(again), *words))
     return Result(
         verb=outcome.verb,
         experiment=str(case.asked.file),

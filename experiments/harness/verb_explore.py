@@ -84,7 +84,6 @@ def command(
     --depth then bounds the delays in a run; without it every order is searched.
     """
     from clusters.sim.search import DEPTH_FIRST, SEARCHES
-    from experiments.harness.aftermath import aftermath
     from experiments.harness.concluding import conclude
     from experiments.harness.exploring import explore
     from experiments.harness.finding import find_run
@@ -102,8 +101,9 @@ def command(
         if table.strategy == DEPTH_FIRST:
             refuse(table.strategy, {"--resume": resume, **more_than_one(jobs, place)})
             jobs = None
-        limits = limits_of(states, memory_gb, until, resume and find_run(resume, runs_dir))
-        limits = structs.replace(limits, symmetry=symmetry)
+        limits = limits_of(states, memory_gb, until)
+        run = find_run(resume, runs_dir) if resume else None
+        limits = structs.replace(limits, symmetry=symmetry, resume=run)
     else:
         only = {"--states": states, "--memory": memory_gb, "--resume": resume}
         refuse(table.strategy, {**only, "--symmetry": symmetry})
@@ -115,7 +115,11 @@ def command(
         outcome = search(case, limits, voice, crew)
     else:
         outcome = explore(case, budget, voice, crew)
-    return conclude(case, outcome, voice, None if no_shrink else aftermath(case, outcome, voice))
+    if no_shrink or not outcome.failings:
+        return conclude(case, outcome, voice)
+    from experiments.harness.aftermath import aftermath
+
+    return conclude(case, outcome, voice, aftermath(case, outcome, voice))
 
 
 def refuse(strategy: str, options: dict[str, object]) -> None:
@@ -132,15 +136,12 @@ def more_than_one(jobs: int | None, place: str) -> dict[str, object]:
     return {"-j": asked and jobs != 1, "--on": place != HERE}
 
 
-def limits_of(
-    states: int | None, memory_gb: int | None, until: float | None, resume: Path | str | None
-) -> "Limits":
+def limits_of(states: int | None, memory_gb: int | None, until: float | None) -> "Limits":
     """When a search stops."""
     from clusters.sim.search.graph import STATES
     from experiments.harness.searching import MEMORY_GB, Limits
 
-    run = resume if isinstance(resume, Path) else None
-    return Limits(states or STATES, memory_gb or MEMORY_GB, until, resume=run)
+    return Limits(states or STATES, memory_gb or MEMORY_GB, until)
 
 
 def budget_of(

@@ -19,7 +19,6 @@ S = TypeVar("S")
 D = TypeVar("D")
 
 CHECKPOINT_FORMAT: Final = 1
-BYTES_MAX: Final = 16 << 30
 NESTED_MAX: Final = 8
 
 Count = Annotated[int, Meta(ge=0, le=(1 << 40))]

@@ -100,12 +100,11 @@ Handle: TypeAlias = Callable[[AnyMessage, Name, Out], None]
 class Handling:
     """Runs handlers.  `watched` says how many answers there are to whether a step fails."""
 
-    __slots__ = ("_exchanges", "_watched", "runs")
+    __slots__ = ("_exchanges", "_watched")
 
     def __init__(self, parts: Parts, watched: Callable[[Name, str], int]) -> None:
         self._exchanges = parts.exchanges
         self._watched = watched
-        self.runs = 0
 
     def cases(
         self, name: Name, actor: bytes, message: AnyMessage, sender: Name
@@ -133,7 +132,6 @@ class Handling:
 
     def _once(self, given: tuple[Name, bytes, AnyMessage, Name], script: Script) -> Case:
         name, frozen, message, sender = given
-        self.runs += 1
         actor = cast("Actor", thaw(frozen))
         out = Out(name, script)
         script.facts = cast("list[Event]", out.facts)

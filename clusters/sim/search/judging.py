@@ -67,7 +67,7 @@ def mark_of(facts: Sequence[Event]) -> Mark:
 class Judging:
     """The memories of all properties; `violated` names them by number."""
 
-    __slots__ = ("_known", "_parts", "kinds", "names", "observers", "observes", "owed_by", "runs")
+    __slots__ = ("_known", "_parts", "kinds", "names", "observers", "observes", "owed_by")
 
     def __init__(self, parts: Parts, properties: Sequence[type[Property]]) -> None:
         self._parts = parts
@@ -79,11 +79,13 @@ class Judging:
             for fact in each.observes:
                 self.observes.setdefault(fact, []).append(index)
         self.owed_by: list[dict[int, tuple[str, ...]]] = [{} for _ in properties]
-        self.runs = 0
 
     def initial(self, machine: Machine, properties: Sequence[type[Property]]) -> list[int]:
         """The memory of each property that has seen nothing yet."""
-        return [self._number(k, each(machine)) for k, each in enumerate(properties)]
+        return [
+            self._number(k, freeze(each(machine), ordered=False))
+            for k, each in enumerate(properties)
+        ]
 
     def observers_of(self, facts: Sequence[Event]) -> tuple[int, ...]:
         """The properties that want to see some of these facts, in their order."""
@@ -101,10 +103,7 @@ class Judging:
             after, said = self._once(index, content, shown)
             for exchange in self._parts.exchanges:
                 self._compare(exchange, (index, content, shown), (after, said))
-            weighs = self.kinds[index] is not Kind.SOMETIMES
-            place = f"memory of {self.names[index]}"
-            part = self._parts.number(place, after, weighs=weighs, ordered=False)
-            found = known[memory, number] = (part, said)
+            found = known[memory, number] = (self._number(index, after), said)
         return found
 
     def owed(self, index: int, memory: int) -> tuple[str, ...]:
@@ -115,14 +114,12 @@ class Judging:
             owed = self.owed_by[index][memory] = tuple([one.plain() for one in judged.unmet()])
         return owed
 
-    def _number(self, index: int, judged: Property) -> int:
-        content = freeze(judged, ordered=False)
+    def _number(self, index: int, content: bytes) -> int:
         weighs = self.kinds[index] is not Kind.SOMETIMES
         place = f"memory of {self.names[index]}"
         return self._parts.number(place, content, weighs=weighs, ordered=False)
 
     def _once(self, index: int, memory: bytes, shown: Shown) -> tuple[bytes, str]:
-        self.runs += 1
         judged = _thawed(memory)
         stamp = Stamp(
             actor=shown.actor, n=shown.mark, input=shown.input, cause=shown.cause,

@@ -15,7 +15,6 @@ S = TypeVar("S")
 D = TypeVar("D")
 
 ROOT: Final = 0
-STATES_MAX: Final = (1 << 32) - 1
 MOVES_MAX: Final = (1 << 16) - 1
 KEPT: Final = 100_000
 """States that a `Maker` keeps at hand, with their moves."""

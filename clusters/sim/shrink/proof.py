@@ -57,8 +57,8 @@ class Delayed:
     """A strategy: plain, but for delays at the choices `at`; chance says what is given."""
 
     __slots__ = (
-        "_again", "_at", "_choices", "_drawn", "_faults", "_given", "_passages", "_plain",
-        "_steps_max", "_taken", "name", "seed",
+        "_at", "_drawn", "_faults", "_given", "_passages", "_plain",
+        "_steps_max", "name", "seed",
     )  # fmt: skip
 
     def __init__(self, tape: Tape, given: Given, at: Numbers, steps_max: int) -> None:
@@ -67,11 +67,7 @@ class Delayed:
         self._given = given
         self._at = at
         self._steps_max = steps_max
-        self._plain = Plain(tape.seed)
-        self._taken = 0
-        self._choices = 0
-        self._again = False
-        """Whether one more delay at the last of them is another schedule."""
+        self._plain = Plain(tape.seed, at)
         self._faults = 0
         self._drawn: dict[str, int] = {}
         self._passages: dict[tuple[Name, str], int] = {}
@@ -82,20 +78,7 @@ class Delayed:
         fault = self._fault(world)
         if fault is not None:
             return fault
-        enabled, plain = world.network.enabled, self._plain
-        slot = plain.first(enabled)
-        if len(enabled) > 1:
-            held, at = 0, self._at
-            while self._taken < len(at) and at[self._taken] == self._choices:
-                plain.hold(slot)
-                slot = plain.first(enabled)
-                self._taken += 1
-                held += 1
-            if held:
-                self._again = held < len(enabled) - 1
-            self._choices += 1
-        plain.serve(slot)
-        return slot
+        return self._plain.next(world.network.enabled)
 
     def _fault(self, world: World) -> int | None:
         faults = self._given.faults
@@ -121,12 +104,12 @@ class Delayed:
 
     def lesson(self) -> Lesson:
         """What an enumeration learns: where it can go on from here."""
-        last = self._at[-1] + (not self._again) if self._at else 0
+        last = self._at[-1] + (not self._plain.again) if self._at else 0
         return Lesson(
-            self._choices,
+            self._plain.choices,
             first=last,
-            end=self._choices,
-            reached=self._taken == len(self._at),
+            end=self._plain.choices,
+            reached=self._plain.taken == len(self._at),
         )
 
 

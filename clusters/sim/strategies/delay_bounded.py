@@ -30,12 +30,9 @@ class DelayBounded:
     kind = "delay-bounded"
 
     __slots__ = (
-        "_again",
         "_at",
-        "_choices",
         "_plain",
         "_planned",
-        "_taken",
         "_walk",
         "name",
         "seed",
@@ -45,35 +42,17 @@ class DelayBounded:
         self.name = whole_name(self.kind, at)
         self.seed = seed
         self._at = at
-        self._taken = 0
-        """How many of them have come."""
-        self._choices = 0
-        self._again = False
-        """Whether one more delay at the last of them is another schedule."""
         self._planned = bool(nemeses)
-        self._plain = Plain(seed)
+        self._plain = Plain(seed, at)
         self._walk = RandomWalk(seed, nemeses)
 
     def choose(self, world: "World") -> int:
-        if world.final or self._choices >= UNFAIR_MAX:
+        if world.final or self._plain.choices >= UNFAIR_MAX:
             return self._walk.choose(world)
         fault = self._walk.fault(world)
         if fault is not None:
             return fault
-        enabled, plain = world.network.enabled, self._plain
-        slot = plain.first(enabled)
-        if len(enabled) > 1:
-            held, at = 0, self._at
-            while self._taken < len(at) and at[self._taken] == self._choices:
-                plain.hold(slot)
-                slot = plain.first(enabled)
-                self._taken += 1
-                held += 1
-            if held:
-                self._again = held < len(enabled) - 1
-            self._choices += 1
-        plain.serve(slot)
-        return slot
+        return self._plain.next(world.network.enabled)
 
     def fails(self, world: "World", actor: Name, site: str) -> bool:
         return self._walk.fails(world, actor, site)
@@ -82,15 +61,15 @@ class DelayBounded:
         return self._plain.draw(actor, bound)
 
     def lesson(self) -> Lesson:
-        last = self._at[-1] + (not self._again) if self._at else 0
+        last = self._at[-1] + (not self._plain.again) if self._at else 0
         return Lesson(
-            self._choices,
-            calmed=self._choices >= UNFAIR_MAX,
+            self._plain.choices,
+            calmed=self._plain.choices >= UNFAIR_MAX,
             drawn=self._planned or self._plain.drawn,
             first=last,
-            end=self._choices,
-            reached=self._taken == len(self._at),
-            points={"choices": self._choices},
+            end=self._plain.choices,
+            reached=self._plain.taken == len(self._at),
+            points={"choices": self._plain.choices},
         )
 
 

@@ -14,11 +14,19 @@ HELD: Final = 1 << 62
 
 
 class Plain:
-    """`ages`: when each slot could be delivered from, by a count of its own."""
+    """`ages`: when each slot could be delivered from, by a count of its own.
 
-    __slots__ = ("_ages", "_count", "_seed", "_sources")
+    `next` counts its `choices`, and how many of the delays at the choices `at` were `taken`;
+    `again`: one more delay at the last of them is another schedule.
+    """
 
-    def __init__(self, seed: int) -> None:
+    __slots__ = ("_ages", "_at", "_count", "_seed", "_sources", "again", "choices", "taken")
+
+    def __init__(self, seed: int, at: Sequence[int] = ()) -> None:
+        self._at = at
+        self.choices = 0
+        self.taken = 0
+        self.again = False
         self._seed = seed
         self._ages: dict[int, int] = {}
         self._count = 0
@@ -41,6 +49,22 @@ class Plain:
     def serve(self, slot: int) -> None:
         """The slot's message is delivered; its next one has to queue up."""
         del self._ages[slot]
+
+    def next(self, enabled: Sequence[int]) -> int:
+        """Serve the slot whose turn it is; at the choices `at` the first ones are held back."""
+        slot = self.first(enabled)
+        if len(enabled) > 1:
+            held, at = 0, self._at
+            while self.taken < len(at) and at[self.taken] == self.choices:
+                self.hold(slot)
+                slot = self.first(enabled)
+                self.taken += 1
+                held += 1
+            if held:
+                self.again = held < len(enabled) - 1
+            self.choices += 1
+        self.serve(slot)
+        return slot
 
     def draw(self, actor: Name, bound: int) -> int:
         source = self._sources.get(actor)
