@@ -3,6 +3,19 @@
 Read `common` first, then `core`; each docstring says who sends it, to whom, and what answers.
 """
 
+from protocol.messages.allocator import (
+    AllocPasidWithData,
+    CallGetter,
+    CustomAlloc,
+    CustomAllocGot,
+    CustomFree,
+    CustomFreed,
+    FindPasidWithGetter,
+    GetterReturned,
+    RegisterAllocator,
+    SetData,
+    UnregisterAllocator,
+)
 from protocol.messages.common import (
     Done,
     HostLost,
@@ -210,6 +223,17 @@ AnyMessage = (
     | Translated
     | UntranslatedDma
     | FlushDevTlb
+    | AllocPasidWithData
+    | SetData
+    | FindPasidWithGetter
+    | CallGetter
+    | GetterReturned
+    | RegisterAllocator
+    | UnregisterAllocator
+    | CustomAlloc
+    | CustomAllocGot
+    | CustomFree
+    | CustomFreed
 )
 """Every message there is."""
 
@@ -217,6 +241,7 @@ __all__ = [
     "AdvancePrq",
     "AllocPasid",
     "AllocPasidGot",
+    "AllocPasidWithData",
     "AllocSet",
     "AllocSetGot",
     "AnyMessage",
@@ -225,8 +250,13 @@ __all__ = [
     "AttachSpid",
     "BindGpasid",
     "BindPgtbl",
+    "CallGetter",
     "CancelCapacity",
     "ClearPresent",
+    "CustomAlloc",
+    "CustomAllocGot",
+    "CustomFree",
+    "CustomFreed",
     "DescriptorDone",
     "DetachData",
     "DetachDomain",
@@ -248,6 +278,7 @@ __all__ = [
     "FindBySpidGot",
     "FindPasid",
     "FindPasidGot",
+    "FindPasidWithGetter",
     "FlushDevTlb",
     "FlushFaults",
     "FreeAllInSet",
@@ -256,6 +287,7 @@ __all__ = [
     "FreeSet",
     "GetIfOwned",
     "GetPasid",
+    "GetterReturned",
     "GuestEnqcmd",
     "GuestEnqcmdGot",
     "HostLost",
@@ -286,6 +318,7 @@ __all__ = [
     "ReadPrq",
     "ReadPrqGot",
     "Refused",
+    "RegisterAllocator",
     "RegisterNotifier",
     "RegisterNotifierMm",
     "ReleaseFds",
@@ -297,6 +330,7 @@ __all__ = [
     "RespondPage",
     "ResponseCode",
     "RunWork",
+    "SetData",
     "SetKind",
     "Start",
     "Status",
@@ -308,6 +342,7 @@ __all__ = [
     "Translation",
     "UnbindGpasid",
     "UnbindPgtbl",
+    "UnregisterAllocator",
     "UnregisterNotifier",
     "UntranslatedDma",
     "Verdict",

@@ -1,0 +1,406 @@
+"""The calls of drivers/iommu/ioasid.c as messages of the IOASID core.
+
+The core is the specification.  What is said here is who sends which message for a recorded call,
+how an answer is spelled in a trace, and which calls touch the same things.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from clusters.cluster import Actor, ActorClass
+from clusters.conformance.calls import Call, Value
+from clusters.conformance.machine import CustomAllocator, TraceMachine
+from clusters.conformance.operations import (
+    EVERYTHING,
+    NEVER,
+    NOTHING,
+    Footprint,
+    Operation,
+    Step,
+)
+from clusters.sim.search.frozen import Ghost
+from protocol.effects import Send
+from protocol.errors import ExperimentError
+from protocol.machine import Machine
+from protocol.messages import (
+    AllocPasidGot,
+    AllocPasidWithData,
+    AnyMessage,
+    CallGetter,
+    CustomAlloc,
+    CustomAllocGot,
+    CustomFree,
+    CustomFreed,
+    FindPasid,
+    FindPasidGot,
+    FindPasidWithGetter,
+    FreePasid,
+    GetterReturned,
+    Refused,
+    RegisterAllocator,
+    SetData,
+    UnregisterAllocator,
+)
+from protocol.names import CORE, INVALID_PASID, KERNEL, NO_SET, Name
+
+POOL_MAX: Final = 1 << 16
+"""Numbers that the model's pool has at most, whatever ranges are asked for."""
+U32: Final = (1 << 32) - 1
+INVALID: Final = "INVALID"
+NAME: Final = (str, type(None))
+NUMBER: Final = (int,)
+
+ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+    "ioasid_alloc": {"set": NAME, "min": NUMBER, "max": NUMBER, "private": NAME},
+    "ioasid_free": {"ioasid": NUMBER},
+    "ioasid_find": {"set": NAME, "ioasid": NUMBER, "getter": NAME},
+    "ioasid_set_data": {"ioasid": NUMBER, "private": NAME},
+    "ioasid_register_allocator": {"allocator": NAME},
+    "ioasid_unregister_allocator": {"allocator": NAME},
+}
+CALLBACK_ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+    "custom_alloc_": {"min": NUMBER, "max": NUMBER, "private": NAME},
+    "custom_free_": {"ioasid": NUMBER, "private": NAME},
+    "getter": {"private": NAME},
+}
+
+# --- Footprints: the lock and the list of allocators, then two bits for each number ---------------
+
+LOCK: Final = 1
+ACTIVE: Final = 2
+FIRST: Final = 2
+FOLD: Final = 512
+"""Numbers that are so far apart share their bits: more may seem to depend than does."""
+
+
+def taken(low: int, high: int | None = None) -> int:
+    """The bits that say whether these numbers are out, and in which set."""
+    high = low if high is None else high
+    if high - low >= FOLD:
+        return ((1 << 2 * FOLD) - 1) // 3 << FIRST
+    return sum(1 << FIRST + 2 * (number % FOLD) for number in range(low, high + 1))
+
+
+def data_of(number: int) -> int:
+    """The bit of a number's private data."""
+    return taken(number) << 1
+
+
+class Place(Struct, frozen=True):
+    """A call as operation number `at`."""
+
+    at: int
+    call: Call
+    callbacks: tuple[Call, ...]
+
+
+class IoasidCalls:
+    """The vocabulary, for one trace on one machine."""
+
+    calls: Final = tuple(ARGS)
+
+    def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
+        self._allocators = {one.name: one for one in machine.allocator}
+        self._numbers: dict[str, int] = {}
+        self.callbacks = tuple(
+            f"{word}{name}"
+            for name in dict.fromkeys(one.helpers for one in machine.allocator)
+            for word in ("custom_alloc_", "custom_free_")
+        ) + ("getter",)
+        self._known = {*self.calls, *self.callbacks}
+        self.pool = machine.pool.pasids or pool_for(calls)
+
+    def actor(self, kind: ActorClass) -> Actor:
+        """The core as it is when the kernel starts: nothing is out."""
+        core = kind.of(Machine((), (), (), pasids=self.pool, quota=self.pool), CORE)
+        cast("_Counts", core).incarnations = Ghost(0)
+        return core
+
+    def gaps(self, calls: Iterable[Call]) -> str:
+        """Why a trace cannot be judged although all its calls are known; empty: it can."""
+        inside = {call.parent for call in calls if call.call == "getter"}
+        for call in calls:
+            if call.call == "ioasid_alloc" and call.args.get("min") == 0:
+                return f"call {call.n} asks for numbers from 0, and the model's pool begins at 1"
+            if (
+                call.call == "ioasid_find"
+                and call.args.get("getter")
+                and not (isinstance(call.ret, str) and call.ret.startswith("-"))
+                and call.seq_return is not None
+                and call.n not in inside
+            ):
+                return (
+                    f"call {call.n} (ioasid_find) had its getter called, and that is not in the"
+                    " trace: record the getter, too"
+                )
+        return ""
+
+    def operation(self, at: int, call: Call, callbacks: tuple[Call, ...]) -> Operation:
+        """The request, and an answer for each callback."""
+        check_args(call, ARGS[call.call])
+        place = Place(at, call, callbacks)
+        steps = [self._request(place)]
+        for number, back in enumerate(callbacks):
+            name = back.call if back.call in CALLBACK_ARGS else back.call.rpartition("_")[0] + "_"
+            if back.call not in self.callbacks:
+                raise ExperimentError(f"call {back.n} ({back.call}): is no callback of {call.call}")
+            check_args(back, CALLBACK_ARGS[name])
+            if back.seq_return is not None:
+                steps.append(self._answer(place, number))
+        return Operation(call, callbacks, tuple(steps))
+
+    def loosened(self, operation: Operation) -> Operation | None:
+        """Not with helpers: they would have to answer other questions than were recorded.
+
+        An alloc whose result does not count may take any number of its range.
+        """
+        call = operation.call
+        if operation.callbacks or call.call.endswith("register_allocator"):
+            return None
+        mark = operation.footprint
+        if call.call == "ioasid_alloc":
+            low, high = _int(call.args["min"]), min(_int(call.args["max"]), self.pool)
+            range_ = taken(low, high) if low <= high else 0
+            mark = Footprint(mark.reads | range_, range_ | range_ << 1)
+        step = msgspec.structs.replace(
+            operation.steps[0], before=NEVER, asks=None, reads_as=None, footprint=mark
+        )
+        return msgspec.structs.replace(operation, steps=(step,))
+
+    # --- Steps ------------------------------------------------------------------------------------
+
+    def _request(self, place: Place) -> Step:
+        message = _REQUESTS[place.call.call](self, place.call)
+        return self._step(place, 0, (KERNEL, message))
+
+    def _answer(self, place: Place, number: int) -> Step:
+        back = place.callbacks[number]
+        message = self._said(place.call, back)
+        return self._step(place, number + 1, (self._whom(place.call, back), message))
+
+    def _step(self, place: Place, number: int, sent: tuple[Name, AnyMessage]) -> Step:
+        call, backs = place.call, place.callbacks
+        returned = backs[number - 1].seq_return if number else None
+        after = call.seq_invoke if returned is None else returned
+        asks = None if number >= len(backs) else self._question(call, backs[number])
+        before = call.seq_return if asks is None else backs[number].seq_invoke
+        reads_as = None
+        if asks is None and call.seq_return is not None:
+            reads_as = _SPELLED.get(call.call, _plainly)
+        find = call.call == "ioasid_find"
+        return Step(
+            operation=place.at,
+            sender=sent[0],
+            message=sent[1],
+            after=after,
+            before=NEVER if before is None else before,
+            footprint=NOTHING if number and find else footprint(call, backs),
+            asks=asks,
+            reads_as=reads_as if reads_as is None else self._spelled(reads_as),
+            ret=call.ret,
+            early=call.call == "ioasid_set_data",
+            pure=find and call.args["getter"] is None,
+        )
+
+    def _spelled(self, reads_as: Callable[["IoasidCalls", AnyMessage], Value]) -> "_Reads":
+        return _Reads(self, reads_as)
+
+    def _question(self, call: Call, back: Call) -> Send:
+        """What the core must have asked for this callback to be made."""
+        whom = self._whom(call, back)
+        data = self.number(back.args["private"])
+        if back.call == "getter":
+            return Send(whom, CallGetter(KERNEL, call.n, data))
+        if back.call.startswith("custom_alloc_"):
+            low, high = _int(back.args["min"]), _int(back.args["max"])
+            return Send(whom, CustomAlloc(call.n, low, high, data))
+        return Send(whom, CustomFree(call.n, _int(back.args["ioasid"]), data))
+
+    def _whom(self, call: Call, back: Call) -> Name:
+        if back.call == "getter":
+            return str(call.args.get("getter"))
+        return back.call.rpartition("_")[2]
+
+    def _said(self, call: Call, back: Call) -> AnyMessage:
+        """What the callback answered."""
+        if back.call == "getter":
+            return GetterReturned(KERNEL, call.n, valid=bool(back.ret))
+        if back.call.startswith("custom_free_"):
+            return CustomFreed(call.n)
+        got = back.ret if isinstance(back.ret, int) else INVALID_PASID
+        return CustomAllocGot(call.n, got)
+
+    def number(self, name: Value) -> int:
+        """A number for a name; nothing is 0."""
+        return 0 if name is None else self._numbers.setdefault(str(name), len(self._numbers) + 1)
+
+    def name(self, number: int) -> str | None:
+        """And back."""
+        return None if number == 0 else list(self._numbers)[number - 1]
+
+    def allocator(self, call: Call) -> CustomAllocator:
+        """What the machine says of a custom allocator."""
+        name = call.args["allocator"]
+        found = self._allocators.get(str(name))
+        if found is None:
+            raise ExperimentError(
+                f"call {call.n} ({call.call}): the machine has no allocator '{name}': describe it in"
+                " an [[allocator]] of --machine FILE"
+            )
+        return found
+
+
+class _Counts(Struct):
+    """What every core has: a count of the lives that began."""
+
+    incarnations: int
+
+
+class _Reads:
+    """How an answer is spelled in a trace."""
+
+    __slots__ = ("_calls", "_how")
+
+    def __init__(self, calls: IoasidCalls, how: Callable[[IoasidCalls, AnyMessage], Value]) -> None:
+        self._calls = calls
+        self._how = how
+
+    def __call__(self, message: AnyMessage) -> Value:
+        return self._how(self._calls, message)
+
+
+def pool_for(calls: Iterable[Call]) -> int:
+    """As many numbers as a trace can tell apart, and one that nobody ever gets.
+
+    Whoever asks for more than that from the lowest on gets the same answers from a larger pool.
+    """
+    most = 1
+    for call in calls:
+        if call.call == "ioasid_alloc" or call.call.startswith("custom_alloc_"):
+            numbers = (call.ret, call.args.get("min"))
+            most = max(most, *[one for one in numbers if isinstance(one, int)])
+    if most >= POOL_MAX:
+        raise ExperimentError(
+            f"a number as high as {most:,} was asked for or given out; the model's pool ends at"
+            f" {POOL_MAX:,}"
+        )
+    return most + 1
+
+
+def check_args(call: Call, wanted: dict[str, tuple[type, ...]]) -> None:
+    """A call has the arguments of its function, each a number or a name."""
+    for name, kinds in wanted.items():
+        if name not in call.args:
+            raise ExperimentError(f"call {call.n} ({call.call}): args have no '{name}'")
+        value = call.args[name]
+        if value.__class__ not in kinds or (isinstance(value, int) and not 0 <= value <= U32):
+            what = "a number of 32 bits" if kinds is NUMBER else "a name or null"
+            raise ExperimentError(f"call {call.n} ({call.call}): args.{name} is not {what}")
+
+
+def footprint(call: Call, callbacks: Sequence[Call]) -> Footprint:
+    """What a call with that result reads and writes."""
+    if call.seq_return is None or call.call == "ioasid_unregister_allocator":
+        return EVERYTHING
+    if call.call == "ioasid_register_allocator":
+        return Footprint(taken(0, FOLD) | ACTIVE | LOCK, ACTIVE if call.ret == 0 else 0)
+    custom = any(back.call != "getter" for back in callbacks)
+    number, ret = call.args.get("ioasid"), call.ret
+    match call.call:
+        case "ioasid_alloc" if isinstance(ret, int):
+            low = ret if custom else _int(call.args["min"])
+            reads, writes = taken(low, ret) if low <= ret else 0, taken(ret) | data_of(ret)
+        case "ioasid_alloc":
+            low, high = _int(call.args["min"]), _int(call.args["max"])
+            reads, writes = 0 if custom or low > high else taken(low, high), 0
+        case "ioasid_free":
+            reads, writes = 0, taken(_int(number)) | data_of(_int(number))
+        case "ioasid_set_data":
+            reads, writes = taken(_int(number)), data_of(_int(number)) if ret == 0 else 0
+        case _:
+            looked = isinstance(ret, str) and ret.startswith("-")
+            reads, writes = taken(_int(number)), 0
+            reads |= 0 if looked else data_of(_int(number))
+    if call.call == "ioasid_find":
+        return Footprint(reads | ACTIVE, writes)
+    return Footprint(reads | ACTIVE | LOCK, writes | (LOCK if custom else 0))
+
+
+# --- Requests, and how answers are spelled --------------------------------------------------------
+
+
+def _alloc(calls: IoasidCalls, call: Call) -> AnyMessage:
+    ioasids, private = calls.number(call.args["set"]), calls.number(call.args["private"])
+    low, high = _int(call.args["min"]), _int(call.args["max"])
+    return AllocPasidWithData(call.n, ioasids, low, high, private)
+
+
+def _free(_calls: IoasidCalls, call: Call) -> AnyMessage:
+    return FreePasid(call.n, NO_SET, _int(call.args["ioasid"]), 0)
+
+
+def _find(calls: IoasidCalls, call: Call) -> AnyMessage:
+    ioasids, number = calls.number(call.args["set"]), _int(call.args["ioasid"])
+    getter = call.args["getter"]
+    if getter is None:
+        return FindPasid(call.n, ioasids, number)
+    return FindPasidWithGetter(call.n, ioasids, number, str(getter))
+
+
+def _set_data(calls: IoasidCalls, call: Call) -> AnyMessage:
+    private = calls.number(call.args["private"])
+    return SetData(call.n, _int(call.args["ioasid"]), 0, private)
+
+
+def _register(calls: IoasidCalls, call: Call) -> AnyMessage:
+    found = calls.allocator(call)
+    return RegisterAllocator(call.n, found.name, found.helpers, calls.number(found.data))
+
+
+def _unregister(calls: IoasidCalls, call: Call) -> AnyMessage:
+    found = calls.allocator(call)
+    return UnregisterAllocator(call.n, found.name, found.helpers)
+
+
+_REQUESTS: Final[dict[str, Callable[[IoasidCalls, Call], AnyMessage]]] = {
+    "ioasid_alloc": _alloc,
+    "ioasid_free": _free,
+    "ioasid_find": _find,
+    "ioasid_set_data": _set_data,
+    "ioasid_register_allocator": _register,
+    "ioasid_unregister_allocator": _unregister,
+}
+
+
+def _number_or_invalid(_calls: IoasidCalls, answer: AnyMessage) -> Value:
+    return answer.pasid if isinstance(answer, AllocPasidGot) else INVALID
+
+
+def _data_or_errno(calls: IoasidCalls, answer: AnyMessage) -> Value:
+    if isinstance(answer, FindPasidGot):
+        return calls.name(answer.data)
+    return _plainly(calls, answer)
+
+
+def _nothing(_calls: IoasidCalls, _answer: AnyMessage) -> Value:
+    return None
+
+
+def _plainly(_calls: IoasidCalls, answer: AnyMessage) -> Value:
+    return f"-{answer.errno.value}" if isinstance(answer, Refused) else 0
+
+
+_SPELLED: Final[dict[str, Callable[[IoasidCalls, AnyMessage], Value]]] = {
+    "ioasid_alloc": _number_or_invalid,
+    "ioasid_find": _data_or_errno,
+    "ioasid_free": _nothing,
+    "ioasid_unregister_allocator": _nothing,
+}
+
+
+def _int(value: Value) -> int:
+    assert isinstance(value, int), "checked before"
+    return value

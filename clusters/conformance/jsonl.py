@@ -1,0 +1,102 @@
+"""JSON Lines: one object for each call, in the order of entry."""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from clusters.conformance.calls import ARGS_MAX, CALLS_MAX, Call, Value
+from clusters.conformance.reading import Lines
+
+COUNT_MAX: Final = 1 << 62
+Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
+Number = Annotated[int, Meta(ge=-COUNT_MAX, le=COUNT_MAX)]
+Word = Annotated[str, Meta(min_length=1, max_length=200)]
+Given = bool | Number | Annotated[str, Meta(max_length=200)] | None
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A line; times are not read, because `seq_*` has the order without ties."""
+
+    n: Count
+    task: Word
+    pid: Count
+    cpu_in: Count
+    cpu_out: Count | None = None
+    seq_invoke: Count
+    seq_return: Count | None = None
+    kind: Word
+    parent: Count | None = None
+    call: Word
+    args: Annotated[dict[Word, Given], Meta(max_length=ARGS_MAX)]
+    ret: Given = None
+
+
+_decode: Final = msgspec.json.Decoder(Row).decode
+
+
+def read(lines: Lines) -> list[Call]:
+    """All calls of the file; the first line that is not one is an error."""
+    return list(_checked(lines))
+
+
+def _checked(lines: Lines) -> Iterator[Call]:
+    calls: dict[int, Call] = {}
+    events: dict[int, None] = {}
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            row = _decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise lines.refuse(f"is not a call: {error}") from None
+        call = _call(row)
+        _fits(call, calls, events, lines)
+        calls[call.n] = call
+        if len(calls) > CALLS_MAX:
+            raise lines.refuse(f"more than {CALLS_MAX:,} calls")
+        yield call
+
+
+def _call(row: Row) -> Call:
+    args: dict[str, Value] = dict(row.args)
+    return Call(
+        n=row.n,
+        task=row.task,
+        pid=row.pid,
+        cpu_in=row.cpu_in,
+        cpu_out=row.cpu_out,
+        seq_invoke=row.seq_invoke,
+        seq_return=row.seq_return,
+        kind=row.kind,
+        parent=row.parent,
+        call=row.call,
+        args=args,
+        ret=row.ret,
+    )
+
+
+def _fits(call: Call, calls: dict[int, Call], events: dict[int, None], lines: Lines) -> None:
+    """What a line must be to be one of this file."""
+    if call.n in calls:
+        raise lines.refuse(f"call {call.n} is there twice")
+    if call.seq_return is not None and call.seq_return <= call.seq_invoke:
+        raise lines.refuse(f"call {call.n} returns (seq_return) before its entry (seq_invoke)")
+    for event in (call.seq_invoke, call.seq_return):
+        if event is not None and event in events:
+            raise lines.refuse(f"event {event} belongs to two calls")
+        if event is not None:
+            events[event] = None
+    if call.parent is None:
+        return
+    parent = calls.get(call.parent)
+    if parent is None:
+        raise lines.refuse(f"call {call.n} happened in call {call.parent}, which is not before it")
+    ended, outer = call.seq_return, parent.seq_return
+    if (
+        (parent.task, parent.pid) != (call.task, call.pid)
+        or call.seq_invoke < parent.seq_invoke
+        or (outer is not None and (ended is None or ended > outer))
+    ):
+        raise lines.refuse(f"call {call.n} is not inside call {call.parent}, its parent")
