@@ -7,7 +7,7 @@ their arguments do: docs/record-a-kernel.md.  The order of the lines is the orde
 
 import errno
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -100,6 +100,10 @@ def forms_for(machine: TraceMachine) -> dict[str, Form]:
     for getter in machine.getter:
         forms[getter] = Form("getter", DRIVER, {"priv": ("private", "private")}, "bool")
     return forms
+
+
+End: TypeAlias = tuple[int | None, int | None, Value]
+"""CPU, event and result of a return; without the first two there was none."""
 
 
 class Open(Struct):

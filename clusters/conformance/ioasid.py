@@ -4,17 +4,19 @@ The core is the specification.  What is said here is who sends which message for
 how an answer is spelled in a trace, and which calls touch the same things.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 import msgspec
 from msgspec import Struct
 
+from actors.ioasid_core.state import Life
 from clusters.cluster import Actor, ActorClass
-from clusters.conformance.calls import Call, Value
+from clusters.conformance.calls import Call, Value, said
+from clusters.conformance.footprints import footprint, number_of, taken
 from clusters.conformance.machine import CustomAllocator, TraceMachine
 from clusters.conformance.operations import (
-    EVERYTHING,
     NEVER,
     NOTHING,
     Footprint,
@@ -46,6 +48,8 @@ from protocol.messages import (
 )
 from protocol.names import CORE, INVALID_PASID, KERNEL, NO_SET, Name
 
+SHOWN_MAX: Final = 32
+"""Numbers of a range whose state is shown."""
 POOL_MAX: Final = 1 << 16
 """Numbers that the model's pool has at most, whatever ranges are asked for."""
 U32: Final = (1 << 32) - 1
@@ -61,32 +65,20 @@ ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "ioasid_register_allocator": {"allocator": NAME},
     "ioasid_unregister_allocator": {"allocator": NAME},
 }
+HANDLERS: Final = {
+    "ioasid_alloc": "on_set_data",
+    "ioasid_free": "on_free_pasid",
+    "ioasid_find": "on_getter_returned",
+    "ioasid_set_data": "on_set_data",
+    "ioasid_register_allocator": "on_register_allocator",
+    "ioasid_unregister_allocator": "on_unregister_allocator",
+}
+"""What a core must have for a call: alloc brings private data, find a getter."""
 CALLBACK_ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "custom_alloc_": {"min": NUMBER, "max": NUMBER, "private": NAME},
     "custom_free_": {"ioasid": NUMBER, "private": NAME},
     "getter": {"private": NAME},
 }
-
-# --- Footprints: the lock and the list of allocators, then two bits for each number ---------------
-
-LOCK: Final = 1
-ACTIVE: Final = 2
-FIRST: Final = 2
-FOLD: Final = 512
-"""Numbers that are so far apart share their bits: more may seem to depend than does."""
-
-
-def taken(low: int, high: int | None = None) -> int:
-    """The bits that say whether these numbers are out, and in which set."""
-    high = low if high is None else high
-    if high - low >= FOLD:
-        return ((1 << 2 * FOLD) - 1) // 3 << FIRST
-    return sum(1 << FIRST + 2 * (number % FOLD) for number in range(low, high + 1))
-
-
-def data_of(number: int) -> int:
-    """The bit of a number's private data."""
-    return taken(number) << 1
 
 
 class Place(Struct, frozen=True):
@@ -105,19 +97,22 @@ class IoasidCalls:
     def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
         self._allocators = {one.name: one for one in machine.allocator}
         self._numbers: dict[str, int] = {}
-        self.callbacks = tuple(
-            f"{word}{name}"
-            for name in dict.fromkeys(one.helpers for one in machine.allocator)
-            for word in ("custom_alloc_", "custom_free_")
-        ) + ("getter",)
-        self._known = {*self.calls, *self.callbacks}
-        self.pool = machine.pool.pasids or pool_for(calls)
+        helpers = dict.fromkeys(one.helpers for one in machine.allocator)
+        allocs = [f"custom_alloc_{name}" for name in helpers]
+        frees = [f"custom_free_{name}" for name in helpers]
+        self.callbacks = ("getter", *allocs, *frees)
+        self.pool = min(pool_for(calls), machine.pool.pasids or POOL_MAX)
 
     def actor(self, kind: ActorClass) -> Actor:
         """The core as it is when the kernel starts: nothing is out."""
         core = kind.of(Machine((), (), (), pasids=self.pool, quota=self.pool), CORE)
-        cast("_Counts", core).incarnations = Ghost(0)
+        cast("_Core", core).incarnations = Ghost(0)
         return core
+
+    def missing(self, kind: ActorClass, calls: Iterable[Call]) -> Counter[str]:
+        """The calls that need what this core does not have, counted by name."""
+        lacking = [name for name, handler in HANDLERS.items() if not hasattr(kind, handler)]
+        return Counter(call.call for call in calls if call.call in lacking)
 
     def gaps(self, calls: Iterable[Call]) -> str:
         """Why a trace cannot be judged although all its calls are known; empty: it can."""
@@ -152,6 +147,33 @@ class IoasidCalls:
                 steps.append(self._answer(place, number))
         return Operation(call, callbacks, tuple(steps))
 
+    def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
+        """What the core has of the numbers that these calls are about."""
+        core = cast("_Core", actor)
+        lines: list[str] = []
+        if allocators := getattr(core, "allocators", []):
+            names = ", ".join(f"{one.name} ({' '.join(one.sharing)})" for one in allocators)
+            lines.append(f"custom allocators: {names}")
+        free: list[str] = []
+        for number in self._numbers_of(operations):
+            life = core.lives[number] if number < len(core.lives) else None
+            if life is None:
+                free.append(str(number))
+            else:
+                ioasids, data = said(self.name(life.set)), said(self.name(life.data))
+                lines.append(f"{number} is out: set {ioasids}, data {data}")
+        return [*lines, f"free: {' '.join(free)}"] if free else lines
+
+    def _numbers_of(self, operations: Iterable[Operation]) -> list[int]:
+        numbers: set[int] = set()
+        for call in [one.call for one in operations]:
+            given = (call.args.get("ioasid"), call.ret if call.call == "ioasid_alloc" else None)
+            numbers.update(one for one in given if isinstance(one, int))
+            if call.call == "ioasid_alloc":
+                low, high = number_of(call.args["min"]), number_of(call.args["max"])
+                numbers.update(range(low, min(high, low + SHOWN_MAX - 1) + 1))
+        return sorted(numbers)
+
     def loosened(self, operation: Operation) -> Operation | None:
         """Not with helpers: they would have to answer other questions than were recorded.
 
@@ -162,7 +184,7 @@ class IoasidCalls:
             return None
         mark = operation.footprint
         if call.call == "ioasid_alloc":
-            low, high = _int(call.args["min"]), min(_int(call.args["max"]), self.pool)
+            low, high = number_of(call.args["min"]), min(number_of(call.args["max"]), self.pool)
             range_ = taken(low, high) if low <= high else 0
             mark = Footprint(mark.reads | range_, range_ | range_ << 1)
         step = msgspec.structs.replace(
@@ -215,9 +237,9 @@ class IoasidCalls:
         if back.call == "getter":
             return Send(whom, CallGetter(KERNEL, call.n, data))
         if back.call.startswith("custom_alloc_"):
-            low, high = _int(back.args["min"]), _int(back.args["max"])
+            low, high = number_of(back.args["min"]), number_of(back.args["max"])
             return Send(whom, CustomAlloc(call.n, low, high, data))
-        return Send(whom, CustomFree(call.n, _int(back.args["ioasid"]), data))
+        return Send(whom, CustomFree(call.n, number_of(back.args["ioasid"]), data))
 
     def _whom(self, call: Call, back: Call) -> Name:
         if back.call == "getter":
@@ -230,7 +252,7 @@ class IoasidCalls:
             return GetterReturned(KERNEL, call.n, valid=bool(back.ret))
         if back.call.startswith("custom_free_"):
             return CustomFreed(call.n)
-        got = back.ret if isinstance(back.ret, int) else INVALID_PASID
+        got = back.ret if back.ret.__class__ is int else INVALID_PASID
         return CustomAllocGot(call.n, got)
 
     def number(self, name: Value) -> int:
@@ -247,16 +269,17 @@ class IoasidCalls:
         found = self._allocators.get(str(name))
         if found is None:
             raise ExperimentError(
-                f"call {call.n} ({call.call}): the machine has no allocator '{name}': describe it in"
-                " an [[allocator]] of --machine FILE"
+                f"call {call.n} ({call.call}): the machine has no allocator '{name}': describe it"
+                " in an [[allocator]] of --machine FILE"
             )
         return found
 
 
-class _Counts(Struct):
-    """What every core has: a count of the lives that began."""
+class _Core(Protocol):
+    """What every core has."""
 
     incarnations: int
+    lives: list[Life | None]
 
 
 class _Reads:
@@ -301,49 +324,21 @@ def check_args(call: Call, wanted: dict[str, tuple[type, ...]]) -> None:
             raise ExperimentError(f"call {call.n} ({call.call}): args.{name} is not {what}")
 
 
-def footprint(call: Call, callbacks: Sequence[Call]) -> Footprint:
-    """What a call with that result reads and writes."""
-    if call.seq_return is None or call.call == "ioasid_unregister_allocator":
-        return EVERYTHING
-    if call.call == "ioasid_register_allocator":
-        return Footprint(taken(0, FOLD) | ACTIVE | LOCK, ACTIVE if call.ret == 0 else 0)
-    custom = any(back.call != "getter" for back in callbacks)
-    number, ret = call.args.get("ioasid"), call.ret
-    match call.call:
-        case "ioasid_alloc" if isinstance(ret, int):
-            low = ret if custom else _int(call.args["min"])
-            reads, writes = taken(low, ret) if low <= ret else 0, taken(ret) | data_of(ret)
-        case "ioasid_alloc":
-            low, high = _int(call.args["min"]), _int(call.args["max"])
-            reads, writes = 0 if custom or low > high else taken(low, high), 0
-        case "ioasid_free":
-            reads, writes = 0, taken(_int(number)) | data_of(_int(number))
-        case "ioasid_set_data":
-            reads, writes = taken(_int(number)), data_of(_int(number)) if ret == 0 else 0
-        case _:
-            looked = isinstance(ret, str) and ret.startswith("-")
-            reads, writes = taken(_int(number)), 0
-            reads |= 0 if looked else data_of(_int(number))
-    if call.call == "ioasid_find":
-        return Footprint(reads | ACTIVE, writes)
-    return Footprint(reads | ACTIVE | LOCK, writes | (LOCK if custom else 0))
-
-
 # --- Requests, and how answers are spelled --------------------------------------------------------
 
 
 def _alloc(calls: IoasidCalls, call: Call) -> AnyMessage:
     ioasids, private = calls.number(call.args["set"]), calls.number(call.args["private"])
-    low, high = _int(call.args["min"]), _int(call.args["max"])
+    low, high = number_of(call.args["min"]), number_of(call.args["max"])
     return AllocPasidWithData(call.n, ioasids, low, high, private)
 
 
 def _free(_calls: IoasidCalls, call: Call) -> AnyMessage:
-    return FreePasid(call.n, NO_SET, _int(call.args["ioasid"]), 0)
+    return FreePasid(call.n, NO_SET, number_of(call.args["ioasid"]), 0)
 
 
 def _find(calls: IoasidCalls, call: Call) -> AnyMessage:
-    ioasids, number = calls.number(call.args["set"]), _int(call.args["ioasid"])
+    ioasids, number = calls.number(call.args["set"]), number_of(call.args["ioasid"])
     getter = call.args["getter"]
     if getter is None:
         return FindPasid(call.n, ioasids, number)
@@ -352,7 +347,7 @@ def _find(calls: IoasidCalls, call: Call) -> AnyMessage:
 
 def _set_data(calls: IoasidCalls, call: Call) -> AnyMessage:
     private = calls.number(call.args["private"])
-    return SetData(call.n, _int(call.args["ioasid"]), 0, private)
+    return SetData(call.n, number_of(call.args["ioasid"]), 0, private)
 
 
 def _register(calls: IoasidCalls, call: Call) -> AnyMessage:
@@ -399,8 +394,3 @@ _SPELLED: Final[dict[str, Callable[[IoasidCalls, AnyMessage], Value]]] = {
     "ioasid_free": _nothing,
     "ioasid_unregister_allocator": _nothing,
 }
-
-
-def _int(value: Value) -> int:
-    assert isinstance(value, int), "checked before"
-    return value

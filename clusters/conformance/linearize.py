@@ -30,6 +30,8 @@ Order: TypeAlias = list[tuple[int, int]]
 """Steps as (operation, number of the step in it)."""
 
 LOOK_AT_CLOCK: Final = 64
+RESTS: Final = 8
+"""Moments without an open call of which the states are kept, for a window to begin with."""
 LAST: Final = Step(-1, "", Done(0), NEVER, NEVER, NOTHING)
 """What follows the last step of a lane: it is never possible and never due."""
 
@@ -46,7 +48,8 @@ class Found(Struct, frozen=True):
     """What a search came to.
 
     `order` is a witness.  Without one: `stuck` is the event before which nothing can be put right,
-    or `reason` says what ran out.  `finals` are the states that were asked for.
+    or `reason` says what ran out.  `finals` are the states that were asked for;
+    `rests` all states at the last moments without an open call, each with the event before it.
     """
 
     order: Order | None = None
@@ -55,6 +58,7 @@ class Found(Struct, frozen=True):
     steps: int = 0
     states: int = 0
     finals: tuple[Actor, ...] = ()
+    rests: tuple[tuple[int, tuple[Actor, ...]], ...] = ()
 
 
 class Frame(Struct, gc=False):
@@ -87,6 +91,10 @@ class Search:
             steps = [step for one in lane for step in one.steps]
             self._lanes.append([*steps, LAST])
             self._numbers.append([n for one in lane for n in range(len(one.steps))])
+        if not self._lanes:
+            self._lanes.append([LAST])
+        self._quiet = quiet_moments(self._lanes)
+        self._rests: dict[int, dict[bytes, Actor]] = {}
         self._seen: set[bytes] = set()
         self._steps = 0
         self._stuck = -1
@@ -103,7 +111,9 @@ class Search:
             if turns % LOOK_AT_CLOCK == 0 and (reason := self._spent()):
                 return self._found(reason=reason)
             candidates = self._candidates(progress)
-            if not candidates:
+            if candidates and len(path) in self._quiet and self._been_at_rest(actor, len(path)):
+                pass
+            elif not candidates:
                 if not finals:
                     return self._found(order=self._order(path))
                 ends.setdefault(digest(actor), actor)
@@ -126,6 +136,26 @@ class Search:
         if finals:
             return self._found(finals=tuple(ends.values()))
         return self._found(stuck=self._stuck)
+
+    def _been_at_rest(self, actor: Actor, done: int) -> bool:
+        """Whether no call is open and the actor has been in this state then; else it is noted.
+
+        Of the last such moments the states are kept.
+        """
+        states = self._rests.get(done)
+        if states is None:
+            if len(self._rests) == RESTS and done < min(self._rests):
+                states = {}
+            else:
+                states = self._rests[done] = {}
+                if len(self._rests) > RESTS:
+                    del self._rests[min(self._rests)]
+        key = digest(actor, done)
+        if key in self._seen:
+            return True
+        self._seen.add(key)
+        states[key] = copy_of(actor)
+        return False
 
     # --- What can come next -----------------------------------------------------------------------
 
@@ -204,7 +234,9 @@ class Search:
             return effect == step.asks
         assert isinstance(effect, Send), "a core sets no timer"
         assert step.reads_as is not None, "it asks or it answers"
-        return effect.to == KERNEL and step.reads_as(effect.message) == step.ret
+        answer = step.reads_as(effect.message)
+        # In Python 0 is False and 1 is True; in a trace they are not.
+        return effect.to == KERNEL and answer == step.ret and answer.__class__ is step.ret.__class__
 
     # --- What it came to --------------------------------------------------------------------------
 
@@ -235,7 +267,30 @@ class Search:
         reason: str = "",
         finals: tuple[Actor, ...] = (),
     ) -> Found:
-        return Found(order, stuck, reason, self._steps, len(self._seen), finals)
+        rests = tuple(
+            (self._quiet[done], tuple(states.values()))
+            for done, states in sorted(self._rests.items())
+        )
+        return Found(order, stuck, reason, self._steps, len(self._seen), finals, rests)
+
+
+def quiet_moments(lanes: Sequence[Sequence[Step]]) -> dict[int, int]:
+    """How many steps lie before each moment at which no call is open, and the event before it."""
+    ends: list[tuple[int, int, int]] = []
+    for lane in lanes:
+        begin = 0
+        for at, step in enumerate(lane):
+            if step.operation != lane[begin].operation:
+                ends.append((lane[begin].after, lane[at - 1].before, at - begin))
+                begin = at
+    ends.sort()
+    moments: dict[int, int] = {}
+    done = latest = 0
+    for begins, ended, steps in ends:
+        if begins > latest and done:
+            moments[done] = latest
+        done, latest = done + steps, max(latest, ended)
+    return moments
 
 
 def likely(step: Step) -> float:

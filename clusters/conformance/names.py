@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final
 
+from clusters.conformance.calls import TEXT_MAX
 from clusters.conformance.reading import Lines
 from protocol.errors import UnreadableError
 
@@ -43,7 +44,7 @@ def read_names(path: Path) -> Names:
             number = int(address, 16)
         except ValueError:
             raise lines.refuse(f"'{address[:40]}' is not an address") from None
-        if not 0 < number < 1 << 64 or len(name) > 200:
+        if not 0 < number < 1 << 64 or len(name) > TEXT_MAX:
             raise lines.refuse("an address has 64 bits, a name 200 characters at most")
         names.call_it(kind, number, name)
         if lines.number > NAMES_MAX:

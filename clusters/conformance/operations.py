@@ -11,8 +11,10 @@ from typing import Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
+from clusters.cluster import Actor
 from clusters.conformance.calls import Call, Value, shown
 from protocol.effects import Send
+from protocol.errors import ExperimentError
 from protocol.messages import AnyMessage
 from protocol.names import Name
 
@@ -81,11 +83,19 @@ class Operation(Struct, frozen=True):
 class Vocabulary(Protocol):
     """What the calls of an interface are as messages of an actor."""
 
-    calls: Sequence[str]
-    callbacks: Sequence[str]
+    @property
+    def calls(self) -> Sequence[str]:
+        """The calls that are operations."""
+
+    @property
+    def callbacks(self) -> Sequence[str]:
+        """The calls that an operation makes outwards."""
 
     def operation(self, at: int, call: Call, callbacks: tuple[Call, ...]) -> Operation:
         """The steps of a call, which is operation number `at`."""
+
+    def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
+        """What an actor remembers that these calls are about, in lines of text."""
 
     def loosened(self, operation: Operation) -> Operation | None:
         """The same call at any time or never, with any result; None: that cannot be said."""
@@ -103,9 +113,13 @@ def unknown_calls(calls: Iterable[Call], vocabulary: Vocabulary) -> Counter[str]
 def operations_of(calls: Sequence[Call], vocabulary: Vocabulary) -> list[Operation]:
     """Every known call that is not inside another, in the order of entry."""
     inside: dict[int, list[Call]] = {}
+    outermost = {call.n for call in calls if call.parent is None}
     for call in calls:
-        if call.parent is not None:
-            inside.setdefault(call.parent, []).append(call)
+        if call.parent is None:
+            continue
+        if call.parent not in outermost:
+            raise ExperimentError(f"call {call.n} ({call.call}): is inside another call's callback")
+        inside.setdefault(call.parent, []).append(call)
     made: list[Operation] = []
     for call in calls:
         if call.parent is None and call.call in vocabulary.calls:

@@ -90,7 +90,7 @@ def _struct_copier(names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 def _object_copier(kind: type, names: tuple[str, ...]) -> Callable[[Any], Any]:
     def copied(value: Any) -> Any:  # noqa: ANN401
-        made = object.__new__(kind)
+        made: Any = object.__new__(kind)
         for name in names:
             setattr(made, name, copy_of(getattr(value, name)))
         return made

@@ -16,10 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from clusters.cluster import Actor
-from clusters.conformance.linearize import Budget, Search
+from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.operations import Operation, Vocabulary
+from clusters.conformance.state import digest
 
-STATES_MAX: Final = 64
+STATES_MAX: Final = 512
 """States that a window may begin in; with more it is shown as it is."""
 
 
@@ -38,33 +39,58 @@ class Window(Struct, frozen=True):
     smallest: bool
 
 
-def window_of(
-    operations: Sequence[Operation],
-    actor: Actor,
-    vocabulary: Vocabulary,
-    until: int,
-    budget: Budget,
-) -> Window:
-    """The window that ends with event `until`, which no order gets past."""
+class Failure(Struct, frozen=True):
+    """A history, the state that it begins in, and what the search for an order came to."""
+
+    operations: Sequence[Operation]
+    actor: Actor
+    found: Found
+
+
+def window_of(failure: Failure, vocabulary: Vocabulary, budget: Budget) -> Window:
+    """The window that ends with the event that no order gets past."""
     ends = time.monotonic() + budget.seconds
-    prefix = [one for one in operations if one.call.seq_invoke < until]
+    until = failure.found.stuck
+    prefix = [one for one in failure.operations if one.call.seq_invoke < until]
     last = next(one for one in prefix if any(step.before == until for step in one.steps))
     inside = closure(prefix, last)
+    begin, starts = rest_before(failure, min(one.call.seq_invoke for one in inside))
     chosen = {one.steps[0].operation for one in inside}
     before = [
         one
         for one in prefix
-        if one.steps[0].operation not in chosen and one.steps[-1].before < until
+        if one.call.seq_invoke > begin
+        and one.steps[0].operation not in chosen
+        and one.steps[-1].before < until
     ]
-    found = Search(before, actor, _left(budget, ends)).run(finals=STATES_MAX)
-    if not found.finals:
+    states = _states_after(before, starts, _left(budget, ends))
+    if not states:
         near = [one for one in prefix if one.steps[-1].before > last.call.seq_invoke]
         return Window(tuple(near), last, until, (), len(prefix) - len(near), smallest=False)
 
-    shrinking = _Shrinking(vocabulary, found.finals, until, (budget, ends))
-    kept, smallest = shrinking.shrink(inside, last)
-    others = len(inside) - len(kept)
-    return Window(tuple(kept), last, until, found.finals, others, smallest)
+    kept, smallest = _Shrinking(vocabulary, states, until, (budget, ends)).shrink(inside, last)
+    return Window(tuple(kept), last, until, states, len(inside) - len(kept), smallest)
+
+
+def rest_before(failure: Failure, event: int) -> tuple[int, Sequence[Actor]]:
+    """The last moment before an event at which no call was open, and the states it can be in."""
+    for at, states in reversed(failure.found.rests):
+        if at < event:
+            return at, states
+    return -1, (failure.actor,)
+
+
+def _states_after(
+    before: Sequence[Operation], starts: Sequence[Actor], budget: Budget
+) -> tuple[Actor, ...]:
+    """All states that these calls can lead to; none: there are too many, or time is up."""
+    states: dict[bytes, Actor] = {}
+    for start in starts:
+        found = Search(before, start, budget).run(finals=STATES_MAX)
+        if not found.finals and found.reason:
+            return ()
+        states |= {digest(one): one for one in found.finals}
+    return tuple(states.values()) if len(states) <= STATES_MAX else ()
 
 
 def closure(prefix: Sequence[Operation], last: Operation) -> list[Operation]:

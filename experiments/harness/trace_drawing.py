@@ -1,0 +1,111 @@
+"""A window of a trace as an interleaving: one column for each task, time downwards."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from clusters.conformance.calls import Call, said
+from clusters.conformance.operations import Operation
+
+WIDTH: Final = 80
+EVENT: Final = 8
+"""Characters for the number of the event."""
+NARROWEST: Final = 15
+"""A column that has fewer shows numbers, and what they stand for is said below."""
+NUMBERED: Final = 8
+
+
+class Row(Struct, frozen=True):
+    """One event: where, in whose column, what is written there."""
+
+    event: int
+    task: str
+    text: str
+    begins: bool = False
+    ends: bool = False
+
+
+def draw(operations: Sequence[Operation], last: Operation, until: int) -> list[str]:
+    """Lines of at most 80 characters; the call that has no place is marked."""
+    tasks = list(dict.fromkeys(one.call.task for one in operations))
+    room = (WIDTH - EVENT) // len(tasks) - 1
+    if room >= NARROWEST:
+        rows = rows_of(operations, last, until)
+        return table(rows, tasks, min(room, 36))
+    if room < NUMBERED:
+        return listed(operations, last)
+    rows = rows_of(operations, last, until, numbered=True)
+    return [*table(rows, tasks, min(room, 12)), "", *listed(operations, last)]
+
+
+def rows_of(
+    operations: Iterable[Operation], last: Operation, until: int, *, numbered: bool = False
+) -> list[Row]:
+    """Entries, callbacks and returns, in the order of the trace."""
+    rows: list[Row] = []
+    for one in operations:
+        call, mark = one.call, "  <-- no place" if one is last else ""
+        words = f"#{call.n}" if numbered else short(call)
+        rows.append(Row(call.seq_invoke, call.task, words, begins=True))
+        rows += [
+            Row(back.seq_return, call.task, f": {short(back)} = {said(back.ret)}")
+            for back in one.callbacks
+            if back.seq_return is not None and back.seq_return <= until and not numbered
+        ]
+        ret = f"= {said(call.ret)}"
+        if call.seq_return is None:
+            rows.append(Row(until + 1, call.task, "(did not return)", ends=True))
+        elif call.seq_return > until:
+            rows.append(Row(until + 1, call.task, f"({ret} later)", ends=True))
+        else:
+            rows.append(Row(call.seq_return, call.task, f"{ret}{mark}", ends=True))
+    return sorted(rows, key=lambda row: (row.event, row.task))
+
+
+def table(rows: Sequence[Row], tasks: Sequence[str], width: int) -> list[str]:
+    """The columns; a call that is under way is a line in its column."""
+    lines = [_line("event", tasks, width), _line("", ["-" * min(width, 12)] * len(tasks), width)]
+    under_way: dict[str, int] = dict.fromkeys(tasks, 0)
+    shown = -1
+    for row in rows:
+        parts = textwrap.wrap(row.text, width) or [""]
+        for at, part in enumerate(parts):
+            cells = [
+                part if task == row.task else ("|" if under_way[task] else "") for task in tasks
+            ]
+            event = str(row.event) if at == 0 and row.event != shown else ""
+            lines.append(_line(event, cells, width))
+        shown = row.event
+        under_way[row.task] += row.begins - row.ends
+    return lines
+
+
+def _line(event: str, cells: Sequence[str], width: int) -> str:
+    text = " ".join(cell[:width].ljust(width) for cell in cells)
+    return f"{event:<{EVENT}}{text}".rstrip()
+
+
+def listed(operations: Iterable[Operation], last: Operation) -> list[str]:
+    """A line or two for each call, where there is no room for columns of words."""
+    lines: list[str] = []
+    for one in operations:
+        call = one.call
+        ended = "" if call.seq_return is None else f"-{call.seq_return}"
+        mark = "  <-- no place" if one is last else ""
+        text = f"#{call.n} {call.task}, {call.seq_invoke}{ended}: {short(call)}"
+        text += f" = {said(call.ret)}{mark}"
+        lines += textwrap.wrap(text, WIDTH, subsequent_indent="    ")
+    return lines
+
+
+def short(call: Call) -> str:
+    """`find(S2, 24)`: what all calls have in common, and what is not there, is left out."""
+    name = call.call.removeprefix("ioasid_").removesuffix("_allocator")
+    args = call.args
+    if call.call == "ioasid_alloc" or call.call.startswith("custom_alloc_"):
+        words = [str(args.get("set")), f"{args['min']}..{args['max']}", str(args.get("private"))]
+    else:
+        words = [str(value) for value in args.values()]
+    return f"{name}({', '.join(word for word in words if word != 'None')})"
