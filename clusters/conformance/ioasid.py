@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from actors.ioasid_core.state import Life
 from clusters.cluster import Actor, ActorClass
+from clusters.conformance.arguments import ARGS, CALLBACK_ARGS, check_args
 from clusters.conformance.calls import Call, Value, said
-from clusters.conformance.footprints import footprint, number_of, taken
+from clusters.conformance.footprints import data_of, footprint, number_of, taken
 from clusters.conformance.machine import CustomAllocator, TraceMachine
 from clusters.conformance.operations import (
     NEVER,
@@ -23,6 +24,7 @@ from clusters.conformance.operations import (
     Operation,
     Step,
 )
+from clusters.conformance.state import copy_of
 from clusters.sim.search.frozen import Ghost
 from protocol.effects import Send
 from protocol.errors import ExperimentError
@@ -46,25 +48,14 @@ from protocol.messages import (
     SetData,
     UnregisterAllocator,
 )
-from protocol.names import CORE, INVALID_PASID, KERNEL, NO_SET, Name
+from protocol.names import CORE, INVALID_PASID, KERNEL, NO_DATA, NO_SET, Name
 
 SHOWN_MAX: Final = 32
 """Numbers of a range whose state is shown."""
 POOL_MAX: Final = 1 << 16
 """Numbers that the model's pool has at most, whatever ranges are asked for."""
-U32: Final = (1 << 32) - 1
 INVALID: Final = "INVALID"
-NAME: Final = (str, type(None))
-NUMBER: Final = (int,)
 
-ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
-    "ioasid_alloc": {"set": NAME, "min": NUMBER, "max": NUMBER, "private": NAME},
-    "ioasid_free": {"ioasid": NUMBER},
-    "ioasid_find": {"set": NAME, "ioasid": NUMBER, "getter": NAME},
-    "ioasid_set_data": {"ioasid": NUMBER, "private": NAME},
-    "ioasid_register_allocator": {"allocator": NAME},
-    "ioasid_unregister_allocator": {"allocator": NAME},
-}
 HANDLERS: Final = {
     "ioasid_alloc": "on_set_data",
     "ioasid_free": "on_free_pasid",
@@ -74,11 +65,6 @@ HANDLERS: Final = {
     "ioasid_unregister_allocator": "on_unregister_allocator",
 }
 """What a core must have for a call: alloc brings private data, find a getter."""
-CALLBACK_ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
-    "custom_alloc_": {"min": NUMBER, "max": NUMBER, "private": NAME},
-    "custom_free_": {"ioasid": NUMBER, "private": NAME},
-    "getter": {"private": NAME},
-}
 
 
 class Place(Struct, frozen=True):
@@ -147,6 +133,19 @@ class IoasidCalls:
                 steps.append(self._answer(place, number))
         return Operation(call, callbacks, tuple(steps))
 
+    def view(self, operations: Sequence[Operation]) -> Callable[[Actor], Actor]:
+        """Without the private data of numbers that nobody looks up."""
+        marks = looked_up(operations)
+
+        def seen(actor: Actor) -> Actor:
+            made = copy_of(actor)
+            for number, life in enumerate(cast("_Core", made).lives):
+                if life is not None and not marks & data_of(number):
+                    life.data = NO_DATA
+            return made
+
+        return seen
+
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What the core has of the numbers that these calls are about."""
         core = cast("_Core", actor)
@@ -154,15 +153,21 @@ class IoasidCalls:
         if allocators := getattr(core, "allocators", []):
             names = ", ".join(f"{one.name} ({' '.join(one.sharing)})" for one in allocators)
             lines.append(f"custom allocators: {names}")
-        free: list[str] = []
-        for number in self._numbers_of(operations):
-            life = core.lives[number] if number < len(core.lives) else None
-            if life is None:
-                free.append(str(number))
-            else:
-                ioasids, data = said(self.name(life.set)), said(self.name(life.data))
-                lines.append(f"{number} is out: set {ioasids}, data {data}")
-        return [*lines, f"free: {' '.join(free)}"] if free else lines
+        numbers = self._numbers_of(operations)
+        free = [str(one) for one in numbers if self._life(core, one) is None]
+        out = [self._known_of(core, one, looked_up(operations)) for one in numbers]
+        words = [("out", [one for one in out if one]), ("free", free)]
+        return lines + [f"{key} {', '.join(those)}" for key, those in words if those]
+
+    def _known_of(self, core: "_Core", number: int, looked: int) -> str:
+        life = self._life(core, number)
+        if life is None:
+            return ""
+        data = f" {said(self.name(life.data))}" if looked & data_of(number) else ""
+        return f"{number} ({said(self.name(life.set))}{data})"
+
+    def _life(self, core: "_Core", number: int) -> Life | None:
+        return core.lives[number] if number < len(core.lives) else None
 
     def _numbers_of(self, operations: Iterable[Operation]) -> list[int]:
         numbers: set[int] = set()
@@ -275,6 +280,14 @@ class IoasidCalls:
         return found
 
 
+def looked_up(operations: Iterable[Operation]) -> int:
+    """What these calls read."""
+    marks = 0
+    for one in operations:
+        marks |= one.footprint.reads
+    return marks
+
+
 class _Core(Protocol):
     """What every core has."""
 
@@ -311,17 +324,6 @@ def pool_for(calls: Iterable[Call]) -> int:
             f" {POOL_MAX:,}"
         )
     return most + 1
-
-
-def check_args(call: Call, wanted: dict[str, tuple[type, ...]]) -> None:
-    """A call has the arguments of its function, each a number or a name."""
-    for name, kinds in wanted.items():
-        if name not in call.args:
-            raise ExperimentError(f"call {call.n} ({call.call}): args have no '{name}'")
-        value = call.args[name]
-        if value.__class__ not in kinds or (isinstance(value, int) and not 0 <= value <= U32):
-            what = "a number of 32 bits" if kinds is NUMBER else "a name or null"
-            raise ExperimentError(f"call {call.n} ({call.call}): args.{name} is not {what}")
 
 
 # --- Requests, and how answers are spelled --------------------------------------------------------

@@ -13,7 +13,7 @@ systems", 1996.
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, cast
 
 from msgspec import Struct
@@ -99,8 +99,11 @@ class Search:
         self._steps = 0
         self._stuck = -1
 
-    def run(self, finals: int = 0) -> Found:
-        """A witness; with `finals`, up to so many states instead that all orders can end in."""
+    def run(self, finals: int = 0, seen_as: Callable[[Actor], Actor] = copy_of) -> Found:
+        """A witness; with `finals`, up to so many states instead that all orders can end in.
+
+        Those that are `seen_as` the same are one.
+        """
         actor, progress = copy_of(self._actor), [0] * len(self._lanes)
         frames: list[Frame] = []
         path: list[int] = []
@@ -116,7 +119,8 @@ class Search:
             elif not candidates:
                 if not finals:
                     return self._found(order=self._order(path))
-                ends.setdefault(digest(actor), actor)
+                view = seen_as(actor)
+                ends.setdefault(digest(view), view)
                 if len(ends) > finals:
                     return self._found(reason=f"more than {finals} states")
             elif (taken := self._taken(actor, progress, candidates)) is not None:

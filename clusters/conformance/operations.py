@@ -94,6 +94,9 @@ class Vocabulary(Protocol):
     def operation(self, at: int, call: Call, callbacks: tuple[Call, ...]) -> Operation:
         """The steps of a call, which is operation number `at`."""
 
+    def view(self, operations: Sequence[Operation]) -> Callable[[Actor], Actor]:
+        """An actor as these calls can see it: what they do not look at is nothing."""
+
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What an actor remembers that these calls are about, in lines of text."""
 

@@ -28,7 +28,7 @@ class Window(Struct, frozen=True):
     """`operations` cannot be ordered before event `until`, from any of `states`.
 
     `last` is the call that has no place.  `others` played a part in the window that does not
-    matter.  Not `smallest`: the budget ended before all was tried.
+    matter.  Unless the window is the smallest, `cut` says why.
     """
 
     operations: tuple[Operation, ...]
@@ -36,7 +36,7 @@ class Window(Struct, frozen=True):
     until: int
     states: tuple[Actor, ...]
     others: int
-    smallest: bool
+    cut: str = ""
 
 
 class Failure(Struct, frozen=True):
@@ -59,17 +59,24 @@ def window_of(failure: Failure, vocabulary: Vocabulary, budget: Budget) -> Windo
     before = [
         one
         for one in prefix
-        if one.call.seq_invoke > begin
-        and one.steps[0].operation not in chosen
-        and one.steps[-1].before < until
+        if one.call.seq_invoke > begin and one.steps[0].operation not in chosen
     ]
-    states = _states_after(before, starts, _left(budget, ends))
-    if not states:
-        near = [one for one in prefix if one.steps[-1].before > last.call.seq_invoke]
-        return Window(tuple(near), last, until, (), len(prefix) - len(near), smallest=False)
+    seen_as = vocabulary.view(inside)
+    states: dict[bytes, Actor] = {}
+    cut = ""
+    for start in starts:
+        found = Search(before, start, _left(budget, ends), until).run(STATES_MAX, seen_as)
+        states |= {digest(one): one for one in found.finals}
+        if found.reason or len(states) > STATES_MAX:
+            cut = f"it can begin in {found.reason or f'more than {STATES_MAX} states'}"
+            break
+    if cut:
+        near = [one for one in inside if one.steps[-1].before > last.call.seq_invoke]
+        return Window(tuple(near), last, until, (), len(inside) - len(near), cut)
 
-    kept, smallest = _Shrinking(vocabulary, states, until, (budget, ends)).shrink(inside, last)
-    return Window(tuple(kept), last, until, states, len(inside) - len(kept), smallest)
+    begins = tuple(states.values())
+    kept, cut = _Shrinking(vocabulary, begins, until, (budget, ends)).shrink(inside, last)
+    return Window(tuple(kept), last, until, begins, len(inside) - len(kept), cut)
 
 
 def rest_before(failure: Failure, event: int) -> tuple[int, Sequence[Actor]]:
@@ -78,19 +85,6 @@ def rest_before(failure: Failure, event: int) -> tuple[int, Sequence[Actor]]:
         if at < event:
             return at, states
     return -1, (failure.actor,)
-
-
-def _states_after(
-    before: Sequence[Operation], starts: Sequence[Actor], budget: Budget
-) -> tuple[Actor, ...]:
-    """All states that these calls can lead to; none: there are too many, or time is up."""
-    states: dict[bytes, Actor] = {}
-    for start in starts:
-        found = Search(before, start, budget).run(finals=STATES_MAX)
-        if not found.finals and found.reason:
-            return ()
-        states |= {digest(one): one for one in found.finals}
-    return tuple(states.values()) if len(states) <= STATES_MAX else ()
 
 
 def closure(prefix: Sequence[Operation], last: Operation) -> list[Operation]:
@@ -128,10 +122,10 @@ class _Shrinking:
         self._until = until
         self._budget, self._ends = budget
 
-    def shrink(self, inside: list[Operation], last: Operation) -> tuple[list[Operation], bool]:
-        """The calls that are needed; whether each was tried."""
+    def shrink(self, inside: list[Operation], last: Operation) -> tuple[list[Operation], str]:
+        """The calls that are needed, unless it was cut short."""
         kept, loose = list(inside), list[Operation]()
-        size, sure = max(1, len(kept) // 2), True
+        size = max(1, len(kept) // 2)
         while True:
             at = 0
             while at < len(kept):
@@ -144,9 +138,9 @@ class _Shrinking:
                 else:
                     at += size
                 if time.monotonic() > self._ends:
-                    return kept, False
+                    return kept, "time was up before all had been tried without"
             if size == 1:
-                return kept, sure
+                return kept, ""
             size = max(1, size // 2)
 
     def _loosened(self, part: list[Operation]) -> list[Operation] | None:

@@ -50,7 +50,7 @@ class WindowResult(Struct, frozen=True, kw_only=True):
     """The calls (their `n`) that cannot be ordered before event `until`; `last` has no place.
 
     `states` has, for each state that the window can begin in, what matters here.  `others` overlap
-    and play no part.  Not `smallest`: time was up before each call had been tried without.
+    and play no part.  Unless the window is the smallest, `cut` says why.
     """
 
     calls: tuple[int, ...]
@@ -58,7 +58,7 @@ class WindowResult(Struct, frozen=True, kw_only=True):
     until: int
     states: tuple[tuple[str, ...], ...]
     others: int
-    smallest: bool
+    cut: str
     drawing: tuple[str, ...]
 
 
@@ -206,7 +206,7 @@ def _window_result(window: Window, calls: IoasidCalls | None) -> WindowResult:
         until=window.until,
         states=tuple(states),
         others=window.others,
-        smallest=window.smallest,
+        cut=window.cut,
         drawing=tuple(draw(window.operations, window.last, window.until)),
     )
 
@@ -238,11 +238,11 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _say_window(window: WindowResult, voice: Voice) -> None:
-    shrunk = "" if window.smallest else "; time was up before each had been tried without"
     others = f"; {many(window.others, 'other')} play no part" if window.others else ""
-    voice.keyed(
-        "window", f"{many(len(window.calls), 'call')} that cannot be ordered{others}{shrunk}"
-    )
+    what = f"{many(len(window.calls), 'call')} that cannot be ordered"
+    voice.keyed("window", f"{what}{others}")
+    if window.cut:
+        voice.keyed("", f"not the smallest: {window.cut}")
     for at, state in enumerate(window.states[:STATES_SHOWN]):
         key = "before" if at == 0 else "or"
         for line in textwrap.wrap("; ".join(state), 69):

@@ -46,7 +46,7 @@ def rows_of(
     """Entries, callbacks and returns, in the order of the trace."""
     rows: list[Row] = []
     for one in operations:
-        call, mark = one.call, "  <-- no place" if one is last else ""
+        call, mark = one.call, " <--" if one is last else ""
         words = f"#{call.n}" if numbered else short(call)
         rows.append(Row(call.seq_invoke, call.task, words, begins=True))
         rows += [
@@ -93,7 +93,7 @@ def listed(operations: Iterable[Operation], last: Operation) -> list[str]:
     for one in operations:
         call = one.call
         ended = "" if call.seq_return is None else f"-{call.seq_return}"
-        mark = "  <-- no place" if one is last else ""
+        mark = " <--" if one is last else ""
         text = f"#{call.n} {call.task}, {call.seq_invoke}{ended}: {short(call)}"
         text += f" = {said(call.ret)}{mark}"
         lines += textwrap.wrap(text, WIDTH, subsequent_indent="    ")
