@@ -32,31 +32,38 @@ def data_of(number: int) -> int:
 
 
 def footprint(call: Call, callbacks: Sequence[Call]) -> Footprint:
-    """What a call with that result reads and writes."""
-    if call.seq_return is None or call.call == "ioasid_unregister_allocator":
-        return EVERYTHING
-    if call.call == "ioasid_register_allocator":
-        return Footprint(taken(0, FOLD) | ACTIVE | LOCK, ACTIVE if call.ret == 0 else 0)
+    """What a call with that result reads and writes; without one, whatever it might."""
+    ended, ret = call.seq_return is not None, call.ret
+    if call.call.endswith("register_allocator"):
+        if not ended or call.call == "ioasid_unregister_allocator":
+            return EVERYTHING
+        return Footprint(taken(0, FOLD) | ACTIVE | LOCK, ACTIVE if ret == 0 else 0)
     custom = any(back.call != "getter" for back in callbacks)
-    number, ret = call.args.get("ioasid"), call.ret
+    if call.call == "ioasid_alloc":
+        reads, writes = _alloc(call, custom=custom)
+        return Footprint(reads | ACTIVE | LOCK, writes | (LOCK if custom else 0))
+    number = number_of(call.args["ioasid"])
+    out, data = taken(number), data_of(number)
     match call.call:
-        case "ioasid_alloc" if isinstance(ret, int):
-            low = ret if custom else number_of(call.args["min"])
-            reads, writes = taken(low, ret) if low <= ret else 0, taken(ret) | data_of(ret)
-        case "ioasid_alloc":
-            low, high = number_of(call.args["min"]), number_of(call.args["max"])
-            reads, writes = 0 if custom or low > high else taken(low, high), 0
         case "ioasid_free":
-            reads, writes = 0, taken(number_of(number)) | data_of(number_of(number))
+            return Footprint(ACTIVE | LOCK, out | data | (LOCK if custom else 0))
         case "ioasid_set_data":
-            reads, writes = taken(number_of(number)), data_of(number_of(number)) if ret == 0 else 0
+            return Footprint(out | ACTIVE | LOCK, 0 if ended and ret != 0 else data)
         case _:
-            looked = isinstance(ret, str) and ret.startswith("-")
-            reads, writes = taken(number_of(number)), 0
-            reads |= 0 if looked else data_of(number_of(number))
-    if call.call == "ioasid_find":
-        return Footprint(reads | ACTIVE, writes)
-    return Footprint(reads | ACTIVE | LOCK, writes | (LOCK if custom else 0))
+            refused = isinstance(ret, str) and ret.startswith("-")
+            return Footprint(out | ACTIVE | (0 if refused else data), 0)
+
+
+def _alloc(call: Call, *, custom: bool) -> tuple[int, int]:
+    """A helper looks at nothing of ours; else all numbers up to the one that is given out."""
+    low, high = number_of(call.args["min"]), number_of(call.args["max"])
+    all_ = taken(low, high) if low <= high else 0
+    if call.seq_return is None:
+        return all_, all_ | all_ << 1
+    if isinstance(call.ret, int):
+        below = taken(low, call.ret) if low <= call.ret and not custom else 0
+        return below | taken(call.ret), taken(call.ret) | data_of(call.ret)
+    return 0 if custom else all_, 0
 
 
 def number_of(value: Value) -> int:

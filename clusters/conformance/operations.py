@@ -46,7 +46,7 @@ class Step(Struct, frozen=True, gc=False):
     """`message` goes from `sender` to the actor, after event `after` and before event `before`.
 
     Then it must ask `asks`, if anything; else what it answers, as `reads_as` says it, is `ret`.
-    With neither, whatever it does is right: what was recorded ends before.
+    With neither, any answer is right, but no question: that would have been recorded.
     """
 
     operation: int
