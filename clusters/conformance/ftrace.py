@@ -182,7 +182,7 @@ class _Reader:
     def _enter(self, who: tuple[str, int], cpu: int, function: str, values: dict[str, int]) -> None:
         form = self._forms.get(function)
         if form is None:
-            form = Form(function, API, {name: (name, NUMBER) for name in values}, "errno")
+            form = Form(function, API, {name: (name, NUMBER) for name in values}, "unknown")
         process = PROCESS.fullmatch(who[0])
         if form.name == "iommu_sva_alloc_pasid" and process and "mm" in values:
             self._names.call_it("private", values["mm"], f"mm.{process[1]}")
@@ -227,7 +227,7 @@ class _Reader:
 
     def _result(self, kind: str, value: int | None) -> Value:
         """A result as the JSON Lines have it."""
-        if kind == "nothing":
+        if kind == "nothing" or (kind == "unknown" and value is None):
             return None
         if value is None:
             raise self._lines.refuse("the return has no 'ret': see the probes")
@@ -235,7 +235,7 @@ class _Reader:
             return bool(value)
         if kind == "ioasid":
             return "INVALID" if value == INVALID_IOASID else value
-        if kind == "errno":
+        if kind in ("errno", "unknown"):
             return spelled(value) if -ERRNO_MAX <= value < 0 else value
         address = value % U64
         if address >= U64 - ERRNO_MAX:

@@ -6,6 +6,7 @@ how an answer is spelled in a trace, and which calls touch the same things.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -83,11 +84,13 @@ class IoasidCalls:
     def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
         self._allocators = {one.name: one for one in machine.allocator}
         self._numbers: dict[str, int] = {}
+        self._names: list[str | None] = [None]
         helpers = dict.fromkeys(one.helpers for one in machine.allocator)
         allocs = [f"custom_alloc_{name}" for name in helpers]
         frees = [f"custom_free_{name}" for name in helpers]
         self.callbacks = ("getter", *allocs, *frees)
-        self.pool = min(pool_for(calls), machine.pool.pasids or POOL_MAX)
+        self._asked = pool_for(calls)
+        self.pool = min(self._asked, machine.pool.pasids or POOL_MAX)
 
     def actor(self, kind: ActorClass) -> Actor:
         """The core as it is when the kernel starts: nothing is out."""
@@ -102,6 +105,8 @@ class IoasidCalls:
 
     def gaps(self, calls: Iterable[Call]) -> str:
         """Why a trace cannot be judged although all its calls are known; empty: it can."""
+        if self._asked > POOL_MAX:
+            return f"a number as high as {self._asked - 1:,}: the model's pool ends at {POOL_MAX:,}"
         inside = {call.parent for call in calls if call.call == "getter"}
         for call in calls:
             if call.call == "ioasid_alloc" and call.args.get("min") == 0:
@@ -226,14 +231,11 @@ class IoasidCalls:
             before=NEVER if before is None else before,
             footprint=NOTHING if number and find else footprint(call, backs),
             asks=asks,
-            reads_as=reads_as if reads_as is None else self._spelled(reads_as),
+            reads_as=None if reads_as is None else partial(reads_as, self),
             ret=call.ret,
             early=call.call == "ioasid_set_data",
             pure=find and call.args["getter"] is None,
         )
-
-    def _spelled(self, reads_as: Callable[["IoasidCalls", AnyMessage], Value]) -> "_Reads":
-        return _Reads(self, reads_as)
 
     def _question(self, call: Call, back: Call) -> Send:
         """What the core must have asked for this callback to be made."""
@@ -262,11 +264,17 @@ class IoasidCalls:
 
     def number(self, name: Value) -> int:
         """A number for a name; nothing is 0."""
-        return 0 if name is None else self._numbers.setdefault(str(name), len(self._numbers) + 1)
+        if name is None:
+            return 0
+        number = self._numbers.get(str(name))
+        if number is None:
+            self._names.append(str(name))
+            number = self._numbers[str(name)] = len(self._names) - 1
+        return number
 
     def name(self, number: int) -> str | None:
         """And back."""
-        return None if number == 0 else list(self._numbers)[number - 1]
+        return self._names[number]
 
     def allocator(self, call: Call) -> CustomAllocator:
         """What the machine says of a custom allocator."""
@@ -295,19 +303,6 @@ class _Core(Protocol):
     lives: list[Life | None]
 
 
-class _Reads:
-    """How an answer is spelled in a trace."""
-
-    __slots__ = ("_calls", "_how")
-
-    def __init__(self, calls: IoasidCalls, how: Callable[[IoasidCalls, AnyMessage], Value]) -> None:
-        self._calls = calls
-        self._how = how
-
-    def __call__(self, message: AnyMessage) -> Value:
-        return self._how(self._calls, message)
-
-
 def pool_for(calls: Iterable[Call]) -> int:
     """As many numbers as a trace can tell apart, and one that nobody ever gets.
 
@@ -318,11 +313,6 @@ def pool_for(calls: Iterable[Call]) -> int:
         if call.call == "ioasid_alloc" or call.call.startswith("custom_alloc_"):
             numbers = (call.ret, call.args.get("min"))
             most = max(most, *[one for one in numbers if isinstance(one, int)])
-    if most >= POOL_MAX:
-        raise ExperimentError(
-            f"a number as high as {most:,} was asked for or given out; the model's pool ends at"
-            f" {POOL_MAX:,}"
-        )
     return most + 1
 
 

@@ -6,14 +6,15 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from clusters.conformance.calls import ARGS_MAX, CALLS_MAX, Call, Value
+from clusters.conformance.calls import ARGS_MAX, CALLS_MAX, TEXT_MAX, Call, Value, said
 from clusters.conformance.reading import Lines
 
 COUNT_MAX: Final = 1 << 62
 Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 Number = Annotated[int, Meta(ge=-COUNT_MAX, le=COUNT_MAX)]
-Word = Annotated[str, Meta(min_length=1, max_length=200)]
-Given = bool | Number | Annotated[str, Meta(max_length=200)] | None
+Word = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX)]
+Given = bool | Number | Annotated[str, Meta(max_length=TEXT_MAX)] | None
+Several = Annotated[list[Given], Meta(max_length=ARGS_MAX)]
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ class Row(Struct, frozen=True, kw_only=True):
     kind: Word
     parent: Count | None = None
     call: Word
-    args: Annotated[dict[Word, Given], Meta(max_length=ARGS_MAX)]
+    args: Annotated[dict[Word, Given | Several], Meta(max_length=ARGS_MAX)]
     ret: Given = None
 
 
@@ -60,7 +61,10 @@ def _checked(lines: Lines) -> Iterator[Call]:
 
 
 def _call(row: Row) -> Call:
-    args: dict[str, Value] = dict(row.args)
+    args: dict[str, Value] = {
+        name: " ".join(map(said, value)) if isinstance(value, list) else value
+        for name, value in row.args.items()
+    }
     return Call(
         n=row.n,
         task=row.task,

@@ -17,9 +17,11 @@ from msgspec import Struct
 
 from clusters.cluster import Actor
 from clusters.conformance.linearize import Budget, Found, Search
-from clusters.conformance.operations import Operation, Vocabulary
+from clusters.conformance.operations import NEVER, Operation, Vocabulary
 from clusters.conformance.state import digest
 
+ALSO_MAX: Final = 8
+"""Calls that are shown although they are not needed."""
 STATES_MAX: Final = 512
 """States that a window may begin in; with more it is shown as it is."""
 
@@ -27,14 +29,16 @@ STATES_MAX: Final = 512
 class Window(Struct, frozen=True):
     """`operations` cannot be ordered before event `until`, from any of `states`.
 
-    `last` is the call that has no place.  `others` played a part in the window that does not
-    matter.  Unless the window is the smallest, `cut` says why.
+    `last` is the call that has no place.  The calls of `also` touch the same things meanwhile, and
+    whatever they do changes nothing; so do `others`, which are only counted.  Unless the window is
+    the smallest, `cut` says why.
     """
 
     operations: tuple[Operation, ...]
     last: Operation
     until: int
     states: tuple[Actor, ...]
+    also: tuple[Operation, ...]
     others: int
     cut: str = ""
 
@@ -72,11 +76,33 @@ def window_of(failure: Failure, vocabulary: Vocabulary, budget: Budget) -> Windo
             break
     if cut:
         near = [one for one in inside if one.steps[-1].before > last.call.seq_invoke]
-        return Window(tuple(near), last, until, (), len(inside) - len(near), cut)
+        return Window(tuple(near), last, until, (), (), len(inside) - len(near), cut)
 
     begins = tuple(states.values())
     kept, cut = _Shrinking(vocabulary, begins, until, (budget, ends)).shrink(inside, last)
-    return Window(tuple(kept), last, until, begins, len(inside) - len(kept), cut)
+    also = meanwhile(inside, kept)
+    others = len(inside) - len(kept) - len(also)
+    return Window(tuple(kept), last, until, begins, tuple(also), others, cut)
+
+
+def meanwhile(inside: Sequence[Operation], kept: Sequence[Operation]) -> list[Operation]:
+    """The calls that write what those that are kept look at, while they do; not if too many."""
+    found = [
+        one
+        for one in inside
+        if one not in kept
+        and one.footprint.writes
+        and any(_overlap(one, other) and one.footprint.disturbs(other.footprint) for other in kept)
+    ]
+    return found if len(found) <= ALSO_MAX else []
+
+
+def _overlap(one: Operation, other: Operation) -> bool:
+    (begin, end), (start, stop) = [
+        (call.seq_invoke, NEVER if call.seq_return is None else call.seq_return)
+        for call in (one.call, other.call)
+    ]
+    return begin < stop and start < end
 
 
 def rest_before(failure: Failure, event: int) -> tuple[int, Sequence[Actor]]:

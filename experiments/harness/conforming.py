@@ -49,14 +49,16 @@ class Asked(Struct, frozen=True):
 class WindowResult(Struct, frozen=True, kw_only=True):
     """The calls (their `n`) that cannot be ordered before event `until`; `last` has no place.
 
-    `states` has, for each state that the window can begin in, what matters here.  `others` overlap
-    and play no part.  Unless the window is the smallest, `cut` says why.
+    `states` has, for each state that the window can begin in, what matters here.  The calls of
+    `also` are drawn, too: they touch the same things, but whatever they did there would be no
+    order; so it is with `others`.  Unless the window is the smallest, `cut` says why.
     """
 
     calls: tuple[int, ...]
     last: int
     until: int
     states: tuple[tuple[str, ...], ...]
+    also: tuple[int, ...]
     others: int
     cut: str
     drawing: tuple[str, ...]
@@ -143,6 +145,8 @@ def _judge(calls: Sequence[Call], machine: TraceMachine, kind: ActorClass, asked
         known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
         words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
         inside = f"; {many(known, 'call')} inside them" if known else ""
+        if any(name.startswith("custom_") for name in unknown):
+            inside += "; custom allocators are described in --machine FILE"
         return Judged([f"{revision} does not model {words}{inside}"], unknown)
     if gap := vocabulary.gaps(calls):
         return Judged([gap])
@@ -200,14 +204,17 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
 def _window_result(window: Window, calls: IoasidCalls | None) -> WindowResult:
     assert calls is not None, "a window is of calls"
     states = {tuple(calls.state(one, window.operations)): None for one in window.states}
+    every = (*window.operations, *window.also)
+    drawn = sorted(every, key=lambda one: one.call.seq_invoke)
     return WindowResult(
         calls=tuple(one.call.n for one in window.operations),
         last=window.last.call.n,
         until=window.until,
         states=tuple(states),
+        also=tuple(one.call.n for one in window.also),
         others=window.others,
         cut=window.cut,
-        drawing=tuple(draw(window.operations, window.last, window.until)),
+        drawing=tuple(draw(drawn, window.last, window.until)),
     )
 
 
@@ -216,7 +223,7 @@ def _window_result(window: Window, calls: IoasidCalls | None) -> WindowResult:
 
 def _say(result: ConformResult, judged: Judged, voice: Voice) -> None:
     counts = result.counts
-    backs = f", {many(counts['callbacks'], 'callback')}" if counts["callbacks"] else ""
+    backs = f", {counts['callbacks']:,} inside them" if counts["callbacks"] else ""
     what = f"{many(counts['calls'], 'call')} of {many(counts['tasks'], 'task')}{backs}"
     voice.verdict(result.verdict.value, f"{result.trace}, by {result.revision}")
     voice.keyed("calls", what)
@@ -238,9 +245,11 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _say_window(window: WindowResult, voice: Voice) -> None:
-    others = f"; {many(window.others, 'other')} play no part" if window.others else ""
-    what = f"{many(len(window.calls), 'call')} that cannot be ordered"
-    voice.keyed("window", f"{what}{others}")
+    voice.keyed("window", f"{many(len(window.calls), 'call')} that cannot be ordered")
+    also, others = len(window.also), window.others
+    if also or others:
+        more = f"{also:,} drawn" if not others else f"{also:,} drawn and {others:,} not"
+        voice.keyed("", f"whatever those did that ran meanwhile ({more})")
     if window.cut:
         voice.keyed("", f"not the smallest: {window.cut}")
     for at, state in enumerate(window.states[:STATES_SHOWN]):

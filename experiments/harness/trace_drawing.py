@@ -15,6 +15,7 @@ EVENT: Final = 8
 NARROWEST: Final = 15
 """A column that has fewer shows numbers, and what they stand for is said below."""
 NUMBERED: Final = 8
+NO_RESULT: Final = ("ioasid_free", "ioasid_unregister_allocator")
 
 
 class Row(Struct, frozen=True):
@@ -33,11 +34,11 @@ def draw(operations: Sequence[Operation], last: Operation, until: int) -> list[s
     room = (WIDTH - EVENT) // len(tasks) - 1
     if room >= NARROWEST:
         rows = rows_of(operations, last, until)
-        return table(rows, tasks, min(room, 36))
+        return table(rows, tasks, min(room, 36), until)
     if room < NUMBERED:
         return listed(operations, last)
     rows = rows_of(operations, last, until, numbered=True)
-    return [*table(rows, tasks, min(room, 12)), "", *listed(operations, last)]
+    return [*table(rows, tasks, min(room, 12), until), "", *listed(operations, last)]
 
 
 def rows_of(
@@ -54,7 +55,7 @@ def rows_of(
             for back in one.callbacks
             if back.seq_return is not None and back.seq_return <= until and not numbered
         ]
-        ret = f"= {said(call.ret)}"
+        ret = "done" if call.call in NO_RESULT else f"= {said(call.ret)}"
         if call.seq_return is None:
             rows.append(Row(until + 1, call.task, "(did not return)", ends=True))
         elif call.seq_return > until:
@@ -64,7 +65,7 @@ def rows_of(
     return sorted(rows, key=lambda row: (row.event, row.task))
 
 
-def table(rows: Sequence[Row], tasks: Sequence[str], width: int) -> list[str]:
+def table(rows: Sequence[Row], tasks: Sequence[str], width: int, until: int) -> list[str]:
     """The columns; a call that is under way is a line in its column."""
     lines = [_line("event", tasks, width), _line("", ["-" * min(width, 12)] * len(tasks), width)]
     under_way: dict[str, int] = dict.fromkeys(tasks, 0)
@@ -75,7 +76,7 @@ def table(rows: Sequence[Row], tasks: Sequence[str], width: int) -> list[str]:
             cells = [
                 part if task == row.task else ("|" if under_way[task] else "") for task in tasks
             ]
-            event = str(row.event) if at == 0 and row.event != shown else ""
+            event = str(row.event) if at == 0 and shown < row.event <= until else ""
             lines.append(_line(event, cells, width))
         shown = row.event
         under_way[row.task] += row.begins - row.ends

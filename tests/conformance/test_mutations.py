@@ -55,6 +55,13 @@ def test_some_mutations_are_refused_and_the_others_have_a_witness() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_two_thousand_mutations_are_refused_or_have_a_witness() -> None:
-    seen = verdicts(2000, seed=2)
-    print(sorted(seen.items()))  # noqa: T201  pytest -s says how many of each
-    assert sum(seen.values()) == 2000
+    assert verdicts(2000, seed=2) == {
+        ("return", "refused"): 493,
+        ("return", "explained"): 7,
+        ("swap", "refused"): 147,
+        ("swap", "explained"): 353,
+        ("drop", "refused"): 221,
+        ("drop", "explained"): 279,
+        ("number", "refused"): 323,
+        ("number", "explained"): 177,
+    }
