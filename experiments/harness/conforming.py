@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from clusters.cluster import ROLES, ActorClass
 from clusters.conformance.calls import Call
+from clusters.conformance.calls import shown as shown_call
 from clusters.conformance.ioasid import IoasidCalls
 from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.machine import TraceMachine
@@ -165,11 +166,14 @@ def _judge(calls: Sequence[Call], machine: TraceMachine, kind: ActorClass, asked
 
 
 def _why(window: Window) -> str:
-    call = window.last.call
-    what = "return" if call.seq_return == window.until else "callback"
+    last, until = window.last, window.until
+    what = "the return of"
+    for back in last.callbacks:
+        if until == back.seq_invoke:
+            what = f"the entry of {shown_call(back)} in"
     return (
-        f"no order of the calls gets past event {window.until}, the {what} of call {call.n}"
-        f" in {call.task}: {described(window.last)}"
+        f"no order of the calls gets past event {until}, {what} call {last.call.n} of"
+        f" {last.call.task}: {described(last)}"
     )
 
 

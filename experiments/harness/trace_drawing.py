@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from clusters.conformance.calls import Call, said
 from clusters.conformance.operations import Operation
@@ -15,6 +15,8 @@ EVENT: Final = 8
 NARROWEST: Final = 15
 """A column that has fewer shows numbers, and what they stand for is said below."""
 NUMBERED: Final = 8
+MARK: Final = " <--"
+"""What has no place."""
 NO_RESULT: Final = ("ioasid_free", "ioasid_unregister_allocator")
 
 
@@ -33,35 +35,36 @@ def draw(operations: Sequence[Operation], last: Operation, until: int) -> list[s
     tasks = list(dict.fromkeys(one.call.task for one in operations))
     room = (WIDTH - EVENT) // len(tasks) - 1
     if room >= NARROWEST:
-        rows = rows_of(operations, last, until)
+        rows = rows_of(operations, until)
         return table(rows, tasks, min(room, 36), until)
     if room < NUMBERED:
         return listed(operations, last)
-    rows = rows_of(operations, last, until, numbered=True)
+    rows = rows_of(operations, until, numbered=True)
     return [*table(rows, tasks, min(room, 12), until), "", *listed(operations, last)]
 
 
-def rows_of(
-    operations: Iterable[Operation], last: Operation, until: int, *, numbered: bool = False
-) -> list[Row]:
+def rows_of(operations: Iterable[Operation], until: int, *, numbered: bool = False) -> list[Row]:
     """Entries, callbacks and returns, in the order of the trace."""
     rows: list[Row] = []
     for one in operations:
-        call, mark = one.call, " <--" if one is last else ""
+        call = one.call
         words = f"#{call.n}" if numbered else short(call)
         rows.append(Row(call.seq_invoke, call.task, words, begins=True))
-        rows += [
-            Row(back.seq_return, call.task, f": {short(back)} = {said(back.ret)}")
-            for back in one.callbacks
-            if back.seq_return is not None and back.seq_return <= until and not numbered
-        ]
+        for back in () if numbered else one.callbacks:
+            rows.append(Row(back.seq_invoke, call.task, f"> {short(back)}"))
+            if back.seq_return is not None:
+                rows.append(Row(back.seq_return, call.task, f"< {said(back.ret)}"))
         ret = "done" if call.call in NO_RESULT else f"= {said(call.ret)}"
         if call.seq_return is None:
             rows.append(Row(until + 1, call.task, "(did not return)", ends=True))
         elif call.seq_return > until:
             rows.append(Row(until + 1, call.task, f"({ret} later)", ends=True))
         else:
-            rows.append(Row(call.seq_return, call.task, f"{ret}{mark}", ends=True))
+            rows.append(Row(call.seq_return, call.task, ret, ends=True))
+    rows = [row for row in rows if row.event <= until or row.ends]
+    rows = [
+        structs.replace(row, text=row.text + MARK) if row.event == until else row for row in rows
+    ]
     return sorted(rows, key=lambda row: (row.event, row.task))
 
 
@@ -94,7 +97,7 @@ def listed(operations: Iterable[Operation], last: Operation) -> list[str]:
     for one in operations:
         call = one.call
         ended = "" if call.seq_return is None else f"-{call.seq_return}"
-        mark = " <--" if one is last else ""
+        mark = MARK if one is last else ""
         text = f"#{call.n} {call.task}, {call.seq_invoke}{ended}: {short(call)}"
         text += f" = {said(call.ret)}{mark}"
         lines += textwrap.wrap(text, WIDTH, subsequent_indent="    ")

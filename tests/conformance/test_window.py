@@ -107,7 +107,7 @@ def test_callbacks_and_calls_without_a_return_are_drawn() -> None:
     cut = [parent, calls[at], msgspec.structs.replace(calls[at + 1], seq_return=None)]
     operations, _ = judged(cut)
     text = "\n".join(draw(operations, operations[0], 10**9))
-    assert ": getter(priv" in text
+    assert "> getter(priv" in text
     assert "(did not return)" in text
 
 
