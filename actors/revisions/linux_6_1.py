@@ -1,8 +1,8 @@
-"""Linux 6.1 (December 2022): one allocator, no references, no notifications.
+"""Linux 6.1 (December 2022): its allocator, with private data, getters, custom allocators.
 
-The last long-term kernel with drivers/iommu/ioasid.c, which 6.4 removed.  A number is out until
-somebody frees it; sets are addresses, private data comes with alloc, and a custom allocator may
-choose the numbers (ioasid_register_allocator).  What it does concurrently is held against calls
+The last long-term kernel with drivers/iommu/ioasid.c; 6.4 has none.  Nothing of V4 came into it:
+whoever frees a number frees it, a set is an address to compare, and a custom allocator may choose
+the numbers.  Its users are the sound ones here.  What it does concurrently is held against calls
 recorded on 6.1.192 (`pasidlab conform`).
 """
 
