@@ -18,7 +18,8 @@ from clusters.conformance.reading import Lines
 
 LINE: Final = re.compile(
     r"\s*(?P<task>\S.*?)-(?P<pid>\d{1,9})\s+(?:\(\s*[-\d]+\)\s+)?\[(?P<cpu>\d{1,6})\]\s+"
-    r"(?:\S{1,10}\s+)?[\d.]{1,40}:\s+(?P<probe>[\w.]{1,100}):\s+\((?P<where>[^()]{1,300})\)(?P<rest>.*)"
+    r"(?:\S{1,10}\s+)?[\d.]{1,40}:\s+(?P<probe>[\w.]{1,100}):\s+"
+    r"\((?P<where>[^()]{1,300})\)(?P<rest>.*)"
 )
 ENTRY: Final = re.compile(r"([\w.]{1,150})\+0x0(?:/0x[0-9a-f]+)?(?: \[\w+\])?")
 RETURN: Final = re.compile(r".{1,200} <- ([\w.]{1,150})(?: \[\w+\])?")

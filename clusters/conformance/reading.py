@@ -7,7 +7,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
 from protocol.errors import UnreadableError
 
@@ -53,14 +53,14 @@ class Lines:
         except OSError as error:
             raise UnreadableError(f"{self.path}: cannot be read: {error.strerror}") from None
 
-    def _open(self) -> "gzip.GzipFile":
+    def _open(self) -> IO[bytes]:
         if self.path.is_dir():
             raise UnreadableError(f"{self.path}: is a folder, not a trace")
         if self.path.exists() and not self.path.is_file():
             raise UnreadableError(f"{self.path}: is not a file")
         with self.path.open("rb") as file:
             packed = file.read(2) == GZIP
-        return gzip.open(self.path, "rb") if packed else self.path.open("rb")  # type: ignore[return-value]
+        return cast("IO[bytes]", gzip.open(self.path)) if packed else self.path.open("rb")
 
     def _text(self, line: bytes) -> str:
         try:

@@ -6,12 +6,16 @@ in its first (its getter is not under the lock).
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from clusters.conformance.calls import Call, Value
 
 DATA: Final = {"C0a": ("C0", "priv0"), "C0b": ("C0", "priv1"), "C1": ("C1", "priv2")}
 NEVER: Final = 1 << 60
+Out: TypeAlias = dict[int, list[Value]]
+"""The numbers that are out, each with its set and its data."""
+Entries: TypeAlias = list[tuple[str, list[str]]]
+"""The custom allocators: each entry's first name, and all that share it."""
 
 
 def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]]) -> bool:
@@ -23,8 +27,8 @@ def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]]) -> bool:
     by_n = {call.n: call for call in calls}
     at: Counter[int] = Counter()
     now, holder = -1, None
-    out: dict[int, list[Value]] = {}
-    entries: list[tuple[str, list[str]]] = []
+    out: Out = {}
+    entries: Entries = []
     for n, step in order:
         call, backs = by_n[n], inside[n]
         begin = call.seq_invoke if step == 0 else backs[step - 1].seq_return
@@ -45,8 +49,8 @@ def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]]) -> bool:
     return all(at[n] == len(backs) + 1 for n, backs in inside.items() if by_n[n].seq_return)
 
 
-def answer(call: Call, backs: list[Call], out: dict[int, list[Value]], entries: Any) -> Value:  # noqa: ANN401
-    """What the call returns; `out`: the numbers that are out, each with its set and its data."""
+def answer(call: Call, backs: list[Call], out: Out, entries: Entries) -> Value:
+    """What the call returns."""
     args: Any = call.args
     number = args.get("ioasid")
     if call.call in ("ioasid_alloc", "ioasid_free") and entries and (backs or number in out):
@@ -75,7 +79,7 @@ def answer(call: Call, backs: list[Call], out: dict[int, list[Value]], entries: 
     return registry(call, out, entries)
 
 
-def alloc(args: Any, got: list[Value], out: dict[int, list[Value]], *, custom: bool) -> Value:  # noqa: ANN401
+def alloc(args: Any, got: list[Value], out: Out, *, custom: bool) -> Value:  # noqa: ANN401
     """The helper's number, or the lowest that is free."""
     fitting: Iterable[Any] = got[:1] if custom else range(args["min"], args["max"] + 1)
     free = next((one for one in fitting if one not in out and one != "INVALID"), None)
@@ -85,7 +89,7 @@ def alloc(args: Any, got: list[Value], out: dict[int, list[Value]], *, custom: b
     return int(free)
 
 
-def registry(call: Call, out: dict[int, list[Value]], entries: Any) -> Value:  # noqa: ANN401
+def registry(call: Call, out: Out, entries: Entries) -> Value:
     """Custom allocators come and go; each entry has its first name and all that share it."""
     name = str(call.args["allocator"])
     same = [one for one in entries if DATA[one[0]][0] == DATA[name][0]]

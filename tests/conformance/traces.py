@@ -37,9 +37,9 @@ def until(calls: Sequence[Call], event: int) -> list[Call]:
     for call in calls:
         if call.seq_invoke >= event:
             break
-        if call.seq_return is not None and call.seq_return >= event:
-            call = msgspec.structs.replace(call, seq_return=None, cpu_out=None, ret=None)  # noqa: PLW2901
-        cut.append(call)
+        ended = call.seq_return is not None and call.seq_return < event
+        open_ = msgspec.structs.replace(call, seq_return=None, cpu_out=None, ret=None)
+        cut.append(call if ended else open_)
     return cut
 
 
