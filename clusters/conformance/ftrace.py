@@ -132,7 +132,8 @@ class _Reader:
         self._lines = lines
         self._names = names
         self._forms = forms
-        self._open: dict[tuple[str, int], list[Open]] = {}
+        self._open: dict[tuple[int, int], list[Open]] = {}
+        self._tasks: dict[tuple[int, int], str] = {}
         self._calls: dict[int, Call] = {}
         self._seq = 0
         self._begun = 0
@@ -156,12 +157,14 @@ class _Reader:
             raise self._lines.refuse("is neither the entry nor the return of a function")
         if len(found["task"]) > TEXT_MAX or len(self._calls) > CALLS_MAX:
             raise self._lines.refuse(f"more than {CALLS_MAX:,} calls, or a very long name")
-        who = (found["task"], int(found["pid"]))
+        pid, cpu = int(found["pid"]), int(found["cpu"])
+        who = (pid, cpu if pid == 0 else -1)  # Every CPU has an idle task, and all are called 0.
+        self._tasks[who] = found["task"]
         values = self._values(found["rest"])
         if entry is not None:
-            self._enter(who, int(found["cpu"]), entry[1], values)
+            self._enter(who, cpu, entry[1], values)
         elif back is not None:
-            self._leave(who, int(found["cpu"]), back[1], values)
+            self._leave(who, cpu, back[1], values)
         self._seq += 1
 
     def _comment(self, text: str) -> None:
@@ -180,11 +183,11 @@ class _Reader:
             values[found[1]] = int(found[2], 0)
         return values
 
-    def _enter(self, who: tuple[str, int], cpu: int, function: str, values: dict[str, int]) -> None:
+    def _enter(self, who: tuple[int, int], cpu: int, function: str, values: dict[str, int]) -> None:
         form = self._forms.get(function)
         if form is None:
             form = Form(function, API, {name: (name, NUMBER) for name in values}, "unknown")
-        process = PROCESS.fullmatch(who[0])
+        process = PROCESS.fullmatch(self._tasks[who])
         if form.name == "iommu_sva_alloc_pasid" and process and "mm" in values:
             self._names.call_it("private", values["mm"], f"mm.{process[1]}")
         args: dict[str, Value] = {}
@@ -198,23 +201,23 @@ class _Reader:
         stack.append(Open(self._begun, function, form, cpu, self._seq, parent, args))
         self._begun += 1
 
-    def _leave(self, who: tuple[str, int], cpu: int, function: str, values: dict[str, int]) -> None:
+    def _leave(self, who: tuple[int, int], cpu: int, function: str, values: dict[str, int]) -> None:
         stack = self._open.get(who, [])
         if not stack or stack[-1].function != function:
             inside = f", which is in {stack[-1].function}" if stack else ""
             raise self._lines.refuse(
-                f"{function} returns in {who[0]}-{who[1]}{inside}: its entry is missing"
+                f"{function} returns in {self._tasks[who]}-{who[0]}{inside}: its entry is missing"
             )
         one = stack.pop()
         self._done(who, one, (cpu, self._seq, self._result(one.form.ret, values.get("ret"))))
 
     def _done(
-        self, who: tuple[str, int], one: Open, end: tuple[int | None, int | None, Value]
+        self, who: tuple[int, int], one: Open, end: tuple[int | None, int | None, Value]
     ) -> None:
         self._calls[one.n] = Call(
             n=one.n,
-            task=who[0],
-            pid=who[1],
+            task=self._tasks[who],
+            pid=who[0],
             cpu_in=one.cpu,
             cpu_out=end[0],
             seq_invoke=one.seq,

@@ -130,7 +130,7 @@ class IoasidCalls:
         place = Place(at, call, callbacks)
         steps = [self._request(place)]
         for number, back in enumerate(callbacks):
-            name = back.call if back.call in CALLBACK_ARGS else back.call.rpartition("_")[0] + "_"
+            name = back.call.removesuffix(helpers_of(back.call))
             if back.call not in self.callbacks:
                 raise ExperimentError(f"call {back.n} ({back.call}): is no callback of {call.call}")
             check_args(back, CALLBACK_ARGS[name])
@@ -251,7 +251,7 @@ class IoasidCalls:
     def _whom(self, call: Call, back: Call) -> Name:
         if back.call == "getter":
             return str(call.args.get("getter"))
-        return back.call.rpartition("_")[2]
+        return helpers_of(back.call)
 
     def _said(self, call: Call, back: Call) -> AnyMessage:
         """What the callback answered."""
@@ -288,6 +288,12 @@ class IoasidCalls:
         return found
 
 
+def helpers_of(callback: str) -> Name:
+    """Whose helper it is: custom_alloc_C0 is of C0."""
+    words = callback.split("_", 2)
+    return words[2] if words[0] == "custom" and len(words) > 2 else ""  # noqa: PLR2004
+
+
 def looked_up(operations: Iterable[Operation]) -> int:
     """What these calls read."""
     marks = 0
@@ -304,16 +310,17 @@ class _Core(Protocol):
 
 
 def pool_for(calls: Iterable[Call]) -> int:
-    """As many numbers as a trace can tell apart, and one that nobody ever gets.
+    """As many numbers as a trace can tell apart, and one more for each call that did not return.
 
-    Whoever asks for more than that from the lowest on gets the same answers from a larger pool.
+    One is left that nobody gets: whoever asks gets the same answers from a larger pool.
     """
-    most = 1
+    most, unfinished = 1, 0
     for call in calls:
+        unfinished += call.seq_return is None
         if call.call == "ioasid_alloc" or call.call.startswith("custom_alloc_"):
             numbers = (call.ret, call.args.get("min"))
             most = max(most, *[one for one in numbers if isinstance(one, int)])
-    return most + 1
+    return most + 1 + unfinished
 
 
 # --- Requests, and how answers are spelled --------------------------------------------------------

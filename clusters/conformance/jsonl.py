@@ -1,6 +1,5 @@
 """JSON Lines: one object for each call, in the order of entry."""
 
-from collections.abc import Iterator
 from typing import Annotated, Final
 
 import msgspec
@@ -38,12 +37,9 @@ _decode: Final = msgspec.json.Decoder(Row).decode
 
 
 def read(lines: Lines) -> list[Call]:
-    """All calls of the file; the first line that is not one is an error."""
-    return list(_checked(lines))
-
-
-def _checked(lines: Lines) -> Iterator[Call]:
+    """All calls of the file, by entry; the first line that is not one is an error."""
     calls: dict[int, Call] = {}
+    places: dict[int, int] = {}
     events: dict[int, None] = {}
     for line in lines:
         if not line.strip():
@@ -53,11 +49,15 @@ def _checked(lines: Lines) -> Iterator[Call]:
         except (msgspec.DecodeError, RecursionError) as error:
             raise lines.refuse(f"is not a call: {error}") from None
         call = _call(row)
-        _fits(call, calls, events, lines)
-        calls[call.n] = call
+        _stands_alone(call, calls, events, lines)
+        calls[call.n], places[call.n] = call, lines.number
         if len(calls) > CALLS_MAX:
             raise lines.refuse(f"more than {CALLS_MAX:,} calls")
-        yield call
+    for call in calls.values():
+        if call.parent is not None:
+            lines.number = places[call.n]
+            _is_inside(call, calls.get(call.parent), lines)
+    return sorted(calls.values(), key=lambda call: call.seq_invoke)
 
 
 def _call(row: Row) -> Call:
@@ -81,8 +81,10 @@ def _call(row: Row) -> Call:
     )
 
 
-def _fits(call: Call, calls: dict[int, Call], events: dict[int, None], lines: Lines) -> None:
-    """What a line must be to be one of this file."""
+def _stands_alone(
+    call: Call, calls: dict[int, Call], events: dict[int, None], lines: Lines
+) -> None:
+    """Nothing of it belongs to another call of the file."""
     if call.n in calls:
         raise lines.refuse(f"call {call.n} is there twice")
     if call.seq_return is not None and call.seq_return <= call.seq_invoke:
@@ -92,15 +94,16 @@ def _fits(call: Call, calls: dict[int, Call], events: dict[int, None], lines: Li
             raise lines.refuse(f"event {event} belongs to two calls")
         if event is not None:
             events[event] = None
-    if call.parent is None:
-        return
-    parent = calls.get(call.parent)
+
+
+def _is_inside(call: Call, parent: Call | None, lines: Lines) -> None:
+    """A call that happened in another began after it and ended before it, in the same task."""
     if parent is None:
-        raise lines.refuse(f"call {call.n} happened in call {call.parent}, which is not before it")
+        raise lines.refuse(f"call {call.n} happened in call {call.parent}, which is not there")
     ended, outer = call.seq_return, parent.seq_return
     if (
         (parent.task, parent.pid) != (call.task, call.pid)
-        or call.seq_invoke < parent.seq_invoke
+        or call.seq_invoke <= parent.seq_invoke
         or (outer is not None and (ended is None or ended > outer))
     ):
         raise lines.refuse(f"call {call.n} is not inside call {call.parent}, its parent")

@@ -1,8 +1,10 @@
 """What a trace does not say of the machine it was recorded on: the pool, the custom allocators."""
 
-from msgspec import Struct
+from typing import Annotated
 
-from protocol.names import Name
+from msgspec import Meta, Struct
+
+from protocol.names import PASID_COUNT, Name
 
 
 class CustomAllocator(Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,7 +26,7 @@ class Helper(Struct, frozen=True, forbid_unknown_fields=True):
 class Pool(Struct, frozen=True, forbid_unknown_fields=True):
     """`pasids`: numbers 1 to `pasids` can be had; 0: as far as the range of each alloc goes."""
 
-    pasids: int = 0
+    pasids: Annotated[int, Meta(ge=0, lt=PASID_COUNT)] = 0
 
 
 class TraceMachine(Struct, frozen=True, forbid_unknown_fields=True):

@@ -146,8 +146,9 @@ def _judge(calls: Sequence[Call], machine: TraceMachine, kind: ActorClass, asked
         known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
         words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
         inside = f"; {many(known, 'call')} inside them" if known else ""
-        if any(name.startswith("custom_") for name in unknown):
-            inside += "; custom allocators are described in --machine FILE"
+        known_calls = {call.n for call in calls if call.call in vocabulary.calls}
+        if any(call.parent in known_calls for call in calls if call.call in unknown):
+            inside += "; what the core calls outwards is described in --machine FILE"
         return Judged([f"{revision} does not model {words}{inside}"], unknown)
     if gap := vocabulary.gaps(calls):
         return Judged([gap])

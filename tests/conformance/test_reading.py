@@ -62,6 +62,21 @@ def test_a_call_under_way_at_the_end_has_no_return(tmp_path: Path) -> None:
     assert read(tmp_path, rows({"seq_return": None, "cpu_out": None}))[0].seq_return is None
 
 
+def test_lines_need_not_be_in_order(tmp_path: Path) -> None:
+    inner = {"n": 1, "seq_invoke": 1, "seq_return": 2, "parent": 0, "call": "getter"}
+    assert [call.n for call in read(tmp_path, rows(inner, {}))] == [0, 1]
+
+
+def test_the_idle_tasks_of_two_cpus_are_two(tmp_path: Path) -> None:
+    idle = [ENTER, ENTER, LEAVE, LEAVE]
+    text = [
+        line.replace("kt0-8", "<idle>-0").replace("[000]", f"[00{n % 2}]")
+        for n, line in enumerate(idle)
+    ]
+    calls = read(tmp_path, HEAD + "".join(text))
+    assert [(call.task, call.pid, call.parent) for call in calls] == [("<idle>", 0, None)] * 2
+
+
 def test_what_is_not_known_is_a_call_all_the_same(tmp_path: Path) -> None:
     text = ENTER.replace("ioasid_free", "strange").replace("id=5", "a=1 b=0x10")
     back = LEAVE.replace("ioasid_free", "strange")
@@ -94,7 +109,7 @@ def test_an_address_without_a_name_stands_for_itself(tmp_path: Path) -> None:
         (rows({}, {}), "x.trace:2: call 0 is there twice"),
         (rows({"seq_return": 0}), "call 0 returns (seq_return) before its entry (seq_invoke)"),
         (rows({}, {"n": 1, "seq_invoke": 3, "seq_return": 4}), "event 3 belongs to two calls"),
-        (rows({"parent": 7}), "call 0 happened in call 7, which is not before it"),
+        (rows({"parent": 7}), "x.trace:1: call 0 happened in call 7, which is not there"),
         (
             rows({}, {"n": 1, "seq_invoke": 1, "seq_return": 5, "parent": 0}),
             "x.trace:2: call 1 is not inside call 0, its parent",
