@@ -41,14 +41,17 @@ def footprint(call: Call, callbacks: Sequence[Call]) -> Footprint:
     custom = any(back.call != "getter" for back in callbacks)
     if call.call == "ioasid_alloc":
         reads, writes = _alloc(call, custom=custom)
-        return Footprint(reads | ACTIVE | LOCK, writes | (LOCK if custom else 0))
+        fresh = data_of(call.ret) if ended and isinstance(call.ret, int) else 0
+        return Footprint(reads | ACTIVE | LOCK, writes | (LOCK if custom else 0), fresh)
     number = number_of(call.args["ioasid"])
     out, data = taken(number), data_of(number)
     match call.call:
         case "ioasid_free":
-            return Footprint(ACTIVE | LOCK, out | data | (LOCK if custom else 0))
+            fresh = data if ended else 0
+            return Footprint(ACTIVE | LOCK, out | data | (LOCK if custom else 0), fresh)
         case "ioasid_set_data":
-            return Footprint(out | ACTIVE | LOCK, 0 if ended and ret != 0 else data)
+            fresh = data if ended and ret == 0 else 0
+            return Footprint(out | ACTIVE | LOCK, 0 if ended and ret != 0 else data, fresh)
         case _:
             refused = isinstance(ret, str) and ret.startswith("-")
             return Footprint(out | ACTIVE | (0 if refused else data), 0)

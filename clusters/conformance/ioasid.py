@@ -138,18 +138,13 @@ class IoasidCalls:
                 steps.append(self._answer(place, number))
         return Operation(call, callbacks, tuple(steps))
 
-    def view(self, operations: Sequence[Operation]) -> Callable[[Actor], Actor]:
-        """Without the private data of numbers that nobody looks up."""
-        marks = looked_up(operations)
-
-        def seen(actor: Actor) -> Actor:
-            made = copy_of(actor)
-            for number, life in enumerate(cast("_Core", made).lives):
-                if life is not None and not marks & data_of(number):
-                    life.data = NO_DATA
-            return made
-
-        return seen
+    def without(self, actor: Actor, needed: int) -> Actor:
+        """Without the private data of numbers that nobody looks up before it is another."""
+        made = copy_of(actor)
+        for number, life in enumerate(cast("_Core", made).lives):
+            if life is not None and not needed & data_of(number):
+                life.data = NO_DATA
+        return made
 
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What the core has of the numbers that these calls are about."""
@@ -192,7 +187,7 @@ class IoasidCalls:
         call = operation.call
         if operation.callbacks or call.call.endswith("register_allocator"):
             return None
-        mark = operation.footprint
+        mark = msgspec.structs.replace(operation.footprint, fresh=0)
         if call.call == "ioasid_alloc":
             low, high = number_of(call.args["min"]), min(number_of(call.args["max"]), self.pool)
             range_ = taken(low, high) if low <= high else 0

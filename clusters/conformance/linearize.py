@@ -13,13 +13,14 @@ systems", 1996.
 
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias, cast
 
 from msgspec import Struct
 
 from clusters.cluster import Actor
-from clusters.conformance.operations import NEVER, NOTHING, Operation, Step, lanes_of
+from clusters.conformance.future import Needs, quiet_moments
+from clusters.conformance.operations import NEVER, NOTHING, Operation, Step, Vocabulary, lanes_of
 from clusters.conformance.state import copy_of, digest
 from clusters.sim.search.handling import Handle
 from protocol.effects import Out, Send
@@ -30,8 +31,6 @@ Order: TypeAlias = list[tuple[int, int]]
 """Steps as (operation, number of the step in it)."""
 
 LOOK_AT_CLOCK: Final = 64
-RESTS: Final = 8
-"""Moments without an open call of which the states are kept, for a window to begin with."""
 LAST: Final = Step(-1, "", Done(0), NEVER, NEVER, NOTHING)
 """What follows the last step of a lane: it is never possible and never due."""
 
@@ -48,8 +47,7 @@ class Found(Struct, frozen=True):
     """What a search came to.
 
     `order` is a witness.  Without one: `stuck` is the event before which nothing can be put right,
-    or `reason` says what ran out.  `finals` are the states that were asked for;
-    `rests` all states at the last moments without an open call, each with the event before it.
+    or `reason` says what ran out.  `finals` are the states that were asked for.
     """
 
     order: Order | None = None
@@ -58,7 +56,6 @@ class Found(Struct, frozen=True):
     steps: int = 0
     states: int = 0
     finals: tuple[Actor, ...] = ()
-    rests: tuple[tuple[int, tuple[Actor, ...]], ...] = ()
 
 
 class Frame(Struct, gc=False):
@@ -78,10 +75,12 @@ class Search:
         operations: Sequence[Operation],
         actor: Actor,
         budget: Budget,
+        vocabulary: Vocabulary,
         until: int = NEVER - 1,
     ) -> None:
         """What is due after event `until` need not have happened."""
         self._actor = actor
+        self._without = vocabulary.without
         self._until = until
         self._budget = budget
         self._ends = time.monotonic() + budget.seconds
@@ -94,16 +93,19 @@ class Search:
         if not self._lanes:
             self._lanes.append([LAST])
         self._quiet = quiet_moments(self._lanes)
-        self._rests: dict[int, dict[bytes, Actor]] = {}
+        self._needs = Needs(self._lanes)
+        self._always = 0
+        self._astray = 2 * sum(map(len, self._lanes))
         self._seen: set[bytes] = set()
         self._steps = 0
         self._stuck = -1
 
-    def run(self, finals: int = 0, seen_as: Callable[[Actor], Actor] = copy_of) -> Found:
+    def run(self, finals: int = 0, needed: int = 0) -> Found:
         """A witness; with `finals`, up to so many states instead that all orders can end in.
 
-        Those that are `seen_as` the same are one.
+        Of these the bits count that are `needed` afterwards.
         """
+        self._always = needed
         actor, progress = copy_of(self._actor), [0] * len(self._lanes)
         frames: list[Frame] = []
         path: list[int] = []
@@ -114,12 +116,12 @@ class Search:
             if turns % LOOK_AT_CLOCK == 0 and (reason := self._spent()):
                 return self._found(reason=reason)
             candidates = self._candidates(progress)
-            if candidates and len(path) in self._quiet and self._been_at_rest(actor, len(path)):
+            if candidates and len(path) in self._quiet and self._was_here(actor, progress, 0):
                 pass
             elif not candidates:
                 if not finals:
                     return self._found(order=self._order(path))
-                view = seen_as(actor)
+                view = self._without(actor, needed)
                 ends.setdefault(digest(view), view)
                 if len(ends) > finals:
                     return self._found(reason=f"more than {finals} states")
@@ -128,11 +130,8 @@ class Search:
                 path.append(lane)
                 progress[lane] += 1
                 continue
-            elif len(candidates) > 1:
-                key = digest(actor, progress)
-                if key not in self._seen:
-                    self._seen.add(key)
-                    frames.append(Frame(progress, actor, candidates[::-1], len(path)))
+            elif len(candidates) > 1 and not self._was_here(actor, progress, 1):
+                frames.append(Frame(progress, actor, candidates[::-1], len(path)))
             back = self._resume(frames, path)
             if back is None:
                 break
@@ -141,24 +140,19 @@ class Search:
             return self._found(finals=tuple(ends.values()))
         return self._found(stuck=self._stuck)
 
-    def _been_at_rest(self, actor: Actor, done: int) -> bool:
-        """Whether no call is open and the actor has been in this state then; else it is noted.
+    def _was_here(self, actor: Actor, progress: list[int], kind: int) -> bool:
+        """Whether this configuration has been met; else it is remembered.
 
-        Of the last such moments the states are kept.
+        When the search has gone astray much, what nobody needs any more does not tell two apart.
         """
-        states = self._rests.get(done)
-        if states is None:
-            if len(self._rests) == RESTS and done < min(self._rests):
-                states = {}
-            else:
-                states = self._rests[done] = {}
-                if len(self._rests) > RESTS:
-                    del self._rests[min(self._rests)]
-        key = digest(actor, done)
+        if self._steps > self._astray:
+            needed = self._always | self._needs.after(progress)
+            key = digest(self._without(actor, needed), progress, kind, "needed")
+        else:
+            key = digest(actor, progress, kind)
         if key in self._seen:
             return True
         self._seen.add(key)
-        states[key] = copy_of(actor)
         return False
 
     # --- What can come next -----------------------------------------------------------------------
@@ -270,30 +264,7 @@ class Search:
         reason: str = "",
         finals: tuple[Actor, ...] = (),
     ) -> Found:
-        rests = tuple(
-            (self._quiet[done], tuple(states.values()))
-            for done, states in sorted(self._rests.items())
-        )
-        return Found(order, stuck, reason, self._steps, len(self._seen), finals, rests)
-
-
-def quiet_moments(lanes: Sequence[Sequence[Step]]) -> dict[int, int]:
-    """How many steps lie before each moment at which no call is open, and the event before it."""
-    ends: list[tuple[int, int, int]] = []
-    for lane in lanes:
-        begin = 0
-        for at, step in enumerate(lane):
-            if step.operation != lane[begin].operation:
-                ends.append((lane[begin].after, lane[at - 1].before, at - begin))
-                begin = at
-    ends.sort()
-    moments: dict[int, int] = {}
-    done = latest = 0
-    for begins, ended, steps in ends:
-        if begins > latest and done:
-            moments[done] = latest
-        done, latest = done + steps, max(latest, ended)
-    return moments
+        return Found(order, stuck, reason, self._steps, len(self._seen), finals)
 
 
 def likely(step: Step) -> float:

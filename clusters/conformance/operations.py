@@ -26,10 +26,12 @@ class Footprint(Struct, frozen=True):
     """What an operation reads and writes, as sets of bits.
 
     Two of which neither writes what the other reads or writes come to the same in either order.
+    What is `fresh` after it has nothing to do with what was there.
     """
 
     reads: int
     writes: int
+    fresh: int = 0
 
     def disturbs(self, other: "Footprint") -> bool:
         """Whether their order may matter."""
@@ -94,8 +96,8 @@ class Vocabulary(Protocol):
     def operation(self, at: int, call: Call, callbacks: tuple[Call, ...]) -> Operation:
         """The steps of a call, which is operation number `at`."""
 
-    def view(self, operations: Sequence[Operation]) -> Callable[[Actor], Actor]:
-        """An actor as these calls can see it: what they do not look at is nothing."""
+    def without(self, actor: Actor, needed: int) -> Actor:
+        """A copy that has forgotten what only bits that are not needed say."""
 
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What an actor remembers that these calls are about, in lines of text."""

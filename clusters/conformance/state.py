@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2b
-from typing import Any, Final, TypeVar, cast
+from operator import attrgetter
+from typing import Any, Final, TypeVar, cast, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -19,6 +20,7 @@ T = TypeVar("T")
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 DIGEST_BYTES: Final = 16
+_ATOMS: Final = frozenset({int, str, bool, bytes, type(None)})
 
 
 def copy_of(value: T) -> T:
@@ -68,24 +70,28 @@ def _made_copier(kind: type) -> Callable[[Any], Any]:
     if issubclass(kind, Struct):
         if kind.__struct_config__.frozen:
             return _same
-        return _struct_copier(kind.__struct_fields__)
+        return _struct_copier(kind)
     if is_dataclass(kind):
         return _object_copier(kind, tuple(field.name for field in fields(kind)))
     raise Unfreezable(f"a {kind.__name__} cannot be copied")
 
 
-def _struct_copier(names: tuple[str, ...]) -> Callable[[Any], Any]:
+def _struct_copier(kind: type[Struct]) -> Callable[[Any], Any]:
+    """A field that is declared as a number, a word or an enum needs no look."""
+    hints = get_type_hints(kind)
+    names = [name for name in kind.__struct_fields__ if not _is_plain(hints[name])]
+
     def copied(value: Any) -> Any:  # noqa: ANN401
         made = value.__copy__()
         for name in names:
-            part = getattr(value, name)
-            if part.__class__ in (dict, list) and part:
-                setattr(made, name, copy_of(part))
-            elif part.__class__ in (dict, list):
-                setattr(made, name, part.__class__())
+            setattr(made, name, copy_of(getattr(value, name)))
         return made
 
     return copied
+
+
+def _is_plain(hint: object) -> bool:
+    return hint in _ATOMS or (isinstance(hint, type) and issubclass(hint, Enum))
 
 
 def _object_copier(kind: type, names: tuple[str, ...]) -> Callable[[Any], Any]:
@@ -100,8 +106,8 @@ def _object_copier(kind: type, names: tuple[str, ...]) -> Callable[[Any], Any]:
 
 # --- Digests --------------------------------------------------------------------------------------
 
-_ATOMS: Final = (int, str, bool, bytes, type(None))
-_NAMES: Final[dict[type, tuple[str, ...]]] = {}
+_NAMES: Final[dict[Enum, str]] = {}
+_FIELDS: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {}
 
 
 def _plain(value: object) -> object:
@@ -120,20 +126,21 @@ def _plain(value: object) -> object:
     if kind is Ghost:
         return None
     if isinstance(value, Enum):
-        return value.name
-    names = _NAMES.get(kind)
-    if names is None:
-        names = _NAMES[kind] = _fields_of(kind)
-    parts = [getattr(value, name) for name in names]
-    return [
-        kind.__name__,
-        *[part if part.__class__ in _ATOMS else _plain(part) for part in parts],
-    ]
+        name = _NAMES.get(value)
+        if name is None:
+            name = _NAMES[value] = value.name
+        return name
+    parts = _FIELDS.get(kind) or _fields_of(kind)
+    return [part if part.__class__ in _ATOMS else _plain(part) for part in parts(value)]
 
 
-def _fields_of(kind: type) -> tuple[str, ...]:
+def _fields_of(kind: type) -> Callable[[object], tuple[object, ...]]:
+    """What an object of the class is made of, its class first."""
     if issubclass(kind, Struct):
-        return tuple(kind.__struct_fields__)
-    if is_dataclass(kind):
-        return tuple(field.name for field in fields(kind))
-    raise Unfreezable(f"a {kind.__name__} has no digest")
+        names = tuple(kind.__struct_fields__)
+    elif is_dataclass(kind):
+        names = tuple(field.name for field in fields(kind))
+    else:
+        raise Unfreezable(f"a {kind.__name__} has no digest")
+    found = _FIELDS[kind] = attrgetter("__class__.__name__", *names)
+    return found

@@ -18,7 +18,6 @@ from msgspec import Struct
 from clusters.cluster import Actor
 from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.operations import NEVER, Operation, Vocabulary
-from clusters.conformance.state import digest
 
 ALSO_MAX: Final = 8
 """Calls that are shown although they are not needed."""
@@ -58,31 +57,22 @@ def window_of(failure: Failure, vocabulary: Vocabulary, budget: Budget) -> Windo
     prefix = [one for one in failure.operations if one.call.seq_invoke < until]
     last = next(one for one in prefix if any(step.before == until for step in one.steps))
     inside = closure(prefix, last)
-    begin, starts = rest_before(failure, min(one.call.seq_invoke for one in inside))
     chosen = {one.steps[0].operation for one in inside}
-    before = [
-        one
-        for one in prefix
-        if one.call.seq_invoke > begin and one.steps[0].operation not in chosen
-    ]
-    seen_as = vocabulary.view(inside)
-    states: dict[bytes, Actor] = {}
-    cut = ""
-    for start in starts:
-        found = Search(before, start, _left(budget, ends), until).run(STATES_MAX, seen_as)
-        states |= {digest(one): one for one in found.finals}
-        if found.reason or len(states) > STATES_MAX:
-            cut = f"it can begin in {found.reason or f'more than {STATES_MAX} states'}"
-            break
-    if cut:
+    before = [one for one in prefix if one.steps[0].operation not in chosen]
+    marks = 0
+    for one in inside:
+        marks |= one.footprint.reads
+    search = Search(before, failure.actor, _left(budget, ends), vocabulary, until)
+    found = search.run(STATES_MAX, marks)
+    if found.reason:
         near = [one for one in inside if one.steps[-1].before > last.call.seq_invoke]
+        cut = f"what lies before takes {found.reason}"
         return Window(tuple(near), last, until, (), (), len(inside) - len(near), cut)
 
-    begins = tuple(states.values())
-    kept, cut = _Shrinking(vocabulary, begins, until, (budget, ends)).shrink(inside, last)
+    kept, cut = _Shrinking(vocabulary, found.finals, until, (budget, ends)).shrink(inside, last)
     also = meanwhile(inside, kept)
     others = len(inside) - len(kept) - len(also)
-    return Window(tuple(kept), last, until, begins, tuple(also), others, cut)
+    return Window(tuple(kept), last, until, found.finals, tuple(also), others, cut)
 
 
 def meanwhile(inside: Sequence[Operation], kept: Sequence[Operation]) -> list[Operation]:
@@ -103,14 +93,6 @@ def _overlap(one: Operation, other: Operation) -> bool:
         for call in (one.call, other.call)
     ]
     return begin < stop and start < end
-
-
-def rest_before(failure: Failure, event: int) -> tuple[int, Sequence[Actor]]:
-    """The last moment before an event at which no call was open, and the states it can be in."""
-    for at, states in reversed(failure.found.rests):
-        if at < event:
-            return at, states
-    return -1, (failure.actor,)
 
 
 def closure(prefix: Sequence[Operation], last: Operation) -> list[Operation]:
@@ -186,7 +168,7 @@ class _Shrinking:
         operations.sort(key=lambda one: one.call.seq_invoke)
         for state in self._states:
             budget = _left(self._budget, self._ends)
-            found = Search(operations, state, budget, self._until).run()
+            found = Search(operations, state, budget, self._vocabulary, self._until).run()
             if found.order is not None or found.reason:
                 return False
         return True

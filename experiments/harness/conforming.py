@@ -35,7 +35,7 @@ DEFAULT: Final = "linux-6.1"
 MACHINES: Final = Path(__file__).parent / "machines"
 MACHINE_BYTES: Final = 1 << 16
 STATES_SHOWN: Final = 3
-SHRINK_SECONDS: Final = 10.0
+SHRINK_SECONDS: Final = 30.0
 
 
 class Asked(Struct, frozen=True):
@@ -155,12 +155,13 @@ def _judge(calls: Sequence[Call], machine: TraceMachine, kind: ActorClass, asked
 
     operations = operations_of(calls, vocabulary)
     actor = vocabulary.actor(kind)
-    found = Search(operations, actor, asked.budget).run()
+    found = Search(operations, actor, asked.budget, vocabulary).run()
     judged = Judged([], operations=operations, found=found, calls=vocabulary)
     if found.reason:
         judged.reasons.append(f"no order was found within the budget: {found.reason}")
     elif found.order is None:
-        budget = Budget(asked.budget.states, SHRINK_SECONDS, asked.budget.bytes)
+        seconds = min(SHRINK_SECONDS, asked.budget.seconds)
+        budget = Budget(asked.budget.states, seconds, asked.budget.bytes)
         judged.window = window_of(Failure(operations, actor, found), vocabulary, budget)
         judged.reasons.append(_why(judged.window))
     return judged

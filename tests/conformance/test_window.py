@@ -31,7 +31,7 @@ def calls_of(*rows: tuple[str, int, int, str, dict[str, Value], Value]) -> list[
 def window(calls: Sequence[Call]) -> tuple[Window, IoasidCalls]:
     vocabulary = IoasidCalls(MACHINE, calls)
     operations = operations_of(calls, vocabulary)
-    found = Search(operations, vocabulary.actor(CORE), Budget()).run()
+    found = Search(operations, vocabulary.actor(CORE), Budget(), vocabulary).run()
     assert found.order is None
     failure = Failure(operations, vocabulary.actor(CORE), found)
     return window_of(failure, vocabulary, Budget(seconds=20)), vocabulary
@@ -133,8 +133,8 @@ def test_a_window_with_no_time_left_says_so() -> None:
 
 def test_what_is_left_of_a_window_has_no_order_alone() -> None:
     """The window is a proof of its own: from each state, the calls that are shown and no others."""
-    found, _ = window(RACE)
+    found, vocabulary = window(RACE)
     for state in found.states:
-        again = Search(found.operations, state, Budget(), found.until).run()
+        again = Search(found.operations, state, Budget(), vocabulary, found.until).run()
         assert again.order is None
         assert not again.reason

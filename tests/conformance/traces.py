@@ -47,7 +47,7 @@ def judged(calls: Sequence[Call], budget: Budget | None = None) -> tuple[list[Op
     """The operations, and what the search says."""
     vocabulary = IoasidCalls(MACHINE, calls)
     operations = operations_of(calls, vocabulary)
-    found = Search(operations, vocabulary.actor(CORE), budget or Budget()).run()
+    found = Search(operations, vocabulary.actor(CORE), budget or Budget(), vocabulary).run()
     return operations, found
 
 
