@@ -90,10 +90,25 @@ def test_of_a_few_calls_the_search_says_what_trying_every_order_says() -> None:
         operations, found = judged(changed)
         assert not found.reason
         assert (found.order is not None) == brute_force(changed)
+        forgetful = judged(changed, astray=-1)[1]
+        assert (forgetful.order is None, forgetful.stuck) == (found.order is None, found.stuck)
         if found.order is not None:
             assert explains(changed, witness(operations, found))
         seen[found.order is not None] += 1
     assert min(seen[True], seen[False]) > 20
+
+
+def test_what_is_forgotten_changes_no_verdict_and_saves_states() -> None:
+    random = Random(8)
+    whole = until(recorded("io-t8-small"), 600)
+    fewer = 0
+    for kind in ("return", "swap", "drop", "number") * 2:
+        calls = mutated(whole, kind, random)
+        plain, forgetful = (judged(calls, astray=astray)[1] for astray in (1 << 60, -1))
+        assert (plain.order is None, plain.stuck) == (forgetful.order is None, forgetful.stuck)
+        assert forgetful.states <= plain.states
+        fewer += forgetful.states < plain.states
+    assert fewer > 0
 
 
 def taken(actor: Actor, operation: Operation) -> tuple[Actor, object]:

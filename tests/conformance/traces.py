@@ -43,12 +43,16 @@ def until(calls: Sequence[Call], event: int) -> list[Call]:
     return cut
 
 
-def judged(calls: Sequence[Call], budget: Budget | None = None) -> tuple[list[Operation], Found]:
-    """The operations, and what the search says."""
+def judged(
+    calls: Sequence[Call], budget: Budget | None = None, astray: int | None = None
+) -> tuple[list[Operation], Found]:
+    """The operations, and what the search says; `astray`: steps after which it forgets."""
     vocabulary = IoasidCalls(MACHINE, calls)
     operations = operations_of(calls, vocabulary)
-    found = Search(operations, vocabulary.actor(CORE), budget or Budget(), vocabulary).run()
-    return operations, found
+    search = Search(operations, vocabulary.actor(CORE), budget or Budget(), vocabulary)
+    if astray is not None:
+        search._astray = astray
+    return operations, search.run()
 
 
 def witness(operations: Sequence[Operation], found: Found) -> list[tuple[int, int]]:
