@@ -1,1 +1,4 @@
-"""Published states of the protocol, one per file, each only where it differed from `sound`."""
+"""One published state of the protocol per file: what differed from the sound one, and who says so.
+
+Each module has `SOURCE` and `CLASSES`: by role, subclasses of the sound actors.
+"""
