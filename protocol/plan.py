@@ -59,8 +59,13 @@ OPERATIONS: dict[str, str] = {
     "ims": "write the PASID to the device's interrupt message storage",
     "unims": "clear it",
     "exit": "QEMU ends: all its files are closed, in any order",
+    "free-all": "give back every PASID of the process, through whichever container it is used",
+    "open-vm": "the VM's first vCPU only now: a script that has it does not open KVM at boot",
 }
 """The operations of a guest, with what each does."""
+
+SCRIPTED: tuple[str, ...] = ("free-all", "open-vm")
+"""Operations that only a script has: nobody draws them."""
 
 MISBEHAVIOURS: dict[str, str] = {
     "free-before-unbind": "frees a PASID that is still bound",
