@@ -60,7 +60,7 @@ class FirstGuestBind(CountsAuxBinds, FlushesTheFirstUnit, HoldsNoReference, Unbi
         out.send(task.asker, Refused(task.request.call, Errno.EINVAL))
 
     def begin_drain(self, task: Operation, out: Out) -> None:
-        """TODO."""
+        """A comment says what should be here."""
         self.torn_down(task, out)
 
     def take_request(self, unit: Name, request: PageRequest, out: Out) -> None:

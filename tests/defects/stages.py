@@ -30,24 +30,21 @@ class Stage:
 def stage(
     *scripts: tuple[str, ...],
     devices: str = "dsa0",
-    mdevs: str = "",
     quota: int = 2,
     schedules: int = SCHEDULES,
     faults: tuple[Nemesis, ...] = (),
 ) -> Stage:
     """VMs with these scripts.
 
-    `devices` are all in one group; each is `name[@unit][+property]...`: `dsa1@dmar1+no-pri`.  With
-    `mdevs` of dsa0 each of those is in a group of its own.
+    `devices` are all in one group; each is `name[@unit][+property]...`: `dsa1@dmar1+no-pri`.
     """
     tables = [f'title = "{"; ".join(scripts[0])}"', f"[pool]\nquota = {quota}"]
     said = [_device(one) for one in devices.split()]
     units = dict.fromkeys(unit for _, unit, _ in said)
     tables += [f'[[machine.unit]]\nname = "{unit}"' for unit in units]
     tables += [f'[[machine.device]]\nname = "{n}"\nunit = "{u}"\n{more}' for n, u, more in said]
-    tables += [f'[[machine.mdev]]\nname = "{one}"\nparent = "dsa0"' for one in mdevs.split()]
-    groups = [[one] for one in mdevs.split()] or [[name for name, _, _ in said]]
-    tables.append(f"[guests]\ncount = {len(scripts)}\ngroups = {groups}")
+    group = [name for name, _, _ in said]
+    tables.append(f"[guests]\ncount = {len(scripts)}\ngroups = [{group}]")
     for number, steps in enumerate(scripts, start=1):
         tables.append(f'[[process]]\nname = "vm{number}.guest"\nsteps = {list(steps)}')
     return Stage("\n".join(tables), schedules, faults)
@@ -140,9 +137,11 @@ SAME_SPID: Final = stage(
 THREE_OF_TWO: Final = stage(("p = alloc", "q = alloc", "r = alloc"))
 EXIT: Final = stage(("p = alloc", "bind p dsa0", "async dma p dsa0", "free p", "exit"))
 ANOTHERS: Final = stage(LIFE, ("unbind vm1.guest.p dsa0",))
-TWO_MDEVS: Final = stage(
-    ("p = alloc", "bind p m0", "bind p m1", "dma p m1", "unbind p m0", "unbind p m1", "free p"),
-    mdevs="m0 m1",
+WITH_M1: Final = ("p = alloc", "bind p m0", "bind p m1", "dma p m1", "unbind p m0", "free p")
+TWO_MDEVS: Final = Stage(
+    stage(WITH_M1).text.replace("['dsa0']", "['m0'], ['m1']")
+    + '\n[[machine.mdev]]\nname = "m0"\nparent = "dsa0"'
+    + '\n[[machine.mdev]]\nname = "m1"\nparent = "dsa0"'
 )
 BOUND_TWICE: Final = stage(
     ("p = alloc", "bind p dsa0", "bind p dsa0", "unbind p dsa0", "free p"), devices="dsa0 dsa1"
