@@ -22,6 +22,7 @@ from protocol.messages import AllocPasid, Done, GetPasid
 from protocol.names import Name, Pasid
 
 SOURCE: Final = "iommu/ioasid: Add ioasid references, cb4789b0d19f, 23 Nov 2020 (v5.11)"
+DATE: Final = "2021-02"
 
 
 class PlainCounts(FreesByPut):

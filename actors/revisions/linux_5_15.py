@@ -14,6 +14,7 @@ from actors.defects.unbind_by_device_alone import UnbindsByDevice
 from actors.revisions.linux_5_11 import PlainCounts
 
 SOURCE: Final = "drivers/iommu/intel/{svm,pasid}.c of 5.15, as in WSL2-Linux-Kernel 23b57c556609"
+DATE: Final = "2021-10"
 
 
 class MainlineDriver(HoldsNoReference, UnbindsByDevice):

@@ -28,6 +28,7 @@ from protocol.messages import PageRequest, Refused
 from protocol.names import Name, Pasid
 
 SOURCE: Final = "iommu/vt-d: Add bind guest PASID support, 56722a4398a3, May 2020 (v5.8-rc)"
+DATE: Final = "2020-05"
 
 
 class CountsNothing(PlainCounts):
