@@ -1,4 +1,4 @@
-"""Mainline of Feb 2021: plain reference counts, no FREE_PENDING, no quota, and nobody is told.
+"""Mainline of Feb 2021: plain counts, no FREE_PENDING, no quota, nobody is told.
 
 A get returns nothing, and a put does not ask whose it is.  The driver takes no reference for a
 guest's bind, and an unbind names the device, not the domain.  The drain keeps pasid_mutex.

@@ -1,4 +1,4 @@
-"""Mainline of Oct 2021: a guest's bind without a reference, drained, on each device's own unit.
+"""Mainline of Oct 2021: a bind without a reference, drained, on each device's own unit.
 
 The allocator, KVM and the VDCM are as in linux-5.11.  The drain lets pasid_mutex go for the fault
 queue, page requests are reported to the guest, an unbind without an svm is success.
