@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.vdcm import clearing, slots
-from actors.vdcm.state import Kind, Program, ProgramStep
+from actors.vdcm.state import Kind, Program, ProgramStep, Slot
 from protocol.effects import Out
 from protocol.errors import Errno
+from protocol.facts import SlotProgrammed
 from protocol.messages import (
     Done,
     EnableVwq,
@@ -24,7 +25,7 @@ from protocol.messages import (
     WriteIms,
     WriteVims,
 )
-from protocol.names import Call, Name, vm_of
+from protocol.names import Call, Incarnation, Name, Pasid, vm_of
 
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
@@ -79,6 +80,12 @@ def found(vdcm: Vdcm, got: FindBySpidGot, task: Program, out: Out) -> None:
     slot = vdcm.slots[task.slot]
     vdcm.fill(slot, got.pasid, got.incarnation, out)
     program(vdcm, got.call, task, out)
+
+
+def fill(vdcm: Vdcm, slot: Slot, pasid: Pasid, incarnation: Incarnation, out: Out) -> None:
+    """The reference is granted: from now on the slot has to be cleared by somebody."""
+    slot.pasid, slot.incarnation, slot.in_use = pasid, incarnation, True
+    out.record(SlotProgrammed(slot.vm, vdcm.device, slot.kind.value, pasid, incarnation))
 
 
 def program(vdcm: Vdcm, call: Call, task: Program, out: Out) -> None:
