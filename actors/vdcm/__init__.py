@@ -65,7 +65,7 @@ class Vdcm:
     `vdevs` has the VMs on this device.  The device `asks_pages` of its `unit`, until it is `lost`.
     """
 
-    SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY,)
+    SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY, programming.COMMAND)
     LOSABLE: ClassVar[bool] = True
 
     name: Name

@@ -8,11 +8,11 @@ Kernel: drivers/vfio/mdev/idxd/vdev.c, idxd_vdcm_enable_wq.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.vdcm import clearing, slots
 from actors.vdcm.state import Kind, Program, ProgramStep, Slot
-from protocol.effects import Out
+from protocol.effects import Out, Site
 from protocol.errors import Errno
 from protocol.facts import SlotProgrammed
 from protocol.messages import (
@@ -29,6 +29,9 @@ from protocol.names import Call, Incarnation, Name, Pasid, vm_of
 
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
+
+COMMAND: Final = Site("vdcm.program.command", Errno.ENXIO)
+"""The device's command register reports an error, when the reference is there already."""
 
 
 def on_enable_vwq(vdcm: Vdcm, enable: EnableVwq, guest: Name, out: Out) -> None:
@@ -79,7 +82,11 @@ def found(vdcm: Vdcm, got: FindBySpidGot, task: Program, out: Out) -> None:
     """The reference is ours, and from now on a FREE concerns the slot."""
     slot = vdcm.slots[task.slot]
     vdcm.fill(slot, got.pasid, got.incarnation, out)
-    program(vdcm, got.call, task, out)
+    errno = out.may_fail(COMMAND)
+    if errno is None:
+        program(vdcm, got.call, task, out)
+    else:
+        undo(vdcm, got.call, task, errno, out)
 
 
 def fill(vdcm: Vdcm, slot: Slot, pasid: Pasid, incarnation: Incarnation, out: Out) -> None:
