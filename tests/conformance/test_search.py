@@ -18,6 +18,7 @@ from clusters.conformance.state import copy_of, digest
 from clusters.sim.search.handling import Handle
 from protocol.effects import Out, Send
 from protocol.names import CORE
+from tests.conformance.kernels import Kernel
 from tests.conformance.sequential import answer, explains
 from tests.conformance.traces import CORE as CORE_CLASS
 from tests.conformance.traces import (
@@ -45,6 +46,18 @@ def brute_force(calls: Sequence[Call]) -> bool:
     """Whether one of all orders is right, as the second opinion has it."""
     steps = [(call.n, 0) for call in calls]
     return any(explains(calls, order) for order in permutations(steps))
+
+
+@pytest.mark.parametrize("tasks", [1, 3, 8])
+@pytest.mark.parametrize("custom", [False, True])
+def test_whatever_a_kernel_may_do_is_explained(tasks: int, custom: bool) -> None:
+    """Also when the recording ends in the middle of calls."""
+    for seed in range(25):
+        calls = Kernel(seed, tasks, custom=custom).run(60)
+        for recording in (calls, until(calls, Random(seed).randrange(120))):
+            for astray in (None, -1):
+                operations, found = judged(recording, astray=astray)
+                assert explains(recording, witness(operations, found)), seed
 
 
 def a_call(n: int, random: Random, begin: int, end: int) -> Call:
