@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -14,13 +15,13 @@ from experiments.harness.reading import decode
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "record-a-kernel.md").read_text()
 
 
+BLOCKS: Final[list[tuple[str, str]]] = re.findall(r"```(\w*)\n(.*?)```", PAGE, re.DOTALL)
+
+
 def block(language: str, begin: str) -> str:
     """A code block, by its language and how it begins."""
-    return next(
-        text
-        for text in re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-        if text.startswith(begin)
-    )
+    (text,) = [text for word, text in BLOCKS if word == language and text.startswith(begin)]
+    return text
 
 
 @pytest.fixture
