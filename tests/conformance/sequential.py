@@ -12,6 +12,7 @@ from clusters.conformance.calls import Call, Value
 
 DATA: Final = {"C0a": ("C0", "priv0"), "C0b": ("C0", "priv1"), "C1": ("C1", "priv2")}
 NEVER: Final = 1 << 60
+ASKED_OTHERWISE: Final = "another question was asked outwards"
 Out: TypeAlias = dict[int, list[Value]]
 """The numbers that are out, each with its set and its data."""
 Entries: TypeAlias = list[tuple[str, list[str]]]
@@ -26,7 +27,7 @@ def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]]) -> bool:
             inside[call.parent].append(call)
     by_n = {call.n: call for call in calls}
     at: Counter[int] = Counter()
-    now, holder = -1, None
+    now, holder = -NEVER, None
     out: Out = {}
     entries: Entries = []
     for n, step in order:
@@ -44,6 +45,8 @@ def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]]) -> bool:
             holder = n if step < len(backs) else None
         if step == (0 if find else len(backs)):
             ret = answer(call, backs, out, entries)
+            if ret == ASKED_OTHERWISE:
+                return False
             if call.seq_return is not None and (ret != call.ret or type(ret) is not type(call.ret)):
                 return False
     return all(at[n] == len(backs) + 1 for n, backs in inside.items() if by_n[n].seq_return)
@@ -53,12 +56,8 @@ def answer(call: Call, backs: list[Call], out: Out, entries: Entries) -> Value:
     """What the call returns."""
     args: Any = call.args
     number = args.get("ioasid")
-    if call.call in ("ioasid_alloc", "ioasid_free") and entries and (backs or number in out):
-        helpers, data = DATA[entries[0][0]]
-        if not backs or any(one.args["private"] != data for one in backs):
-            return "the helper was called with other data"
-        if any(one.call.rpartition("_")[2] != helpers for one in backs):
-            return "another helper was called"
+    if [(one.call, one.args) for one in backs] != asked(call, backs, out, entries):
+        return ASKED_OTHERWISE
     match call.call:
         case "ioasid_alloc":
             return alloc(args, [one.ret for one in backs], out, custom=bool(entries))
@@ -75,15 +74,41 @@ def answer(call: Call, backs: list[Call], out: Out, entries: Entries) -> Value:
                 return "-ENOENT"
             if args["set"] not in (None, out[number][0]):
                 return "-EACCES"
-            return out[number][1] if not args["getter"] or backs[0].ret else None
+            return out[number][1] if not backs or backs[0].ret else None
     return registry(call, out, entries)
+
+
+def asked(
+    call: Call, backs: list[Call], out: Out, entries: Entries
+) -> list[tuple[str, dict[str, Value]]]:
+    """What the call must have asked: a getter, or the helpers of the active entry.
+
+    A helper's number that is out already goes back to it.
+    """
+    args, number = call.args, call.args.get("ioasid")
+    if call.call == "ioasid_find" and args["getter"] and number in out:
+        fits = args["set"] in (None, out[number][0])
+        return [("getter", {"private": out[number][1]})] if fits else []
+    if not entries or call.call not in ("ioasid_alloc", "ioasid_free"):
+        return []
+    helpers, data = DATA[entries[0][0]]
+    if call.call == "ioasid_free":
+        free: dict[str, Value] = {"ioasid": number, "private": data}
+        return [(f"custom_free_{helpers}", free)] if number in out else []
+    wanted = (
+        f"custom_alloc_{helpers}",
+        {"min": args["min"], "max": args["max"], "private": data},
+    )
+    got: Any = backs[0].ret if backs else None
+    back: dict[str, Value] = {"ioasid": got, "private": data}
+    return [wanted, (f"custom_free_{helpers}", back)] if got in out else [wanted]
 
 
 def alloc(args: Any, got: list[Value], out: Out, *, custom: bool) -> Value:  # noqa: ANN401
     """The helper's number, or the lowest that is free."""
     fitting: Iterable[Any] = got[:1] if custom else range(args["min"], args["max"] + 1)
-    free = next((one for one in fitting if one not in out and one != "INVALID"), None)
-    if free is None or custom != bool(got):
+    free = next((one for one in fitting if one not in out and isinstance(one, int)), None)
+    if free is None:
         return "INVALID"
     out[free] = [args["set"], args["private"]]
     return int(free)
