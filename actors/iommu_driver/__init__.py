@@ -84,7 +84,7 @@ class IommuDriver:
         """Nothing is bound; all that the machine says of its devices is known."""
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
-        return cls(units, pasids, {device.name: device.pri for device in machine.devices})
+        return cls(units, pasids, {one.name: machine.has_pri(one) for one in machine.devices})
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
