@@ -9,7 +9,7 @@ notifications".  §4.2 to §4.4.  One module per operation; the class names the 
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias, assert_never
+from typing import ClassVar, Self, assert_never
 
 from actors.iommu_driver import (
     answers,
@@ -19,11 +19,13 @@ from actors.iommu_driver import (
     free,
     lock,
     prq,
+    reset,
     rollback,
     svm,
     teardown,
     unbind,
 )
+from actors.iommu_driver.inbox import Inbox
 from actors.iommu_driver.state import Detaching, Mutex, Svm, Task
 from protocol.effects import Out, Site
 from protocol.errors import Errno
@@ -32,6 +34,7 @@ from protocol.messages import (
     AttachDomain,
     BindGpasid,
     DetachDomain,
+    DeviceReset,
     Done,
     DrainRequestsGot,
     FindPasidGot,
@@ -51,10 +54,6 @@ from protocol.messages import (
     UnbindGpasid,
 )
 from protocol.names import Call, Name, Pasid
-
-Request: TypeAlias = AttachDomain | DetachDomain | BindGpasid | UnbindGpasid | PageResponse
-Notice: TypeAlias = NotifyFree | NotifyAlloc | NotifyBind | NotifyUnbind | PageRequestInterrupt
-Inbox: TypeAlias = Start | HostLost | TimerFired | Request | Notice | RunWork | answers.Answer
 
 
 @dataclass(slots=True)
@@ -109,6 +108,8 @@ class IommuDriver:
                 self.on_set_notification(message, sender, out)
             case RunWork():
                 self.on_run_work(message, out)
+            case DeviceReset():
+                self.on_device_reset(sender, out)
             case AttachDomain():
                 self.on_attach_domain(message, sender, out)
             case DetachDomain():
@@ -137,10 +138,8 @@ class IommuDriver:
     link_device = bind.link_device
     attach_spid = bind.attach_spid
     bind_goes_on = bind.bind_goes_on
-
     bind_refused = rollback.bind_refused
     undo = rollback.undo
-
     get_reference = svm.get_reference
     make_svm = svm.make_svm
     attach_data = svm.attach_data
@@ -189,6 +188,7 @@ class IommuDriver:
     respond = prq.respond
     answer_page = prq.answer_page
     answer_group = prq.answer_group
+    on_device_reset = reset.on_device_reset
 
     on_attach_domain = domains.on_attach_domain
     on_detach_domain = domains.on_detach_domain

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct, field
 
+from actors.iommu_driver.reset_state import Reset
 from protocol.errors import Errno
 from protocol.messages import BindGpasid, PageResponse, UnbindGpasid
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
@@ -163,7 +164,7 @@ Operation: TypeAlias = Bind | Unbind | Work
 """A task that may tear down (device, PASID)."""
 Locker: TypeAlias = Operation | Response
 """A task that takes the mutex."""
-Task: TypeAlias = Locker | Round | Registration
+Task: TypeAlias = Locker | Round | Registration | Reset
 
 
 def name_of(task: Locker) -> str:

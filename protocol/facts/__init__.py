@@ -39,6 +39,8 @@ from protocol.facts.hardware import (
     DrainScanned,
     EntryCleared,
     EntryWritten,
+    FunctionReset,
+    FunctionReturned,
     PageRequested,
     PageSettled,
     RequestAutoAnswered,
@@ -185,6 +187,8 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | FunctionReset
+    | FunctionReturned
 )
 """Every fact an actor can state."""
 
@@ -234,6 +238,8 @@ __all__ = [
     "FlushRequested",
     "FreeAnswered",
     "FreeRequested",
+    "FunctionReset",
+    "FunctionReturned",
     "HostCrashed",
     "HostGone",
     "HostStarted",

@@ -97,6 +97,7 @@ from protocol.messages.driver import (
 from protocol.messages.hardware import (
     AdvancePrq,
     ClearPresent,
+    DeviceReset,
     DrainRequests,
     DrainRequestsGot,
     FlushDevTlb,
@@ -109,6 +110,8 @@ from protocol.messages.hardware import (
     RaisePageRequest,
     ReadPrq,
     ReadPrqGot,
+    ResetFunction,
+    ReturnToService,
     Translate,
     Translated,
     Translation,
@@ -210,6 +213,9 @@ AnyMessage = (
     | Translated
     | UntranslatedDma
     | FlushDevTlb
+    | ResetFunction
+    | DeviceReset
+    | ReturnToService
 )
 """Every message there is."""
 
@@ -232,6 +238,7 @@ __all__ = [
     "DetachDomain",
     "DetachSpid",
     "DeviceCommand",
+    "DeviceReset",
     "DisableVwq",
     "DisableWq",
     "Done",
@@ -293,9 +300,11 @@ __all__ = [
     "RequestPasidGot",
     "ReserveCapacity",
     "ReserveCapacityGot",
+    "ResetFunction",
     "ResetVdev",
     "RespondPage",
     "ResponseCode",
+    "ReturnToService",
     "RunWork",
     "SetKind",
     "Start",

@@ -14,6 +14,7 @@ from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEnde
 from protocol.properties.device_tlb_flushed_before_reclaim import DeviceTlbFlushedBeforeReclaim
 from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
 from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
+from protocol.properties.drained_before_return_to_service import DrainedBeforeReturnToService
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
 from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
@@ -89,6 +90,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FreeAnsweredAtOnce,
     NoUseAfterFree,
     FlushesReachTheRightUnit,
+    DrainedBeforeReturnToService,
     FreedPasidsAreReclaimed,
     ExitedVmsLeaveNothing,
     VmEntryIsLifted,

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from actors.iommu_driver import Inbox, IommuDriver
+from actors.iommu_driver import IommuDriver
+from actors.iommu_driver.inbox import Inbox
 from protocol.effects import CALM, Chance, SetTimer
 from protocol.errors import Errno
 from protocol.facts import Fact

@@ -22,6 +22,7 @@ from protocol.messages import (
     NotifyFree,
     PageGroupResponse,
     ReadPrqGot,
+    ReturnToService,
     Verdict,
     WriteEntry,
     ZeroEntry,
@@ -151,6 +152,13 @@ class HasOneUnit(IommuDriver):
 
     def unit_of(self, _svm: Svm, _device: Name) -> Name:
         return next(iter(self.units.values()))
+
+
+class ReturnsWithoutADrain(IommuDriver):
+    """O18.  A device that was reset works again at once, whatever of it is still on its way."""
+
+    def on_device_reset(self, device: Name, out: Out) -> None:
+        out.send(device, ReturnToService())
 
 
 class WritesAnEntryInTwoGoes(IommuUnit):

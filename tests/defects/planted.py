@@ -96,6 +96,8 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
     planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
+    # What must be in order: O18.
+    planted("drained-before-return-to-service", stages.RESET, iommu=driver.ReturnsWithoutADrain),
     # What must come in the end: L1, L4, L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
     planted("exited-vms-leave-nothing", stages.EXIT, vdcm=users.LosesTheMm),

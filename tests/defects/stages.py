@@ -145,6 +145,10 @@ FAILED_ALLOC: Final = stage(
     ("p = alloc", "free p", "q = alloc", "free q"),
     faults=(Nemesis("fail", "core", site="core.alloc.nospc", nth=1),),
 )
+RESET: Final = stage(
+    ("p = alloc", "bind p dsa0", "async fault p dsa0 x4", "async fault p dsa0 x4"),
+    faults=(Nemesis("reset", "dsa0", every_steps=(20, 150)),),
+)
 # Lost between BIND and FREE: it has its right to submit, and no work of it is under way yet (R9).
 LOST_VDCM: Final = stage(
     ("p = alloc", "bind p dsa0", "dma p dsa0 x16", "free p"),
