@@ -1,8 +1,8 @@
-"""An invalidation for a device that is gone is tried for ever, and all of its unit's wait behind it.
+"""An invalidation for a device that is gone is tried for ever, and its unit's others wait.
 
 Nobody answers, the queue reports a time-out, and the driver submits the same again, with its locks
-held: so it was until 2024.  Each try ends as the one before, so here one wait stands for all.  There
-is one queue per unit: the teardown of any other PASID, on whatever device, comes behind.
+held: so it was until 2024.  Each try ends as the one before, so here one wait stands for all.
+There is one queue per unit: the teardown of any other PASID, on whatever device, comes behind.
 """
 
 from typing import Final
