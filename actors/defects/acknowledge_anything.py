@@ -1,4 +1,4 @@
-"""No drain: page requests that are left over are acknowledged, against whatever is bound by then.
+"""No drain: page requests left over are acknowledged, against whatever is bound by then.
 
 One of two policies.  DRAIN is the sound one.  Here nothing is fenced and nothing waits for the PRQ
 thread; what is left over is answered SUCCESS, and the device asks again, as it would anyhow.  That

@@ -1,4 +1,4 @@
-"""The device TLB is not invalidated, as under a unit in caching mode, where the host would do it.
+"""The device TLB is not flushed, as under an emulated unit, where the host would do it.
 
 A driver under an emulated unit leaves out the device-TLB invalidation: whoever emulates the unit
 sees the others and does it.  On hardware nobody does.

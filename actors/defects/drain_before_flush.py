@@ -1,4 +1,4 @@
-"""Page requests are drained before the caches are flushed, so new ones pass the gate behind it.
+"""Page requests are drained before the caches are flushed, so new ones pass behind it.
 
 While the PASID cache still has the entry the unit takes page requests for it, P or no P.  A drain
 takes out only what came before it: its precondition is an entry that is clear and flushed.

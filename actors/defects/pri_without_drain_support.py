@@ -1,4 +1,4 @@
-"""PRI is enabled behind a unit that cannot drain page requests, so that every drain ends at once.
+"""PRI is enabled behind a unit that cannot drain page requests: every drain ends at once.
 
 Without PDS the bit that makes a drain wait is reserved.  The driver submits what it always does and
 is told that it is complete; answers to the device may still be on their way.  Since Oct 2025 PRI is

@@ -1,4 +1,4 @@
-"""A device returns to service right after its reset, with page requests of before on their way.
+"""A device is back in service right after its reset, with old page requests on their way.
 
 The reset cancels what the device is owed, and it may use the numbers of its page groups again at
 once.  An answer, or a request in the ring, that is older than the reset then meets a younger group

@@ -1,4 +1,4 @@
-"""Unbind leaves the page requests that its guest has not answered, and nobody will answer them.
+"""Unbind leaves page requests that the guest has not answered, and nobody will any more.
 
 Nothing bounds how long a VMM may take.  Once the device is unbound a late answer is refused, so
 what was reported and not answered is owed for ever: the descriptor in the device waits, whoever

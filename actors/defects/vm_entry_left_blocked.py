@@ -1,4 +1,4 @@
-"""UNBIND of what KVM has no entry for keeps the vCPUs out of the guest, and nobody lets them in.
+"""UNBIND of what KVM has no entry for keeps the vCPUs out, and nobody lets them in.
 
 The handler raises the block before it looks at the entry, and its error exit does not lift it: the
 VM hangs until some later BIND happens to clear the request.  An UNBIND after FREE is enough.
