@@ -11,7 +11,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from actors.iommu_driver import IommuDriver
-from actors.iommu_driver.prq import TIMER, round_of
+from actors.iommu_driver.drain import round_of
+from actors.iommu_driver.prq import TIMER
 from actors.iommu_driver.state import Operation, Round, Step
 from protocol.effects import Out
 from protocol.facts import MemoryUsed
