@@ -55,6 +55,8 @@ from protocol.messages import (
 )
 from protocol.names import Call, Name, Pasid
 
+__all__ = ["Inbox", "IommuDriver"]
+
 
 @dataclass(slots=True)
 class IommuDriver:

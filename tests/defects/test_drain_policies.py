@@ -6,7 +6,7 @@ tables (N1) only if, besides, DMA was not stopped.  The drain alone keeps both.
 """
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -46,9 +46,10 @@ def broken(policy: str, *, dma_stops: bool) -> list[str]:
     """Which of the three some schedule breaks."""
     classes: dict[Role, ActorClass] = dict(lineup("sound", POLICIES[policy]).classes())
     if not dma_stops:
-        vdcm = classes.get("vdcm", DrainsNothing)
-        layers = dict.fromkeys((DrainsNothing, vdcm))
-        classes["vdcm"] = type("Vdcm", tuple(layers), {"__slots__": ()})  # type: ignore[assignment,arg-type]
+        vdcm: object = classes.get("vdcm", DrainsNothing)
+        assert isinstance(vdcm, type)
+        layers = tuple(dict.fromkeys((DrainsNothing, vdcm)))
+        classes["vdcm"] = cast("ActorClass", type("Vdcm", layers, {"__slots__": ()}))
     setup = replace(
         world_of(SCRIPT, classes),
         properties=(DmaInItsOwnLife, PageAnswersInTheSameLife, PageRequestsSettledBeforeReclaim),
