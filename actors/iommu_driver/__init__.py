@@ -191,6 +191,7 @@ class IommuDriver:
     answer_page = prq.answer_page
     answer_group = prq.answer_group
     on_device_reset = reset.on_device_reset
+    fence_reset = reset.fence_reset
 
     on_attach_domain = domains.on_attach_domain
     on_detach_domain = domains.on_detach_domain

@@ -34,10 +34,10 @@ def on_device_reset(driver: IommuDriver, device: Name, out: Out) -> None:
     """First whatever the device had posted comes in."""
     reset = Reset(smallest_free(driver.tasks), device)
     insert(driver.tasks, reset.number, reset)
-    fence(driver, reset, ResetStep.FENCE_IN, out)
+    driver.fence_reset(reset, ResetStep.FENCE_IN, out)
 
 
-def fence(driver: IommuDriver, reset: Reset, step: ResetStep, out: Out) -> None:
+def fence_reset(driver: IommuDriver, reset: Reset, step: ResetStep, out: Out) -> None:
     """To the device and back, for all of its PASIDs."""
     reset.step = step
     out.send(driver.units[reset.device], DrainRequests(reset.number, reset.device, 0, 0))
@@ -63,7 +63,7 @@ def scanned(driver: IommuDriver, reset: Reset, ring: ReadPrqGot, out: Out) -> No
     """While it holds one of the device, the PRQ thread has to pass once more."""
     if all(request.device != reset.device for request in ring.requests):
         discard_pending(driver, reset.device, out)
-        fence(driver, reset, ResetStep.FENCE_OUT, out)
+        driver.fence_reset(reset, ResetStep.FENCE_OUT, out)
     elif round_of(driver, driver.units[reset.device]) is None:
         scan(driver, reset, out)  # Its interrupt is on its way.
     else:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from actors.iommu_driver import IommuDriver
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
+from actors.iommu_driver.reset_state import Reset, ResetStep
 from actors.iommu_driver.state import (
     Bind,
     Operation,
@@ -159,6 +160,17 @@ class ReturnsWithoutADrain(IommuDriver):
 
     def on_device_reset(self, device: Name, out: Out) -> None:
         out.send(device, ReturnToService())
+
+
+class FencesOnce(IommuDriver):
+    """O18, the other half.  Answers that are on their way to the device are not waited for."""
+
+    def fence_reset(self, reset: Reset, step: ResetStep, out: Out) -> None:
+        if step is ResetStep.FENCE_IN:
+            super().fence_reset(reset, step, out)
+            return
+        del self.tasks[reset.number]
+        out.send(reset.device, ReturnToService())
 
 
 class WritesAnEntryInTwoGoes(IommuUnit):

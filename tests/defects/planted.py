@@ -98,6 +98,7 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
     # What must be in order: O18.
     planted("drained-before-return-to-service", stages.RESET, iommu=driver.ReturnsWithoutADrain),
+    planted("drained-before-return-to-service", stages.RESET_AND_ON, iommu=driver.FencesOnce),
     # What must come in the end: L1, L4, L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
     planted("exited-vms-leave-nothing", stages.EXIT, vdcm=users.LosesTheMm),

@@ -63,10 +63,10 @@ def _device(text: str) -> tuple[str, str, str]:
     return name, unit or "dmar0", "\n".join(KEYS[word] for word in words)
 
 
-def slow(link: str) -> Nemesis:
+def slow(link: str, wait_steps: tuple[int, int] = (50, 100)) -> Nemesis:
     """Messages of this link wait longer than all the others, from the beginning to the end."""
     return Nemesis(
-        "delay", link, every_steps=(1, 1), lasts_steps=(2000, 2000), wait_steps=(50, 100), times=1
+        "delay", link, every_steps=(1, 1), lasts_steps=(2000, 2000), wait_steps=wait_steps, times=1
     )
 
 
@@ -148,6 +148,13 @@ FAILED_ALLOC: Final = stage(
 RESET: Final = stage(
     ("p = alloc", "bind p dsa0", "async fault p dsa0 x4", "async fault p dsa0 x4"),
     faults=(Nemesis("reset", "dsa0", every_steps=(20, 150)),),
+)
+RESET_AND_ON: Final = stage(
+    ("p = alloc", "bind p dsa0", *("fault p dsa0 x2",) * 9),
+    faults=(
+        Nemesis("reset", "dsa0", every_steps=(30, 90)),
+        slow("iommu -> dmar0", wait_steps=(2, 8)),
+    ),
 )
 # Lost between BIND and FREE: it has its right to submit, and no work of it is under way yet (R9).
 LOST_VDCM: Final = stage(

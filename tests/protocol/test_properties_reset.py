@@ -8,6 +8,7 @@ from protocol.facts import (
     PageAnswered,
     PageReported,
     PageRequested,
+    PageSettled,
     RequestAutoAnswered,
     RequestRinged,
     RequestTaken,
@@ -61,6 +62,35 @@ def test_err_one_that_is_not_drained_does_not(before: tuple[Told, ...], where: s
     (sentence,) = told(*before, RETURNED)
     assert sentence.startswith("dsa0 returned to service at ")
     assert where in sentence
+
+
+SETTLED = ("dsa0", PageSettled("dsa0", P, 1, 0, 1))
+CANCELLED = ("dsa0", PageSettled("dsa0", P, 1, 0, -1))
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        (ASKED, RINGED, ANSWERED, SETTLED),
+        (ASKED, BY_ITSELF, SETTLED),
+        (ASKED, CANCELLED),
+        (ASKED, BY_ITSELF, CANCELLED, RETURNED, ASKED, RINGED, ANSWERED, SETTLED),
+    ],
+)
+def test_a_group_is_settled_by_its_own_answer(story: tuple[Told, ...]) -> None:
+    assert told(*story) == []
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        (ASKED, RINGED, TAKEN, ANSWERED, CANCELLED, RETURNED),
+        (ASKED, BY_ITSELF, CANCELLED, RETURNED),
+    ],
+)
+def test_err_or_by_that_of_one_before_it(before: tuple[Told, ...]) -> None:
+    (sentence,) = told(*before, ASKED, SETTLED)
+    assert sentence.startswith("page group 0 of PASID 5 (life 1) on dsa0 was settled at ")
 
 
 def test_another_device_has_its_own_requests() -> None:
