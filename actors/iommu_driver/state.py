@@ -28,9 +28,10 @@ class DevState(Enum):
 
 
 class SvmDev(Struct):
-    """One (PASID, device).  `pending`: groups reported and not yet answered, with their ghosts."""
+    """One (PASID, device), bound `through` it or an mdev; `pending`: unanswered groups' ghosts."""
 
     did: int
+    through: list[Name]
     state: DevState = DevState.NEW
     pending: dict[int, Incarnation] = field(default_factory=dict)
 
@@ -162,8 +163,7 @@ class Registration(Struct, tag=True):
 
 Operation: TypeAlias = Bind | Unbind | Work
 """A task that may tear down (device, PASID)."""
-Locker: TypeAlias = Operation | Response
-"""A task that takes the mutex."""
+Locker: TypeAlias = Operation | Response  # It takes the mutex.
 Task: TypeAlias = Locker | Round | Registration | Reset
 
 

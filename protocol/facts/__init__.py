@@ -63,6 +63,9 @@ from protocol.facts.software import (
     DeviceBound,
     DeviceTornDown,
     DeviceUnbound,
+    DomainBound,
+    DomainFreed,
+    DomainUnbound,
     EnqcmdIssued,
     EnqcmdRetired,
     FdsReleased,
@@ -187,6 +190,9 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | DomainBound
+    | DomainUnbound
+    | DomainFreed
     | FunctionReset
     | FunctionReturned
 )
@@ -225,6 +231,9 @@ __all__ = [
     "DeviceUnbound",
     "DmaBlocked",
     "DmaTranslated",
+    "DomainBound",
+    "DomainFreed",
+    "DomainUnbound",
     "DrainScanned",
     "EnqcmdIssued",
     "EnqcmdRetired",
