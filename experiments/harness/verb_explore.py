@@ -57,6 +57,7 @@ def command(
     seed: int | None,
     changes: tuple[str, ...],
     revision: str | None,
+    defects: tuple[str, ...],
     runs_dir: Path,
     schedules: int | None,
     seconds: float | None,
@@ -92,7 +93,7 @@ def command(
     from experiments.harness.setup import drawn_seed, loaded
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = Asked(file, changes, revision, max_steps, strategy, depth)
+    asked = Asked(file, changes, revision, defects, max_steps, strategy, depth)
     table = loaded(asked).explore
     until = time.monotonic() + seconds if seconds else None
     if table.strategy in SEARCHES:
