@@ -127,6 +127,8 @@ class IommuDriver:
         return self.units[device]
 
     # Handlers, and the steps of each operation in their order.
+    may_let_go = lock.may_let_go
+
     on_bind_gpasid = bind.on_bind_gpasid
     bind_refusal = bind.bind_refusal
     find_pasid = bind.find_pasid
@@ -174,6 +176,7 @@ class IommuDriver:
     requests_drained = drain.requests_drained
 
     on_start = free.on_start
+    notifier_priority = free.notifier_priority
     on_set_notification = free.on_set_notification
     on_notify_free = free.on_notify_free
     queue_work = free.queue_work

@@ -126,7 +126,7 @@ class Unbind(Struct, tag=True):
 
 
 class Work(Struct, tag=True):
-    """The work that FREE queued; `device` is the one that it tears down now."""
+    """The work that FREE queued, now at `device`; with `handler` it is that notification's own."""
 
     number: Call
     pasid: Pasid
@@ -134,6 +134,7 @@ class Work(Struct, tag=True):
     incarnation: Incarnation
     device: Name = ""
     step: Step = Step.MUTEX
+    handler: Call = 0
 
 
 class Response(Struct, tag=True):
@@ -174,7 +175,7 @@ def name_of(task: Locker) -> str:
         case Unbind():
             return f"unbind:{task.number}"
         case Work():
-            return f"teardown:{task.number}"
+            return f"notify:{task.handler}" if task.handler else f"teardown:{task.number}"
         case Response():
             return f"response:{task.number}"
         case _:

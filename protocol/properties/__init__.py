@@ -25,8 +25,10 @@ from protocol.properties.freed_pasids_are_reclaimed import FreedPasidsAreReclaim
 from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
+from protocol.properties.locks_in_order import LocksInOrder
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
 from protocol.properties.no_chained_notification import NoChainedNotification
+from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
@@ -89,8 +91,10 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FreeAnsweredAtOnce,
     NoUseAfterFree,
     FlushesReachTheRightUnit,
+    LocksInOrder,
     FreedPasidsAreReclaimed,
     ExitedVmsLeaveNothing,
+    NoDeadlock,
     VmEntryIsLifted,
     OutcomesAsScripted,
     OperationsEnd,

@@ -2,10 +2,11 @@
 
 from msgspec.structs import replace
 
-from actors.iommu_driver import IommuDriver
+from actors.iommu_driver import IommuDriver, lock
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
+    MUTEX,
     Bind,
     Operation,
     Registration,
@@ -15,7 +16,7 @@ from actors.iommu_driver.state import (
 from actors.iommu_driver.svm import look_up
 from actors.iommu_unit import IommuUnit, table
 from protocol.effects import Out
-from protocol.facts import MemoryFreed, SleepMay
+from protocol.facts import LockReleased, MemoryFreed, SleepMay
 from protocol.messages import (
     DetachSpid,
     Done,
@@ -151,6 +152,22 @@ class HasOneUnit(IommuDriver):
 
     def unit_of(self, _svm: Svm, _device: Name) -> Name:
         return next(iter(self.units.values()))
+
+
+class LetsGoOfWhatIsFree(IommuDriver):
+    """O15, S3.  The FREE handler lets go of a mutex that it has not taken, nor anybody else."""
+
+    def on_notify_free(self, free: NotifyFree, core: Name, out: Out) -> None:
+        super().on_notify_free(free, core, out)
+        if self.pasid_mutex.holder is None:
+            out.record(LockReleased(MUTEX, "mutex", f"notify:{free.call}"))
+
+
+class TakesTheMutexTwice(IommuDriver):
+    """L5.  Who has bound a device waits for the mutex that he holds."""
+
+    def link_device(self, bind: Bind, out: Out) -> None:
+        lock.take(self, bind, out)
 
 
 class WritesAnEntryInTwoGoes(IommuUnit):

@@ -96,9 +96,17 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
     planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
-    # What must come in the end: L1, L4, L6, and what a script expects.
+    planted("locks-in-order", stages.FREED, iommu=driver.LetsGoOfWhatIsFree),
+    # What must come in the end: L1, L4 to L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
     planted("exited-vms-leave-nothing", stages.EXIT, vdcm=users.LosesTheMm),
+    Planted(
+        "no-deadlock",
+        stages.PLAIN,
+        {"iommu": driver.TakesTheMutexTwice},
+        also=("operations-end",),
+        why="the bind that waits for itself is not answered",
+    ),
     planted("vm-entry-lifted", stages.FREED, kvm=users.LeavesTheBlockUp),
     planted("outcomes-as-scripted", stages.LATE, vfio=users.FailsALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
