@@ -23,7 +23,7 @@ class Thing(Struct, frozen=True, omit_defaults=True):
 
 NOUNS: Final = (
     "experiments", "properties", "faults", "operations", "misbehaviours", "strategies",
-    "revisions", "defects", "sites", "runs",
+    "revisions", "defects", "bugs", "sites", "runs",
 )  # fmt: skip
 
 
@@ -130,6 +130,23 @@ def _defects() -> list[Thing]:
     return list(map(_played, defects()))
 
 
+def _bugs() -> list[Thing]:
+    from experiments.harness.banking import bugs
+
+    return [
+        Thing(
+            name,
+            one.title,
+            {
+                "played": one.lineup.title,
+                "violates": ", ".join(one.expect.violated),
+                "source": one.source,
+            },
+        )
+        for name, one in bugs(()).items()
+    ]
+
+
 def _played(name: str) -> Thing:
     from clusters.lineup import about
 
@@ -163,5 +180,6 @@ MAKERS: Final[dict[str, Callable[[], list[Thing]]]] = {
     "strategies": _strategies,
     "revisions": _revisions,
     "defects": _defects,
+    "bugs": _bugs,
     "sites": _sites,
 }
