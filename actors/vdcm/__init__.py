@@ -16,7 +16,6 @@ from actors.vdcm import answers, clearing, files, hardware, notifications, progr
 from actors.vdcm.state import (
     Answer,
     Clear,
-    Dying,
     Kind,
     Phase,
     Slot,
@@ -26,7 +25,6 @@ from actors.vdcm.state import (
     WorkState,
 )
 from protocol.effects import Out, Site
-from protocol.facts import SlotCleared, SlotProgrammed
 from protocol.machine import Machine
 from protocol.messages import (
     DisableVwq,
@@ -42,7 +40,6 @@ from protocol.messages import (
     NotifyFree,
     NotifyUnbind,
     OpenVdev,
-    PutPasid,
     PutPasidGot,
     Refused,
     ReleaseFds,
@@ -54,7 +51,7 @@ from protocol.messages import (
     WqMode,
     WriteVims,
 )
-from protocol.names import CORE, Call, Gpasid, Incarnation, Name, Pasid
+from protocol.names import CORE, Call, Gpasid, Name
 
 Request: TypeAlias = OpenVdev | EnableVwq | DisableVwq | DrainVwq | ResetVdev | WriteVims
 Notice: TypeAlias = NotifyAlloc | NotifyBind | NotifyUnbind | NotifyFree
@@ -68,7 +65,7 @@ class Vdcm:
     `vdevs` has the VMs on this device.  The device `asks_pages` of its `unit`, until it is `lost`.
     """
 
-    SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY,)
+    SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY, programming.COMMAND)
     LOSABLE: ClassVar[bool] = True
 
     name: Name
@@ -185,15 +182,8 @@ class Vdcm:
         """Whether what ran with the slot's PASID may have left page requests on their way."""
         return self.asks_pages and slot.kind is not Kind.IMS and not self.lost
 
-    def fill(self, slot: Slot, pasid: Pasid, incarnation: Incarnation, out: Out) -> None:
-        """The reference is granted: from now on the slot has to be cleared by somebody."""
-        slot.pasid, slot.incarnation, slot.in_use = pasid, incarnation, True
-        out.record(SlotProgrammed(slot.vm, self.device, slot.kind.value, pasid, incarnation))
-
-    def clear(self, slot: Slot, call: Call, out: Out) -> None:
-        """The hardware is clean: the slot is empty, its work over, and its reference goes back."""
-        kind = slot.kind.value
-        out.record(SlotCleared(slot.vm, self.device, kind, slot.pasid, slot.incarnation))
-        works.end(self, slot, out)
-        out.send(CORE, PutPasid(call, slot.pasid, slot.incarnation, slot.reason))
-        slot.pasid, slot.incarnation, slot.in_use, slot.dying = 0, 0, False, Dying.NO
+    # What happens to a slot is told in the modules beside this one; here its rules become methods.
+    fill = programming.fill
+    clear = clearing.clear
+    put = clearing.put_reference
+    put_failed = clearing.put_failed

@@ -51,7 +51,7 @@ def take(vdcm: Vdcm, answer: Answer, out: Out) -> None:
         case Clear(step=ClearStep.DRAIN_REQUESTS) as task, DrainRequestsGot():
             clearing.put(vdcm, call, task, out)
         case Clear(step=ClearStep.PUT) as task, PutPasidGot():
-            clearing.leave(vdcm, call, task, out)
+            clearing.leave(vdcm, call, task, out, found=not vdcm.put_failed(answer))
         case Open() as task, Done():
             files.opened(vdcm, call, task, out)
         case Open() as task, Refused():
