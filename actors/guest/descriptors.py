@@ -35,7 +35,8 @@ FIRST_ABSENT: Final = 1 << 16
 def begin(guest: "Guest", task: Operation, out: Out) -> None:
     """The queue first, if nobody has ever touched it."""
     device = guest.device_of(task.step)
-    if device in guest.lost:
+    hardware = guest.hardware(task.step)
+    if hardware in guest.lost:
         completions.on_target_lost(guest, task, out)
         return
 
@@ -45,7 +46,7 @@ def begin(guest: "Guest", task: Operation, out: Out) -> None:
 
     task.waits = Waits.ENABLE_VWQ
     enable = EnableVwq(task.number, guest.wq_gpasid(device, task.value.gpasid))
-    if not calls.ask(guest, task, vdcm_of(device), enable, out):
+    if not calls.ask(guest, task, vdcm_of(hardware), enable, out):
         completions.on_target_lost(guest, task, out)
 
 

@@ -7,7 +7,7 @@ Kernel: ioctls of VFIO, and the virtual device's registers, which QEMU and the V
 
 from typing import TYPE_CHECKING
 
-from actors.guest import calls, completions, descriptors, variables
+from actors.guest import boot, calls, completions, descriptors, variables
 from actors.guest.state import INFO, SUBMITS, Answer, Operation, Value
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -61,6 +61,7 @@ def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
     """Whom an operation asks, and for what; a PASID's table has the guest's number of the PASID."""
     number, pasid, ghost = task.number, task.value.pasid, task.value.incarnation
     gpasid, device = task.value.gpasid, guest.device_of(task.step)
+    vdcm = vdcm_of(guest.hardware(task.step))
     match task.step.operation:
         case "alloc":
             return VFIO, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
@@ -72,18 +73,18 @@ def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
         case "unbind":
             return VFIO, UnbindPgtbl(number, guest.group_of(device), pasid, ghost)
         case "enable":
-            return vdcm_of(device), EnableVwq(number, guest.wq_gpasid(device, gpasid))
+            return vdcm, EnableVwq(number, guest.wq_gpasid(device, gpasid))
         case "disable":
-            return vdcm_of(device), DisableVwq(number)
+            return vdcm, DisableVwq(number)
         case "drain":
-            return vdcm_of(device), DrainVwq(number)
+            return vdcm, DrainVwq(number)
         case "reset":
-            return vdcm_of(device), ResetVdev(number)
+            return vdcm, ResetVdev(number)
         case "ims":
-            return vdcm_of(device), WriteVims(number, gpasid)
+            return vdcm, WriteVims(number, gpasid)
         case operation:
             assert operation == "unims", f"{operation} is not an operation of a guest"
-            return vdcm_of(device), WriteVims(number, 0)
+            return vdcm, WriteVims(number, 0)
 
 
 def on_answer(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
@@ -148,6 +149,6 @@ def leave(guest: "Guest", task: Operation, out: Out) -> None:
     out.record(VmExited(guest.vm))
     out.send(VFIO, ReleaseFds(guest.vm))
     out.send(kvm_of(guest.vm), ReleaseFds(guest.vm))
-    for device in guest.devices:
-        out.send(vdcm_of(device), ReleaseFds(guest.vm))
+    for vdcm in boot.vdcms(guest):
+        out.send(vdcm, ReleaseFds(guest.vm))
     calls.state_outcome(task, out)

@@ -61,6 +61,9 @@ from protocol.facts.software import (
     DeviceBound,
     DeviceTornDown,
     DeviceUnbound,
+    DomainBound,
+    DomainFreed,
+    DomainUnbound,
     EnqcmdIssued,
     EnqcmdRetired,
     FdsReleased,
@@ -185,6 +188,9 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | DomainBound
+    | DomainUnbound
+    | DomainFreed
 )
 """Every fact an actor can state."""
 
@@ -221,6 +227,9 @@ __all__ = [
     "DeviceUnbound",
     "DmaBlocked",
     "DmaTranslated",
+    "DomainBound",
+    "DomainFreed",
+    "DomainUnbound",
     "DrainScanned",
     "EnqcmdIssued",
     "EnqcmdRetired",
