@@ -10,10 +10,14 @@ from protocol.names import PASID_COUNT, Name
 
 
 class Unit(Struct, frozen=True):
-    """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1)."""
+    """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1).
+
+    `pds`: it supports page-request drain; without that nobody can be drained, and PRI stays off.
+    """
 
     name: Name
     prq: int = 4
+    pds: bool = True
 
 
 class Device(Struct, frozen=True):
@@ -69,6 +73,10 @@ class Machine(Struct, frozen=True):
     def unit_of(self, device: Name) -> Name:
         """The unit that the device is behind."""
         return self.device(device).unit
+
+    def has_pri(self, device: Device) -> bool:
+        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
+        return device.pri and next(u.pds for u in self.units if u.name == device.unit)
 
     def device(self, name: Name) -> Device:
         """The device of that name; of an mdev, its parent."""

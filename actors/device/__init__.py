@@ -78,7 +78,8 @@ class Device:
     def of(cls, machine: Machine, name: Name) -> Self:
         """A device with nothing enabled."""
         spec = machine.device(name)
-        return cls(name, spec.unit, WqMode(spec.wq), spec.wq_size, spec.ats, spec.pri)
+        pri = machine.has_pri(spec)
+        return cls(name, spec.unit, WqMode(spec.wq), spec.wq_size, spec.ats, pri)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The device's table of contents."""

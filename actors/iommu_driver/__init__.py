@@ -86,7 +86,7 @@ class IommuDriver:
         """Nothing is bound; all that the machine says of its devices is known."""
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
-        pri = {device.name: device.pri for device in machine.devices}
+        pri = {device.name: machine.has_pri(device) for device in machine.devices}
         return cls(units, pasids, pri, parents=machine.parents)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:

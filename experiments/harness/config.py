@@ -46,10 +46,14 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnitTable(Closed, frozen=True):
-    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring."""
+    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
+
+    Without `pds` (page-request drain support) PRI stays off on the devices behind it.
+    """
 
     name: Word
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
+    pds: bool = True
 
 
 class DeviceTable(Closed, frozen=True):
@@ -264,7 +268,7 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
             f" {quota * guests.count}, the pool has {pool.pasids}"
         )
     return Machine(
-        units=tuple(Unit(unit.name, unit.prq) for unit in table.unit),
+        units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
         devices=tuple(
             Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size) for d in table.device
         ),
