@@ -1,12 +1,23 @@
 """The core as posted: its lock is held until a chain has run."""
 
 from actors.ioasid_core.under_lock import LOCK, IoasidCoreUnderLock
-from protocol.facts import FreeAnswered, LockReleased, LockTaken, LockWaited, SubscriberCalled
+from actors.ioasid_core.under_mutex import IoasidCoreUnderMutex
+from protocol.errors import Errno
+from protocol.facts import (
+    FreeAnswered,
+    LockReleased,
+    LockTaken,
+    LockWaited,
+    PasidReclaimed,
+    SubscriberCalled,
+)
 from protocol.messages import (
     AllocPasid,
     AllocPasidGot,
     AllocSet,
+    AttachData,
     AttachSpid,
+    DetachData,
     Done,
     FindPasid,
     FindPasidGot,
@@ -18,10 +29,19 @@ from protocol.messages import (
     PutPasid,
     PutPasidGot,
     QueueWork,
+    Refused,
     RegisterNotifier,
     RegisterNotifierMm,
 )
-from protocol.names import CORE, IOMMU, NO_SET, SUPERVISOR, VFIO, WORKQUEUE
+from protocol.names import (
+    CORE,
+    INVALID_PASID,
+    IOMMU,
+    NO_SET,
+    SUPERVISOR,
+    VFIO,
+    WORKQUEUE,
+)
 from tests.actors.core_hands import (
     ANY,
     KVM,
@@ -68,6 +88,21 @@ def test_free_is_answered_when_its_chain_has_run() -> None:
 def test_the_lock_is_held_when_the_first_subscriber_is_called() -> None:
     kinds = [type(fact) for fact in free(heard()).facts]
     assert kinds.index(LockTaken) < kinds.index(SubscriberCalled)
+
+
+def test_what_tells_nobody_anything_is_answered_in_the_call() -> None:
+    core = IoasidCoreUnderLock.of(MACHINE, CORE)
+    hand(core, AllocSet(1, "vm1", 4))
+    assert pairs(hand(core, AllocPasid(1, 1, *ANY))) == [(VFIO, AllocPasidGot(1, 1, 1))]
+    idle = free(core)
+    assert (pairs(idle), facts(idle, FreeAnswered)) == (
+        [(VFIO, Done(5))],
+        [FreeAnswered(1, 1, VFIO)],
+    )
+    assert pairs(free(core)) == [(VFIO, Done(5))], "unknown"
+    none = hand(core, AllocPasid(2, 7, *ANY))
+    assert pairs(none) == [(VFIO, Refused(2, Errno.ENOSPC))]
+    assert facts(none, LockTaken) == []
 
 
 def test_alloc_too_is_answered_after_its_chain() -> None:
@@ -145,6 +180,24 @@ def test_find_and_queue_work_take_no_lock() -> None:
     assert pairs(hand(core, FindPasid(3, NO_SET, 1), IOMMU)) == [(IOMMU, FindPasidGot(3, 0))]
     work = hand(core, QueueWork("teardown:1", 1, 1), IOMMU)
     assert pairs(work) == [(WORKQUEUE, QueueWork("teardown:1", 1, 1, IOMMU))]
+
+
+def test_under_a_mutex_the_handler_takes_its_data_away_and_the_spid_goes_with_the_pasid() -> None:
+    """v1: the handler tears down by itself, and there is no UNBIND from inside a chain."""
+    core = IoasidCoreUnderMutex.of(MACHINE, CORE)
+    hand(core, RegisterNotifier(1, NO_SET, Priority.LAST), IOMMU)
+    hand(core, AllocSet(1, "vm1", 4))
+    hand(core, AllocPasid(1, 1, *ANY))
+    get(core, "svm")
+    attach(core)
+    hand(core, AttachData(7, 1, 1, 5), IOMMU)
+    freed = free(core)
+    assert [fact.kind for fact in facts(freed, LockTaken)] == ["mutex"]
+    assert pairs(hand(core, DetachData(8, 1, 1), VFIO)) == []
+    assert pairs(hand(core, DetachData(8, 1, 1), IOMMU)) == [(IOMMU, Done(8))]
+    last = put(core, "svm")
+    assert [(fact.spid, fact.data) for fact in facts(last, PasidReclaimed)] == [(INVALID_PASID, 0)]
+    assert pairs(reply(core, freed))[0] == (VFIO, Done(5))
 
 
 def test_a_whole_set_is_freed_one_pasid_after_the_other() -> None:

@@ -111,6 +111,11 @@ def test_err_a_handler_takes_the_mutex_under_the_core_s_lock(last: type[Event]) 
     assert sentence.startswith("vfio:5 takes pasid_mutex with ioasid_allocator_lock held, at ")
 
 
+def test_a_handler_that_a_core_without_a_lock_calls_is_its_own_thread() -> None:
+    handler = ("iommu", taken(MUTEX, "notify:1"))
+    assert told("locks-in-order", CALLED, FREE_HOLDS, handler) == []
+
+
 def test_err_a_handler_lets_go_of_the_binder_s_mutex() -> None:
     """S3, where the core's lock is not held: the handler is a thread of its own."""
     (sentence,) = told("locks-in-order", BIND_HOLDS, ("iommu", let_go(MUTEX, "notify:1")))
