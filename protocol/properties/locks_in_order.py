@@ -6,7 +6,7 @@ way round is enough.
 
 from typing import ClassVar, Final
 
-from protocol.facts import Event, LockReleased, LockTaken, LockWaited, SubscriberCalled
+from protocol.facts import Event, LockReleased, LockTaken, LockWaited
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.no_deadlock import Callers
@@ -24,12 +24,7 @@ class LocksInOrder:
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "O15"
     source: ClassVar[str] = "VFIO v7 and V4, nesting of their locks; v1 10/10, its two locks"
-    observes: ClassVar[tuple[type[Event], ...]] = (
-        LockTaken,
-        LockReleased,
-        LockWaited,
-        SubscriberCalled,
-    )
+    observes: ClassVar[tuple[type[Event], ...]] = (LockTaken, LockReleased, LockWaited)
 
     def __init__(self, machine: Machine) -> None:
         self.holders: dict[str, Thread] = {}
@@ -37,17 +32,14 @@ class LocksInOrder:
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
-        if type(fact) is SubscriberCalled:
-            if self.callers.holder:
-                self.callers.of[fact.subscriber] = self.callers.holder
-        elif type(fact) is LockTaken:
+        if type(fact) is LockTaken:
             thread = self.callers.thread(record, fact)
             before = self._turned_round(record, thread, fact.lock)
             self.holders[fact.lock] = thread
             return before
-        elif type(fact) is LockReleased:
+        if type(fact) is LockReleased:
             return self._let_go(record, fact)
-        elif type(fact) is LockWaited:
+        if type(fact) is LockWaited:
             return self._turned_round(record, self.callers.thread(record, fact), fact.lock)
         return None
 
@@ -56,9 +48,8 @@ class LocksInOrder:
 
     def _turned_round(self, record: Record, thread: Thread, lock: str) -> str | None:
         """A lock that belongs inside is held already."""
-        place = PLACE.get(lock.partition(":")[0], len(ORDER))
         for held, holder in self.holders.items():
-            if holder == thread and place < PLACE.get(held.partition(":")[0], -1):
+            if holder == thread and place_of(lock, len(ORDER)) < place_of(held, -1):
                 return f"{thread} takes {lock} with {held} held, at {when(record.stamp)}"
         return None
 
@@ -70,3 +61,8 @@ class LocksInOrder:
             return None
         whose = "nobody holds" if holder is None else f"{holder} holds"
         return f"{thread} lets go of {fact.lock}, which {whose}, at {when(record.stamp)}"
+
+
+def place_of(lock: str, unknown: int) -> int:
+    """How far inside a lock belongs."""
+    return PLACE.get(lock.partition(":")[0], unknown)

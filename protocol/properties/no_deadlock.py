@@ -6,10 +6,10 @@ that thread waiting, and with it everybody who waits for the core's lock.
 
 from typing import ClassVar
 
-from protocol.facts import Event, LockReleased, LockTaken, LockWaited, SubscriberCalled
+from protocol.facts import Event, LockReleased, LockTaken, LockWaited
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import CORE, Name
+from protocol.names import CORE
 from protocol.properties.property import Kind, Owed, Thread, thread_of, when
 
 
@@ -20,12 +20,7 @@ class NoDeadlock:
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "L5"
     source: ClassVar[str] = "J.-P. Brucker on v1, 1 Apr 2020; v1 08/10 and 10/10, their two locks"
-    observes: ClassVar[tuple[type[Event], ...]] = (
-        LockTaken,
-        LockReleased,
-        LockWaited,
-        SubscriberCalled,
-    )
+    observes: ClassVar[tuple[type[Event], ...]] = (LockTaken, LockReleased, LockWaited)
 
     def __init__(self, machine: Machine) -> None:
         self.holders: dict[str, Thread] = {}
@@ -34,13 +29,11 @@ class NoDeadlock:
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
-        if type(fact) is SubscriberCalled:
-            if self.callers.holder:
-                self.callers.of[fact.subscriber] = self.callers.holder
-        elif type(fact) is LockTaken:
+        if type(fact) is LockTaken:
             thread = self.callers.thread(record, fact)
-            self.waiting.pop(thread, None)
             self.holders[fact.lock] = thread
+            if thread in self.waiting:
+                del self.waiting[thread]
         elif type(fact) is LockReleased:
             self.callers.let_go(record)
             self.holders.pop(fact.lock, None)
@@ -70,27 +63,27 @@ class NoDeadlock:
 
 
 class Callers:
-    """In whose thread a subscriber's handler runs: who holds the core's lock while it is called.
+    """In whose thread a subscriber's handler runs: who holds the core's lock while chains run.
 
-    A core that holds no lock meanwhile lends it no thread.
+    One chain runs at a time then.  A core that holds no lock meanwhile lends nobody a thread.
     """
 
-    __slots__ = ("holder", "of")
+    __slots__ = ("holder",)
 
     def __init__(self) -> None:
         self.holder: Thread = ""
-        self.of: dict[Name, Thread] = {}
 
     def thread(self, record: Record, fact: LockTaken | LockWaited | LockReleased) -> Thread:
-        """Who does this; the core's lock is remembered on the way."""
+        """Who does this; who holds the core's lock is remembered on the way."""
         actor = record.stamp.actor
         thread = thread_of(actor, fact.task)
         if actor == CORE and type(fact) is LockTaken:
             self.holder = thread
-        return self.of.get(actor, thread) if fact.task.startswith("notify:") else thread
+        elif self.holder and fact.task.startswith("notify:"):
+            return self.holder
+        return thread
 
     def let_go(self, record: Record) -> None:
         """After the core's lock nobody's handler runs in anybody's thread."""
-        if record.stamp.actor == CORE:
+        if self.holder and record.stamp.actor == CORE:
             self.holder = ""
-            self.of.clear()

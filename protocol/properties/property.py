@@ -12,6 +12,7 @@ does not fit costs ten times as much), and makes no words before something is wr
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -351,6 +352,7 @@ Thread: TypeAlias = str
 """`actor:number`: the task of an actor, and with it all that runs for it elsewhere."""
 
 
+@lru_cache(maxsize=4096)
 def thread_of(actor: Name, task: str) -> Thread:
     """The thread of a task: `vfio:3` for `free:3` of VFIO, and for `vfio/3` wherever it calls.
 
