@@ -1,7 +1,7 @@
 """An allocation that fails gives its number back to the pool and returns it all the same.
 
-The caller takes it for his own: he links it, binds it, frees it.  The core gives it to the next who
-asks.
+The caller takes it for its own: it links it, binds it, frees it.  The core gives it to the next one
+that asks.
 
 Kernel: ioasid_alloc of drivers/iommu/ioasid.c, "[PATCH V4 09/18]": when the set's index cannot
 store the number the error exit does not reset the variable that is returned.

@@ -3,8 +3,8 @@
 Users shall notify of BIND and UNBIND only, so the function that sends refuses everything up to
 FREE.  The core's free calls the same function and does not look at what it returns.
 
-Kernel: ioasid_notify of drivers/iommu/ioasid.c, v3 10/14, 28 Sep 2020; V4 made it static and took
-the check out.
+Kernel: ioasid_notify of drivers/iommu/ioasid.c, v3 10/14, 28 Sep 2020; V4 made it static, so
+that there is nobody to be refused.
 """
 
 from typing import Final

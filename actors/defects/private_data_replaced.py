@@ -27,8 +27,8 @@ class ReplacesData(IoasidCore):
     __slots__ = ()
 
     def may_attach_data(self, life: Life) -> bool:
-        """Always."""
-        return life.set != 0
+        """Whatever it has."""
+        return True
 
 
 class AttachesPerDevice(IommuDriver):

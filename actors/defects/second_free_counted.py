@@ -4,7 +4,7 @@ The owner has one.  A guest frees, its files are closed, and the set's PASIDs ar
 without a look at the state the count falls below what is held.
 
 Kernel: ioasid_free of drivers/iommu/ioasid.c, "[PATCH V4 09/18]", without its test for
-IOASID_STATE_FREE_PENDING.
+FREE_PENDING.
 """
 
 from typing import Final

@@ -4,7 +4,7 @@ Subscribers count on being told once: each transition is one notification.  A gu
 are closed, and the set's PASIDs are freed once more.
 
 Kernel: ioasid_free of drivers/iommu/ioasid.c, "[PATCH V4 09/18]", without its test for
-IOASID_STATE_FREE_PENDING.
+FREE_PENDING.
 """
 
 from typing import Final
