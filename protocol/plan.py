@@ -58,6 +58,7 @@ OPERATIONS: dict[str, str] = {
     "reset": "reset the virtual device",
     "ims": "write the PASID to the device's interrupt message storage",
     "unims": "clear it",
+    "portal": "submit as dma does, by the slow path: the VDCM traps the command (migration)",
     "exit": "QEMU ends: all its files are closed, in any order",
 }
 """The operations of a guest, with what each does."""

@@ -10,8 +10,10 @@ Kernel: the work of the FREE handler in drivers/vfio/mdev/idxd/mdev.c, Intel dat
 
 from typing import Final
 
-from actors.vdcm import Vdcm
+from actors.vdcm import Vdcm, works
 from actors.vdcm.state import Clear, Dying, Kind, Why, key_of
+from protocol.effects import Out
+from protocol.names import Call
 
 SOURCE: Final = "S25e; Intel data-centre kernel, drivers/vfio/mdev/idxd/mdev.c; rules N6 and L1"
 
@@ -21,17 +23,16 @@ class SkipsADisabledQueue(Vdcm):
 
     __slots__ = ()
 
-    def is_due(self, task: Clear) -> bool:
+    def resume(self, call: Call, out: Out) -> None:
         """A right to submit outlives the queue that it was for."""
-        if not super().is_due(task):
-            return False
-        slot = self.slots[task.slots[0]]
-        queue = self.slots.get(key_of(task.vm, Kind.WQ))
-        enabled = queue is not None and queue.in_use
-        if task.why is not Why.WORK or slot.kind is not Kind.SWQ or enabled:
-            return True
-        slot.dying = Dying.NO  # And nobody queues the work again.
-        return False
+        task = self.tasks[call]
+        if isinstance(task, Clear) and task.why is Why.WORK:
+            slot = self.slots[task.slots[0]]
+            queue = self.slots.get(key_of(task.vm, Kind.WQ))
+            if slot.kind is Kind.SWQ and (queue is None or not queue.in_use):
+                slot.dying = Dying.NO  # So nobody queues the work again.
+                works.end(self, slot, out)
+        super().resume(call, out)
 
 
 CLASSES: Final[dict[str, type]] = {"vdcm": SkipsADisabledQueue}

@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar, Self, TypeAlias, assert_never
 
-from actors.vdcm import answers, clearing, files, hardware, notifications, programming, works
-from actors.vdcm.state import (
-    Answer,
-    Clear,
-    Kind,
-    Phase,
-    Slot,
-    Task,
-    Why,
-    Work,
-    WorkState,
+from actors.vdcm import (
+    answers,
+    clearing,
+    files,
+    hardware,
+    notifications,
+    portal,
+    programming,
+    works,
 )
+from actors.vdcm.state import Kind, Phase, Slot, Task, Work
 from protocol.effects import Out, Site
 from protocol.machine import Machine
 from protocol.messages import (
@@ -32,8 +31,10 @@ from protocol.messages import (
     DrainRequestsGot,
     DrainVwq,
     EnableVwq,
+    EnqcmdWriteGot,
     FindBySpid,
     FindBySpidGot,
+    GuestEnqcmd,
     HostLost,
     NotifyAlloc,
     NotifyBind,
@@ -53,9 +54,13 @@ from protocol.messages import (
 )
 from protocol.names import CORE, Call, Gpasid, Name
 
-Request: TypeAlias = OpenVdev | EnableVwq | DisableVwq | DrainVwq | ResetVdev | WriteVims
+Request: TypeAlias = (
+    OpenVdev | EnableVwq | DisableVwq | DrainVwq | ResetVdev | WriteVims | GuestEnqcmd
+)
 Notice: TypeAlias = NotifyAlloc | NotifyBind | NotifyUnbind | NotifyFree
-Inbox: TypeAlias = Start | HostLost | TimerFired | ReleaseFds | Request | Notice | RunWork | Answer
+Inbox: TypeAlias = (
+    Start | HostLost | TimerFired | ReleaseFds | Request | Notice | RunWork | answers.Answer
+)
 
 
 @dataclass(slots=True)
@@ -106,6 +111,10 @@ class Vdcm:
                 programming.on_enable_vwq(self, message, sender, out)
             case DisableVwq():
                 clearing.on_disable_vwq(self, message, sender, out)
+            case GuestEnqcmd():
+                portal.on_guest_enqcmd(self, message, sender, out)
+            case EnqcmdWriteGot():
+                answers.take(self, message, out)
             case DrainVwq():
                 hardware.on_drain_vwq(self, message, sender, out)
             case ResetVdev():
@@ -157,22 +166,10 @@ class Vdcm:
         """Ask for the host PASID in the set of the slot's own VM, with a reference (S24, S33)."""
         out.send(CORE, FindBySpid(call, slot.vm, gpasid, slot.reason))
 
-    def slots_freed(self, free: NotifyFree) -> list[Slot]:
-        """Every slot that the freed PASID is in."""
-        return notifications.slots_of(self, free)
-
-    def slots_unbound(self, unbind: NotifyUnbind) -> list[Slot]:
-        """The right to submit; what the guest has programmed itself, it clears itself."""
-        return [slot for slot in notifications.slots_of(self, unbind) if slot.kind is Kind.SWQ]
-
     def queue_work(self, slot: Slot, out: Out) -> Verdict:
         """A notification cannot be refused: what cannot be queued now is queued later (S41)."""
         works.queue(self, slot, out)
         return Verdict.OK
-
-    def is_due(self, task: Clear) -> bool:
-        """A work clears only the life that it was queued for, not what came into the slot since."""
-        return task.why is not Why.WORK or self.works[task.work].state is WorkState.RUNNING
 
     def quiesce(self, slot: Slot, call: Call, out: Out, *, abort: bool) -> None:
         """Have the hardware behind the slot stop, with its host PASID (mends S25f)."""
@@ -183,7 +180,11 @@ class Vdcm:
         return self.asks_pages and slot.kind is not Kind.IMS and not self.lost
 
     # What happens to a slot is told in the modules beside this one; here its rules become methods.
+    slots_freed = notifications.slots_freed
+    slots_unbound = notifications.slots_unbound
     fill = programming.fill
     clear = clearing.clear
     put = clearing.put_reference
+    is_due = clearing.is_due
     put_failed = clearing.put_failed
+    put_submission = portal.put_reference

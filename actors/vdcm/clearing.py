@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.vdcm import pages, slots, works
-from actors.vdcm.state import Clear, ClearStep, Dying, Kind, Phase, Slot, Why, key_of
+from actors.vdcm.state import Clear, ClearStep, Dying, Kind, Phase, Slot, Why, WorkState, key_of
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import FdsReleased, SleepMay, SlotCleared
@@ -77,6 +77,11 @@ def begin(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
     if task.why is Why.WORK:
         out.record(SleepMay(f"work:{task.work}", "drain"))
     vdcm.quiesce(slot, call, out, abort=task.abort)
+
+
+def is_due(vdcm: Vdcm, task: Clear) -> bool:
+    """A work clears only the life that it was queued for, not what came into the slot since."""
+    return task.why is not Why.WORK or vdcm.works[task.work].state is WorkState.RUNNING
 
 
 def quiesced(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
