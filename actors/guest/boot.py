@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def on_start(guest: "Guest", out: Out) -> None:
     """All files at once, so in any order; what a refusal means the others will say later."""
     guest.phase = Phase.BOOT
-    ask(guest, kvm_of(guest.vm), OpenVm(guest.free_number()), out)
+    if all(step.operation != "open-vm" for step in guest.plan.steps):
+        ask(guest, kvm_of(guest.vm), OpenVm(guest.free_number()), out)
     for vdcm in vdcms(guest):
         ask(guest, vdcm, OpenVdev(guest.free_number()), out)
     for group in range(len(guest.groups)):

@@ -20,6 +20,7 @@ from protocol.messages import (
     DrainVwq,
     EnableVwq,
     FreePasidRange,
+    OpenVm,
     Refused,
     ReleaseFds,
     RequestPasid,
@@ -67,6 +68,10 @@ def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
             return VFIO, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
         case "free":
             return VFIO, FreePasidRange(number, pasid, pasid)
+        case "free-all":
+            return VFIO, FreePasidRange(number, PASID_MIN, PASID_COUNT - 1)
+        case "open-vm":
+            return kvm_of(guest.vm), OpenVm(number)
         case "bind":
             group = guest.group_of(device)
             return VFIO, BindPgtbl(number, group, pasid, ghost, gpasid, table=gpasid)
@@ -109,6 +114,9 @@ def learn(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
             variables.on_not_allocated(guest, task.step.variable, out)
         case "free", Done():
             variables.on_freed(guest, pasid)
+        case "free-all", Done():
+            for variable in list(guest.variables.values()):
+                variables.on_freed(guest, variable.value.pasid)
         case "bind", Done():
             variables.on_bound(guest, pasid, guest.group_of(device))
         case "unbind", Done():

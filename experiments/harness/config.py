@@ -15,7 +15,7 @@ from experiments.harness.script import nearest, read_step
 from protocol.errors import ExperimentError
 from protocol.machine import Device, Machine, Mdev, Unit, Vm
 from protocol.names import PASID_COUNT, PASID_MIN, Name, guest_of, vm_of
-from protocol.plan import MISBEHAVIOURS, OPERATIONS, Plan, Step
+from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 1 << 20
@@ -308,6 +308,10 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             raise ExperimentError(
                 f"{where}: $.guests.mix: '{operation}' is not an operation"
                 f"{nearest(operation, OPERATIONS)} (operations: {', '.join(OPERATIONS)})"
+            )
+        if operation in SCRIPTED:
+            raise ExperimentError(
+                f"{where}: $.guests.mix: '{operation}' is for scripts, nobody draws it"
             )
     assert set(guests.misbehave) <= set(MISBEHAVIOURS)
     if guests.operations and not sum(guests.mix.values()):

@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from actors.defects.aux_binds_counted import CountsAuxBinds
 from actors.iommu_driver import IommuDriver, lock
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
@@ -28,6 +29,8 @@ from protocol.messages import (
     ZeroEntry,
 )
 from protocol.names import CORE, Call, Incarnation, Name
+
+__all__ = ["CountsAuxBinds"]
 
 
 class LeavesTheEntryPresent(IommuDriver):
