@@ -8,7 +8,7 @@ from typing import Final
 
 from actors.ioasid_core.under_mutex import IoasidCoreUnderMutex
 from actors.vfio import Vfio
-from actors.vfio.state import Release, ReleaseStep
+from actors.vfio.state import Answer, Release, ReleaseStep
 from protocol.effects import Out
 from protocol.facts import LockReleased, LockTaken
 
@@ -22,16 +22,18 @@ class FreesInAnRcuCallback(Vfio):
 
     __slots__ = ()
 
-    def free_all_in_set(self, release: Release, out: Out) -> None:
-        """The callback runs."""
-        out.record(LockTaken(*CALLBACK, release.name))
-        super().free_all_in_set(release, out)
-
-    def free_set(self, release: Release, out: Out) -> None:
-        """It has returned."""
-        if release.step is ReleaseStep.FREE_ALL_IN_SET:
-            out.record(LockReleased(*CALLBACK, release.name))
-        super().free_set(release, out)
+    def on_answer(self, answer: Answer, out: Out) -> None:
+        """The callback lasts from FreeAllInSet to its answer."""
+        task = self.tasks.get(answer.call)
+        if not isinstance(task, Release):
+            super().on_answer(answer, out)
+            return
+        before = task.step
+        if before is ReleaseStep.FREE_ALL_IN_SET:
+            out.record(LockReleased(*CALLBACK, task.name))
+        super().on_answer(answer, out)
+        if task.step is ReleaseStep.FREE_ALL_IN_SET is not before:
+            out.record(LockTaken(*CALLBACK, task.name))
 
 
 CLASSES: Final[dict[str, type]] = {"core": IoasidCoreUnderMutex, "vfio": FreesInAnRcuCallback}

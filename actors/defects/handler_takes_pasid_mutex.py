@@ -5,7 +5,7 @@ Bind holds pasid_mutex when it calls the core; free holds the core's mutex when 
 handler.  Each then waits for the other for ever.
 """
 
-from typing import Final
+from typing import Final, TypeGuard
 
 from actors.ioasid_core.under_mutex import IoasidCoreUnderMutex
 from actors.iommu_driver import IommuDriver, lock
@@ -33,13 +33,13 @@ class TearsDownInItsHandler(IommuDriver):
             return
         number = smallest_free(self.tasks)
         name = f"notify:{free.call}"
-        work = Work(number, free.pasid, name, free.incarnation, handler=free.call)
+        work = Work(number, free.pasid, name, free.incarnation)
         insert(self.tasks, number, work)
         lock.take(self, work, out)
 
     def detach_spid(self, task: Operation, out: Out) -> None:
         """No notification from inside one: UNBIND is left out, and the SPID goes with the PASID."""
-        if isinstance(task, Work) and task.handler:
+        if is_handler(task):
             self.svms[task.pasid].has_spid = False
             self.end_svm(task, out)
         else:
@@ -47,13 +47,18 @@ class TearsDownInItsHandler(IommuDriver):
 
     def finish(self, task: Operation, out: Out) -> None:
         """The handler returns."""
-        if not isinstance(task, Work) or not task.handler:
+        if not is_handler(task):
             super().finish(task, out)
             return
         del self.tasks[task.number]
         lock.release(self, task, out)
-        free = NotifyFree(task.handler, task.pasid, task.incarnation)
+        free = NotifyFree(int(task.work.partition(":")[2]), task.pasid, task.incarnation)
         answer_notification(free, "FREE", Verdict.OK, CORE, out)
+
+
+def is_handler(task: Operation) -> TypeGuard[Work]:
+    """Whether the task is a handler, and no work of the queue."""
+    return isinstance(task, Work) and task.work.startswith("notify:")
 
 
 CLASSES: Final[dict[str, type]] = {"core": IoasidCoreUnderMutex, "iommu": TearsDownInItsHandler}

@@ -127,7 +127,6 @@ class IommuDriver:
 
     # Handlers, and the steps of each operation in their order.
     may_let_go = lock.may_let_go
-
     on_bind_gpasid = bind.on_bind_gpasid
     bind_refusal = bind.bind_refusal
     find_pasid = bind.find_pasid

@@ -127,7 +127,7 @@ class Unbind(Struct, tag=True):
 
 
 class Work(Struct, tag=True):
-    """The work that FREE queued, now at `device`; with `handler` it is that notification's own."""
+    """The work that FREE queued, now at `device`; a `notify:` is its own handler's, unqueued."""
 
     number: Call
     pasid: Pasid
@@ -135,7 +135,6 @@ class Work(Struct, tag=True):
     incarnation: Incarnation
     device: Name = ""
     step: Step = Step.MUTEX
-    handler: Call = 0
 
 
 class Response(Struct, tag=True):
@@ -176,7 +175,7 @@ def name_of(task: Locker) -> str:
         case Unbind():
             return f"unbind:{task.number}"
         case Work():
-            return f"notify:{task.handler}" if task.handler else f"teardown:{task.number}"
+            return task.work if task.work.startswith("notify:") else f"teardown:{task.number}"
         case Response():
             return f"response:{task.number}"
         case _:

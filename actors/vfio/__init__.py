@@ -194,9 +194,6 @@ class Vfio:
         """A PASID that is gone or being cleaned is unbound already (S11)."""
         return None if failed in {Errno.ENOENT, Errno.EBUSY} else failed
 
-    free_all_in_set = release.free_all_in_set
-    free_set = release.free_set
-
     def answers_pages(self, vm: Name) -> bool:
         """Whether the VM's guest is there to answer a page request (mends S34c)."""
         process = self.processes.get(vm)

@@ -56,7 +56,7 @@ def resume(vfio: "Vfio", release: Release, out: Out) -> None:
         case ReleaseStep.DETACH_DOMAIN:
             detach_next(vfio, release, out)
         case ReleaseStep.FREE_ALL_IN_SET:
-            vfio.free_set(release, out)
+            free_set(vfio, release, out)
         case ReleaseStep.FREE_SET:
             # EBUSY means later: the core ends the set with its last PASID.
             vfio.processes[release.vm].set = NO_SET
@@ -79,7 +79,7 @@ def unbind_next(vfio: "Vfio", release: Release, out: Out) -> None:
 def detach_next(vfio: "Vfio", release: Release, out: Out) -> None:
     """Only under a PASID that no device translates any more may the second level go."""
     if not release.detaches:
-        vfio.free_all_in_set(release, out)
+        free_all_in_set(vfio, release, out)
         return
 
     release.step = ReleaseStep.DETACH_DOMAIN
