@@ -111,16 +111,16 @@ class Vdcm:
                 programming.on_enable_vwq(self, message, sender, out)
             case DisableVwq():
                 clearing.on_disable_vwq(self, message, sender, out)
-            case GuestEnqcmd():
-                portal.on_guest_enqcmd(self, message, sender, out)
-            case EnqcmdWriteGot():
-                answers.take(self, message, out)
             case DrainVwq():
                 hardware.on_drain_vwq(self, message, sender, out)
             case ResetVdev():
                 clearing.on_reset_vdev(self, message, sender, out)
             case WriteVims():
                 programming.on_write_vims(self, message, sender, out)
+            case GuestEnqcmd():
+                portal.on_guest_enqcmd(self, message, sender, out)
+            case EnqcmdWriteGot():
+                answers.take(self, message, out)
             case OpenVdev():
                 files.on_open_vdev(self, message, sender, out)
             case ReleaseFds():

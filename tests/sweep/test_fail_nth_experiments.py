@@ -21,7 +21,7 @@ TREE: Final = Path(__file__).parents[2] / "experiments"
 FILES: Final = {
     path.stem: path for path in sorted(TREE.glob("*/*.toml")) if path.parent.name != "bugs"
 }
-"""Those in which nothing may break; the bank's do, and `bank --sound` tries them without defects."""
+"""Those in which nothing may break; the bank's are for `bank --sound`, without their defects."""
 WHOLE: Final = "normal_life"
 POINTS: Final = {"failing steps": 22, "crashes": 372, "losses": 1448}
 STRIDES: Final = {"kill_everyone": 997, "concurrent_multi_device_bind": 499}
