@@ -1,4 +1,4 @@
-"""VT-d's handler lets go of pasid_mutex at its end, also for events for which it never took it.
+"""VT-d's handler lets go of pasid_mutex, also for events for which it never took it.
 
 Only FREE takes the mutex, but every event leaves through the same exit.  BIND comes in the middle
 of a bind, so what is let go is the binder's: another bind or unbind comes in, and the binder lets

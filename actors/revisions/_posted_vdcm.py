@@ -1,4 +1,4 @@
-"""The VDCM as the published revisions have it: by the document, as no code came with them."""
+"""The VDCM of the published revisions: by their documents, as no code came with them."""
 
 from actors.vdcm import Vdcm
 from actors.vdcm.slots import make

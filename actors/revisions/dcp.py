@@ -1,4 +1,4 @@
-"""The Intel data-centre kernel: V4's core and driver, with the only KVM and VDCM ever published.
+"""The Intel data-centre kernel: V4, with the only KVM and VDCM that were ever published.
 
 A set stays until it is freed.  A subscriber's BAD ends its chain, and KVM says nothing when it has
 no page for its table (S41).  KVM ignores a failed get (S21), and an UNBIND that it has no entry for

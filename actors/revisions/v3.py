@@ -1,4 +1,4 @@
-"""IOASID extensions for guest SVA, v3: v2 with set-private IDs, and FREE that reaches nobody.
+"""IOASID extensions for guest SVA, v3: set-private IDs, and a FREE that reaches nobody.
 
 The helper that sends refuses FREE, as if a user had asked for it, and would miss the set's chain
 (S17); UNBIND names no SPID any more (S18).  A get of what is pending is ENOENT.  VFIO v7, of the

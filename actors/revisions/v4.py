@@ -1,4 +1,4 @@
-"""IOASID extensions for guest SVA, V4, with VFIO v8: FREE for VT-d alone, then UNBIND for others.
+"""IOASID extensions for guest SVA, V4, with VFIO v8: FREE is for VT-d, UNBIND for others.
 
 Works are ordered.  A set goes whenever it becomes empty.  Bind is not serialised with free (S10):
 attach_spid and the look-up by SPID do not see FREE_PENDING (S24), a refused get is ignored, also by

@@ -1,14 +1,19 @@
 """What tests of revisions share: an experiment of the tree or a small one, and who plays it."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from clusters.lineup import Lineup
-from clusters.sim.world import Setup, simulate
+from clusters.sim.strategies import campaign, prepared
+from clusters.sim.world import Setup
+from tests.clusters.campaigns import runs
 from tests.worlds import world_of
 
 REVISIONS: Final = ("v1", "v2", "v3", "v4", "dcp")
+PORTFOLIO: Final = "portfolio"
+SEED: Final = 1
 IOASID: Final = Path(__file__).parents[2] / "experiments" / "ioasid"
 
 
@@ -18,14 +23,17 @@ def played(name: str, revision: str) -> Setup:
     return replace(world_of(text, Lineup(revision).classes()), stop_at_first=False)
 
 
-def violated(setup: Setup, seeds: int) -> dict[str, str]:
-    """All properties that some seed violates, with the first sentence; every run comes to rest."""
+def violated(setup: Setup, schedules: int) -> dict[str, str]:
+    """All properties that some schedule of the default strategies violates, each with a sentence.
+
+    Every run comes to rest.
+    """
     found: dict[str, str] = {}
-    for seed in range(seeds):
-        result = simulate(setup, seed)
-        assert result.quiet, f"seed {seed}: not quiet after {result.steps} steps"
+    some = runs(prepared(setup, PORTFOLIO), campaign(PORTFOLIO, SEED))
+    for number, (_, result, _) in enumerate(islice(some, schedules), start=1):
+        assert result.quiet, f"schedule {number}: not quiet after {result.steps} steps"
         for violation in result.violations:
-            found.setdefault(violation.property, f"seed {seed}: {violation.sentence}")
+            found.setdefault(violation.property, f"schedule {number}: {violation.sentence}")
     return found
 
 
