@@ -32,6 +32,8 @@ from actors.revisions._posted_vdcm import HearsUnbind
 from actors.vdcm.state import Kind, Slot, key_of
 from protocol.messages import NotifyFree, NotifyUnbind
 
+DATE: Final = "2021-12-31"
+"""No day is known but that it came after V4."""
 SOURCE: Final = (
     "S9-S11, S19-S22, S24, S25a-g, S40, S41, S43; Intel data-centre kernel: vmx.c 03618be7409b, "
     "mdev.c and vdev.c 3d23391ae990, ioasid.c 0669c81851f6, svm.c 535f23279e55"

@@ -27,6 +27,7 @@ from actors.revisions._posted_vdcm import DrainsWithoutARight
 from actors.vdcm.state import Slot
 from protocol.messages import NotifyFree, NotifyUnbind
 
+DATE: Final = "2020-03-25"
 SOURCE: Final = "S2-S4, S6, S9, S12, S27; IOASID extensions for guest SVA, v1, 25 Mar 2020"
 
 

@@ -15,6 +15,7 @@ from actors.defects.one_iommu_pointer import FlushesTheFirstUnit
 from actors.revisions._posted import NotifiedLast, SystemWorkqueue, UnderSpinlock
 from actors.revisions._posted_vdcm import HearsFree
 
+DATE: Final = "2020-08-21"
 SOURCE: Final = "S19, S26, S27; v2 of the IOASID extensions and its ioasid.rst, 21 Aug 2020"
 
 

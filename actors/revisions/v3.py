@@ -16,6 +16,7 @@ from actors.revisions._posted import UnderSpinlock
 from protocol.errors import Errno
 from protocol.messages import GetPasid
 
+DATE: Final = "2020-09-28"
 SOURCE: Final = "S8, S17-S19, S26, S27; v3 of the IOASID extensions, 28 Sep 2020; VFIO v7"
 
 

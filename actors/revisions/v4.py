@@ -29,6 +29,7 @@ from actors.revisions._posted_vdcm import HearsUnbind
 from protocol.effects import Out
 from protocol.errors import Errno
 
+DATE: Final = "2021-02-27"
 SOURCE: Final = "S8-S11, S19-S21, S24, S26, S40, S45; V4 and VFIO v8, 27 Feb and 2 Mar 2021"
 
 
