@@ -123,17 +123,8 @@ def _classes(lineup: Lineup) -> Mapping[Role, ActorClass]:
     layers: dict[Role, list[tuple[str, type]]] = {}
     inner = () if lineup.revision == SOUND else (lineup.revision,)
     for name in (*inner, *lineup.defects):
-        had: list[str] = []
-        stated = _stated(_module(lineup, name), name)
-        for role, kind in stated.items():
-            within = layers.setdefault(role, [])
-            before = [one for one, its in within if issubclass(its, kind)]
-            if before:
-                had.append(before[0])  # A revision may be made of defects: once is enough.
-            else:
-                within.insert(0, (name, kind))
-        if len(had) == len(stated) > 0:
-            raise ExperimentError(f"{had[0]} has {name} already")
+        for role, kind in _stated(_module(lineup, name), name).items():
+            layers.setdefault(role, []).insert(0, (name, kind))
     return {role: _combined(role, kinds) for role, kinds in layers.items()}
 
 

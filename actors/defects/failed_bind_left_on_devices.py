@@ -1,4 +1,4 @@
-"""A bind stops at the first device of the group that refuses, and leaves the earlier ones bound.
+"""A bind stops at the first device that refuses, and leaves the earlier ones bound.
 
 The loop over a group's devices breaks off with the error, as __iommu_set_group_pasid did in 2023; a
 device that cannot take the PASID is enough.  The caller believes that nothing is bound.

@@ -1,4 +1,4 @@
-"""The svm has one IOMMU pointer, so flushes for all of its devices go to the first one's unit.
+"""The svm has one IOMMU pointer: all its flushes go to the unit of its first device.
 
 Two devices behind different units are bound to one PASID: the caches of the second unit, and of the
 device behind it, keep their lines when it is torn down.

@@ -1,4 +1,4 @@
-"""The VDCM gives its reference back first and has the hardware slot cleared when there is time.
+"""The VDCM puts its reference first, and has the slot cleared when there is time.
 
 A device's PASID table is shared by all of its mdevs: what a VM's work queue still submits with a
 number that is another VM's by then, reaches the other's memory.

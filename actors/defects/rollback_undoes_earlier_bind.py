@@ -1,4 +1,4 @@
-"""A bind that fails unbinds the PASID from every device of the group, also an earlier bind's.
+"""A bind that fails unbinds every device of the group, also an earlier bind's.
 
 The guest is told that nothing has happened, and a bind that was good is gone.  The same lesson was
 learned again upstream in b025dea63cde, Mar 2024.

@@ -1,4 +1,4 @@
-"""A registration that comes too late is refused, and keeps the reference that it took on the set.
+"""A registration that comes too late is refused, and keeps its reference on the set.
 
 The set is looked up with a reference; the error path for a set that has PASIDs already returns
 without giving it back.  The set, and its quota, stay when the process has ended.

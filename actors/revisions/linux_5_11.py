@@ -1,4 +1,4 @@
-"""Mainline of Feb 2021: plain reference counts, no FREE_PENDING, no quota, and nobody is told.
+"""Mainline of Feb 2021: plain counts, no FREE_PENDING, no quota, nobody is told.
 
 A get returns nothing, and a put does not ask whose it is.  The driver takes no reference for a
 guest's bind, and an unbind names the device, not the domain.  The drain keeps pasid_mutex.
@@ -22,6 +22,7 @@ from protocol.messages import AllocPasid, Done, GetPasid
 from protocol.names import Name, Pasid
 
 SOURCE: Final = "iommu/ioasid: Add ioasid references, cb4789b0d19f, 23 Nov 2020 (v5.11)"
+DATE: Final = "2021-02"
 
 
 class PlainCounts(FreesByPut):

@@ -1,4 +1,4 @@
-"""Mainline of Oct 2021: a guest's bind without a reference, drained, on each device's own unit.
+"""Mainline of Oct 2021: a bind without a reference, drained, on each device's own unit.
 
 The allocator, KVM and the VDCM are as in linux-5.11.  The drain lets pasid_mutex go for the fault
 queue, page requests are reported to the guest, an unbind without an svm is success.
@@ -14,6 +14,7 @@ from actors.defects.unbind_by_device_alone import UnbindsByDevice
 from actors.revisions.linux_5_11 import PlainCounts
 
 SOURCE: Final = "drivers/iommu/intel/{svm,pasid}.c of 5.15, as in WSL2-Linux-Kernel 23b57c556609"
+DATE: Final = "2021-10"
 
 
 class MainlineDriver(HoldsNoReference, UnbindsByDevice):

@@ -1,4 +1,4 @@
-"""Mainline of May 2020, as guest bind came in: no references, no drain, nobody is told of a free.
+"""Mainline of May 2020, as guest bind came in: no references, no drain, nobody is told.
 
 A freed number is in the pool at once, whatever still uses it.  Of (PASID, device) only users are
 counted where the device has aux domains, one IOMMU pointer serves all devices of an svm, and the
@@ -28,6 +28,7 @@ from protocol.messages import PageRequest, Refused
 from protocol.names import Name, Pasid
 
 SOURCE: Final = "iommu/vt-d: Add bind guest PASID support, 56722a4398a3, May 2020 (v5.8-rc)"
+DATE: Final = "2020-05"
 
 
 class CountsNothing(PlainCounts):

@@ -137,11 +137,6 @@ def test_of_a_defect_only_what_the_revision_has_not_goes_on_top_of_it() -> None:
     assert both["vfio"] is not ROLES["vfio"]
 
 
-def test_err_a_defect_that_the_revision_has_already() -> None:
-    with pytest.raises(ExperimentError, match=r"^v4 has find-by-spid-while-pending already$"):
-        Lineup("v4", ("find-by-spid-while-pending",)).classes()
-
-
 def test_err_two_that_do_not_go_together() -> None:
     own = (Own("a.py", FIELD.format("a")), Own("b.py", FIELD.format("b")))
     with pytest.raises(ExperimentError, match=r"^a\.py and b\.py do not go together: "):
