@@ -13,6 +13,7 @@ from typing import ClassVar, Self, TypeAlias, assert_never
 from msgspec import Struct
 
 from protocol.effects import Out, Site
+from protocol.facts import WorkLinedUp
 from protocol.machine import Machine
 from protocol.messages import HostLost, QueueWork, RunWork, Start, WorkDone
 from protocol.names import Incarnation, Name, Pasid
@@ -68,6 +69,7 @@ class OrderedWorkqueue:
             return  # It will run anyway.
 
         self.queued.append(Item(owner, queue.work, queue.pasid, queue.incarnation))
+        out.record(WorkLinedUp(owner, queue.work, queue.pasid, queue.incarnation))
         self.run(out)
 
     def on_work_done(self, done: WorkDone, owner: Name, out: Out) -> None:

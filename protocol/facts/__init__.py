@@ -43,6 +43,7 @@ from protocol.facts.hardware import (
     PageSettled,
     RequestAutoAnswered,
     RequestRinged,
+    RequestsDrained,
     RequestTaken,
     WqCleared,
     WqProgrammed,
@@ -77,6 +78,7 @@ from protocol.facts.software import (
     NotificationHandled,
     PageAnswered,
     PageReported,
+    PageWithheld,
     PasidLinked,
     PasidUnlinked,
     SleepMay,
@@ -91,6 +93,7 @@ from protocol.facts.software import (
     VmEntryLifted,
     WorkBegun,
     WorkEnded,
+    WorkLinedUp,
     WorkQueued,
 )
 from protocol.facts.world import (
@@ -185,6 +188,9 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | RequestsDrained
+    | WorkLinedUp
+    | PageWithheld
 )
 """Every fact an actor can state."""
 
@@ -261,6 +267,7 @@ __all__ = [
     "PageReported",
     "PageRequested",
     "PageSettled",
+    "PageWithheld",
     "PasidAllocated",
     "PasidLinked",
     "PasidReclaimed",
@@ -271,6 +278,7 @@ __all__ = [
     "RequestAutoAnswered",
     "RequestRinged",
     "RequestTaken",
+    "RequestsDrained",
     "RunEnded",
     "RunStarted",
     "SetAllocated",
@@ -295,6 +303,7 @@ __all__ = [
     "WitnessSeen",
     "WorkBegun",
     "WorkEnded",
+    "WorkLinedUp",
     "WorkQueued",
     "WqCleared",
     "WqProgrammed",

@@ -330,3 +330,21 @@ class MsrCleared(Event, frozen=True, tag="msr.cleared"):
     cpu: Name
     pasid: Pasid
     incarnation: Incarnation
+
+
+class WorkLinedUp(Event, frozen=True, tag="work.lined_up"):
+    """workqueue: `owner`'s work is the last in the queue."""
+
+    owner: Name
+    work: str
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+class PageWithheld(Event, frozen=True, tag="page.withheld"):
+    """guest: a bad one leaves a page request that it was handed without an answer."""
+
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    group: int
