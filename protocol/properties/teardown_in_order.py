@@ -111,9 +111,10 @@ class TeardownInOrder:
                 return None
             self.cleared[key] = (fact.flush, *self._at_once(record, fact))
             last, actor, n = teardown
-            if last in BEFORE[fact.flush] and n and record.saw(actor, n):
+            before = BEFORE[fact.flush]
+            if last in before and n and record.saw(actor, n):
                 return None
-            wrong = f"the {fact.flush} flush does not wait for the {last or 'entry'}"
+            wrong = f"the {fact.flush} flush does not wait for the {before[0] or 'entry'}"
         return self._said(record, fact, wrong)
 
     def _at_once(self, record: Record, fact: FlushRequested) -> tuple[Name, int]:

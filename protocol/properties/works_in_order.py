@@ -22,7 +22,9 @@ class WorksInOrder:
     observes: ClassVar[tuple[type[Event], ...]] = (WorkLinedUp, WorkBegun, WorkEnded, HostGone)
 
     def __init__(self, machine: Machine) -> None:
-        self.queued: dict[Work, None] = {}
+        self.queued: list[Work] = []
+        self.idle: dict[Work, None] = {}
+        """Works on their way to the queue for which there is nothing left to do."""
         self.running: Work | None = None
         self.ended: tuple[Name, int] = ("", 0)
         """Where the last one that ran has ended."""
@@ -30,15 +32,21 @@ class WorksInOrder:
     def observe(self, record: Record) -> str | None:
         fact = record.fact
         if type(fact) is WorkLinedUp:
-            self.queued[fact.owner, fact.work] = None
+            lined = (fact.owner, fact.work)
+            if lined in self.idle:
+                del self.idle[lined]
+            else:
+                self.queued.append(lined)
         elif type(fact) is WorkBegun:
             return self._begun(record, (record.stamp.actor, fact.work))
         elif type(fact) is WorkEnded:
             work = (record.stamp.actor, fact.work)
             if work == self.running:
                 self.running, self.ended = None, (record.stamp.actor, record.stamp.n)
+            elif work in self.queued:
+                self.queued.remove(work)  # There is nothing left for it to do.
             else:
-                self.queued.pop(work, None)  # There is nothing left for it to do.
+                self.idle[work] = None
         elif type(fact) is HostGone:
             self._gone(record.stamp.actor)
         return None
@@ -47,9 +55,10 @@ class WorksInOrder:
         return []
 
     def _begun(self, record: Record, work: Work) -> str | None:
-        running, first = self.running, next(iter(self.queued), work)
+        running, first = self.running, self.queued[0] if self.queued else work
         self.running = work
-        self.queued.pop(work, None)
+        if work in self.queued:
+            self.queued.remove(work)
         if running is not None:
             return f"{_named(work)} began at {when(record.stamp)}, while {_named(running)} ran"
         if not record.saw(*self.ended):
@@ -60,7 +69,8 @@ class WorksInOrder:
 
     def _gone(self, owner: Name) -> None:
         """The queue goes on without what was lost."""
-        self.queued = {work: None for work in self.queued if work[0] != owner}
+        self.queued = [work for work in self.queued if work[0] != owner]
+        self.idle = {work: None for work in self.idle if work[0] != owner}
         if self.running is not None and self.running[0] == owner:
             self.running = None
         if self.ended[0] == owner:

@@ -31,17 +31,20 @@ def stage(
     *scripts: tuple[str, ...],
     devices: str = "dsa0",
     quota: int = 2,
+    ring: int = 0,
     schedules: int = SCHEDULES,
     faults: tuple[Nemesis, ...] = (),
 ) -> Stage:
     """VMs with these scripts.
 
     `devices` are all in one group; each is `name[@unit][+property]...`: `dsa1@dmar1+no-pri`.
+    `ring`: so many page requests have room (0: as many as usual).
     """
     tables = [f'title = "{"; ".join(scripts[0])}"', f"[pool]\nquota = {quota}"]
     said = [_device(one) for one in devices.split()]
     units = dict.fromkeys(unit for _, unit, _ in said)
-    tables += [f'[[machine.unit]]\nname = "{unit}"' for unit in units]
+    room = f"\nprq = {ring}" if ring else ""
+    tables += [f'[[machine.unit]]\nname = "{unit}"{room}' for unit in units]
     tables += [f'[[machine.device]]\nname = "{n}"\nunit = "{u}"\n{more}' for n, u, more in said]
     group = [name for name, _, _ in said]
     tables.append(f"[guests]\ncount = {len(scripts)}\ngroups = [{group}]")
@@ -76,7 +79,10 @@ LIFE: Final = ("p = alloc", "bind p dsa0", "dma p dsa0", "unbind p dsa0", "free 
 FREED_BOUND: Final = ("p = alloc", "bind p dsa0", "free p")
 
 PLAIN: Final = stage(LIFE)
+NO_PRI: Final = stage(LIFE, devices="dsa0+no-pri")
 FREED: Final = stage(FREED_BOUND)
+BOUND: Final = stage(("p = alloc", "bind p dsa0", "exit"))
+UNBOUND: Final = stage(("p = alloc", "bind p dsa0", "unbind p dsa0"))
 LATE: Final = stage((*FREED_BOUND, "unbind p dsa0 -> ok"))
 UNBOUND_WITH_DMA: Final = stage(
     ("p = alloc", "bind p dsa0", "async dma p dsa0 x4", "unbind p dsa0", "free p")
@@ -102,6 +108,20 @@ FREED_WITH_FAULTS: Final = stage(
     ("p = alloc", "bind p dsa0", "async fault p dsa0 x4", "dma p dsa0 x2", "free p"),
     schedules=200,
 )
+FREED_WITH_DMA: Final = stage(
+    ("p = alloc", "bind p dsa0", "async dma p dsa0 x8", "free p"),
+    devices="dsa0+no-pri",
+    faults=(slow("dmar0 -> dsa0"),),
+)
+OVERFLOW: Final = stage(
+    ("p = alloc", "bind p dsa0", "dma p dsa0", "unbind p dsa0"),
+    ("p = alloc", "bind p dsa0", "fault p dsa0 x4", "fault p dsa0 x4", "fault p dsa0 x4"),
+    ring=1,
+)
+RESET_WITH_FAULT: Final = stage(
+    ("p = alloc", "bind p dsa0", "enable dsa0", "async fault p dsa0", "reset dsa0"),
+    devices="dsa0+dedicated",
+)
 SLOW_COMMAND: Final = stage(
     ("p = alloc", "bind p dsa0", "enable dsa0", "disable dsa0", "async dma p dsa0", "free p"),
     faults=(slow("vm1.kvm -> dsa0"),),
@@ -109,6 +129,7 @@ SLOW_COMMAND: Final = stage(
 IMS: Final = stage(
     ("p = alloc", "bind p dsa0", "ims p dsa0", "unims dsa0", "unbind p dsa0", "free p")
 )
+IMS_FREED: Final = stage(("p = alloc", "bind p dsa0", "ims p dsa0", "free p"))
 IMS_AND_REUSE: Final = stage(
     (
         *("p = alloc", "bind p dsa0", "ims p dsa0", "unims dsa0", "unbind p dsa0", "free p"),
