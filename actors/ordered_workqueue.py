@@ -13,7 +13,7 @@ from typing import ClassVar, Self, TypeAlias, assert_never
 from msgspec import Struct
 
 from protocol.effects import Out, Site
-from protocol.facts import WorkLinedUp
+from protocol.facts import WorkDue, WorkLinedUp
 from protocol.machine import Machine
 from protocol.messages import HostLost, QueueWork, RunWork, Start, WorkDone
 from protocol.names import Incarnation, Name, Pasid
@@ -93,6 +93,7 @@ class OrderedWorkqueue:
         while self.queued and self.may_begin():
             item = self.queued.pop(self.turn(out))
             self.running.append(item)
+            out.record(WorkDue(item.owner, item.work, item.pasid, item.incarnation))
             out.send(item.owner, RunWork(item.work, item.pasid, item.incarnation))
 
     def may_begin(self) -> bool:

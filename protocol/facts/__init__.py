@@ -92,6 +92,7 @@ from protocol.facts.software import (
     VmEntryBlocked,
     VmEntryLifted,
     WorkBegun,
+    WorkDue,
     WorkEnded,
     WorkLinedUp,
     WorkQueued,
@@ -190,6 +191,7 @@ ActorFact = (
     | VmExited
     | RequestsDrained
     | WorkLinedUp
+    | WorkDue
     | PageWithheld
 )
 """Every fact an actor can state."""
@@ -302,6 +304,7 @@ __all__ = [
     "VmExited",
     "WitnessSeen",
     "WorkBegun",
+    "WorkDue",
     "WorkEnded",
     "WorkLinedUp",
     "WorkQueued",

@@ -341,6 +341,15 @@ class WorkLinedUp(Event, frozen=True, tag="work.lined_up"):
     incarnation: Incarnation
 
 
+class WorkDue(Event, frozen=True, tag="work.due"):
+    """workqueue: the turn of `owner`'s work has come, and it leaves the queue."""
+
+    owner: Name
+    work: str
+    pasid: Pasid
+    incarnation: Incarnation
+
+
 class PageWithheld(Event, frozen=True, tag="page.withheld"):
     """guest: a bad one leaves a page request that it was handed without an answer."""
 
