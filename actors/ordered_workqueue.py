@@ -13,7 +13,7 @@ from typing import ClassVar, Self, TypeAlias, assert_never
 from msgspec import Struct
 
 from protocol.effects import Out, Site
-from protocol.facts import WorkDue, WorkLinedUp
+from protocol.facts import WorkDue, WorkFinished, WorkLinedUp
 from protocol.machine import Machine
 from protocol.messages import HostLost, QueueWork, RunWork, Start, WorkDone
 from protocol.names import Incarnation, Name, Pasid
@@ -79,6 +79,7 @@ class OrderedWorkqueue:
             return  # Its owner was lost, and it was given up then.
 
         self.running.remove(item)
+        out.record(WorkFinished(owner, item.work, item.pasid, item.incarnation))
         self.run(out)
 
     def on_host_lost(self, lost: HostLost, out: Out) -> None:

@@ -94,6 +94,7 @@ from protocol.facts.software import (
     WorkBegun,
     WorkDue,
     WorkEnded,
+    WorkFinished,
     WorkLinedUp,
     WorkQueued,
 )
@@ -192,6 +193,7 @@ ActorFact = (
     | RequestsDrained
     | WorkLinedUp
     | WorkDue
+    | WorkFinished
     | PageWithheld
 )
 """Every fact an actor can state."""
@@ -306,6 +308,7 @@ __all__ = [
     "WorkBegun",
     "WorkDue",
     "WorkEnded",
+    "WorkFinished",
     "WorkLinedUp",
     "WorkQueued",
     "WqCleared",

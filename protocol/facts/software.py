@@ -350,6 +350,15 @@ class WorkDue(Event, frozen=True, tag="work.due"):
     incarnation: Incarnation
 
 
+class WorkFinished(Event, frozen=True, tag="work.finished"):
+    """workqueue: `owner` has said that its work is through."""
+
+    owner: Name
+    work: str
+    pasid: Pasid
+    incarnation: Incarnation
+
+
 class PageWithheld(Event, frozen=True, tag="page.withheld"):
     """guest: a bad one leaves a page request that it was handed without an answer."""
 

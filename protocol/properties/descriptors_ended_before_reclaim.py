@@ -75,7 +75,7 @@ class DescriptorsEndedBeforeReclaim:
             return None
         still = [one for one in self.work.open.get(fact.pasid, ()) if one[2] == device]
         n, last = self.work.ended.get(fact.pasid, {}).get(device, (0, ()))
-        if not still and record.saw(device, n):
+        if not still and (n == 0 or record.saw(device, n)):
             return None
         what = f"{said(still[0])} still there" if still else f"{said(last)} not known to have ended"
         return (

@@ -1,6 +1,6 @@
 """O10, O11: whoever keeps the guest out goes first, and nobody can slip in behind (S19)."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from protocol.facts import Event, NotificationSent, StateChanged, SubscriberCalled
 from protocol.history import Record
@@ -8,6 +8,8 @@ from protocol.lifecycle import State
 from protocol.machine import Machine
 from protocol.names import IOMMU, Name, Pasid
 from protocol.properties.property import Kind, Owed, named, when
+
+PENDING: Final = State.FREE_PENDING.value
 
 
 class SubscribersCalledInOrder:
@@ -37,7 +39,7 @@ class SubscribersCalledInOrder:
     def observe(self, record: Record) -> str | None:
         fact = record.fact
         if type(fact) is StateChanged:
-            if fact.after == State.FREE_PENDING.value:
+            if fact.after == PENDING:
                 self.pending[fact.pasid] = None
             elif fact.pasid in self.pending:
                 del self.pending[fact.pasid]

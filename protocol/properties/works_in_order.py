@@ -2,7 +2,7 @@
 
 from typing import ClassVar, TypeAlias
 
-from protocol.facts import Event, HostGone, WorkBegun, WorkDue, WorkEnded, WorkLinedUp
+from protocol.facts import Event, HostGone, WorkDue, WorkFinished, WorkLinedUp
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name
@@ -13,26 +13,21 @@ Work: TypeAlias = tuple[Name, str]
 
 
 class WorksInOrder:
-    """The works of the ordered queue run one at a time, in the order in which they were queued."""
+    """The works of the ordered queue run one at a time, in the order in which they were queued.
+
+    What is queued, or runs, for an owner that was lost leaves the queue without a word.
+    """
 
     name: ClassVar[str] = "works-in-order"
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "O14"
     source: ClassVar[str] = "V4 13/18 ioasid_queue_work"
-    observes: ClassVar[tuple[type[Event], ...]] = (
-        WorkLinedUp,
-        WorkDue,
-        WorkBegun,
-        WorkEnded,
-        HostGone,
-    )
+    observes: ClassVar[tuple[type[Event], ...]] = (WorkLinedUp, WorkDue, WorkFinished, HostGone)
 
     def __init__(self, machine: Machine) -> None:
         self.queued: list[Work] = []
-        self.running: Work | None = None
+        self.running: list[Work] = []
         self.gone: dict[Name, None] = {}
-        self.ended: tuple[Name, int] = ("", 0)
-        """Where the last one that ran has ended."""
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -40,45 +35,25 @@ class WorksInOrder:
             self.queued.append((fact.owner, fact.work))
         elif type(fact) is WorkDue:
             return self._due(record, (fact.owner, fact.work))
-        elif type(fact) is WorkBegun:
-            return self._begun(record, (record.stamp.actor, fact.work))
-        elif type(fact) is WorkEnded:
-            if (record.stamp.actor, fact.work) == self.running:
-                self.running, self.ended = None, (record.stamp.actor, record.stamp.n)
+        elif type(fact) is WorkFinished:
+            self.running.remove((fact.owner, fact.work))
         elif type(fact) is HostGone:
-            self._gone(record.stamp.actor)
+            self.gone[record.stamp.actor] = None
         return None
 
     def unmet(self) -> list[Owed]:
         return []
 
     def _due(self, record: Record, work: Work) -> str | None:
-        """What was queued before by those who were lost meanwhile left the queue without a word."""
-        before = self.queued[: self.queued.index(work)]
-        passed = [one for one in before if one[0] not in self.gone]
-        self.queued = [*passed, *self.queued[len(before) + 1 :]]
-        if not passed:
+        place = self.queued.index(work)
+        passed = [one for one in self.queued[:place] if one[0] not in self.gone]
+        self.queued = [*passed, *self.queued[place + 1 :]]
+        running = [one for one in self.running if one[0] not in self.gone]
+        self.running = [*running, work]
+        if not passed and not running:
             return None
-        return (
-            f"the turn of {_named(work)} came before {_named(passed[0])}, at {when(record.stamp)}"
-        )
-
-    def _begun(self, record: Record, work: Work) -> str | None:
-        """Until a work has ended, the next one's turn has not come."""
-        running, self.running = self.running, work
-        if running is not None and running != work:
-            return f"{_named(work)} began at {when(record.stamp)}, while {_named(running)} ran"
-        if not record.saw(*self.ended):
-            return f"{_named(work)} began at {when(record.stamp)} without waiting for the last one"
-        return None
-
-    def _gone(self, owner: Name) -> None:
-        """The queue goes on without what was lost."""
-        self.gone[owner] = None
-        if self.running is not None and self.running[0] == owner:
-            self.running = None
-        if self.ended[0] == owner:
-            self.ended = ("", 0)
+        why = f"before {_named(passed[0])}" if passed else f"while {_named(running[0])} runs"
+        return f"the turn of {_named(work)} came {why}, at {when(record.stamp)}"
 
 
 def _named(work: Work) -> str:

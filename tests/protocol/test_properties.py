@@ -69,6 +69,7 @@ from protocol.facts import (
     WorkBegun,
     WorkDue,
     WorkEnded,
+    WorkFinished,
     WorkLinedUp,
     WorkQueued,
     WqCleared,
@@ -256,6 +257,7 @@ def freed(life: int) -> Iterator[tuple[str, Event]]:
     yield "iommu", WorkEnded("teardown:5", P, life)
     yield "iommu", SvmFreed(P, life, 1)
     yield "iommu", MemoryFreed("svm", "svm1")
+    yield "workqueue", WorkFinished("iommu", "teardown:5", P, life)
     yield "core", ReferenceDropped(P, life, "iommu:svm", 0)
     yield "core", StateChanged(P, life, "FREE_PENDING", "FREE", 0)
     yield "core", reclaimed(life)
