@@ -31,21 +31,22 @@ def stage(
     *scripts: tuple[str, ...],
     devices: str = "dsa0",
     quota: int = 2,
-    ring: int = 0,
     schedules: int = SCHEDULES,
     faults: tuple[Nemesis, ...] = (),
 ) -> Stage:
     """VMs with these scripts.
 
-    `devices` are all in one group; each is `name[@unit][+property]...`: `dsa1@dmar1+no-pri`.
-    `ring`: so many page requests have room (0: as many as usual).
+    `devices` are all in one group; each is `name[@unit[:requests]][+property]...`, as in
+    `dsa1@dmar1:2+no-pri`, where the unit's ring has room for two page requests.
     """
     tables = [f'title = "{"; ".join(scripts[0])}"', f"[pool]\nquota = {quota}"]
     said = [_device(one) for one in devices.split()]
     units = dict.fromkeys(unit for _, unit, _ in said)
-    room = f"\nprq = {ring}" if ring else ""
-    tables += [f'[[machine.unit]]\nname = "{unit}"{room}' for unit in units]
-    tables += [f'[[machine.device]]\nname = "{n}"\nunit = "{u}"\n{more}' for n, u, more in said]
+    tables += [_unit(one) for one in units]
+    tables += [
+        f'[[machine.device]]\nname = "{n}"\nunit = "{u.partition(":")[0]}"\n{more}'
+        for n, u, more in said
+    ]
     group = [name for name, _, _ in said]
     tables.append(f"[guests]\ncount = {len(scripts)}\ngroups = [{group}]")
     for number, steps in enumerate(scripts, start=1):
@@ -64,6 +65,11 @@ def _device(text: str) -> tuple[str, str, str]:
     place, *words = text.split("+")
     name, _, unit = place.partition("@")
     return name, unit or "dmar0", "\n".join(KEYS[word] for word in words)
+
+
+def _unit(text: str) -> str:
+    name, _, room = text.partition(":")
+    return f'[[machine.unit]]\nname = "{name}"' + (f"\nprq = {room}" if room else "")
 
 
 def slow(link: str) -> Nemesis:
@@ -116,7 +122,7 @@ FREED_WITH_DMA: Final = stage(
 OVERFLOW: Final = stage(
     ("p = alloc", "bind p dsa0", "dma p dsa0", "unbind p dsa0"),
     ("p = alloc", "bind p dsa0", "fault p dsa0 x4", "fault p dsa0 x4", "fault p dsa0 x4"),
-    ring=1,
+    devices="dsa0@dmar0:1",
 )
 RESET_WITH_FAULT: Final = stage(
     ("p = alloc", "bind p dsa0", "enable dsa0", "async fault p dsa0", "reset dsa0"),
