@@ -8,6 +8,7 @@ from protocol.facts import (
     DeviceTornDown,
     Event,
     NotificationSent,
+    SvmCreated,
     SvmFreed,
 )
 from protocol.history import Record
@@ -23,7 +24,8 @@ class ToldWhileBound:
     """BIND is told after the first entry is usable, UNBIND after the last is clean, before the put.
 
     A bind succeeds when BIND has been told; if it fails after that, UNBIND follows.  Between the
-    two nothing is told, whatever devices join or leave (N4).
+    two nothing is told, whatever devices join or leave (N4).  What somebody else attaches than the
+    driver, for a PASID that it has no svm of, is no bind.
     """
 
     name: ClassVar[str] = "told-while-bound"
@@ -32,6 +34,7 @@ class ToldWhileBound:
     source: ClassVar[str] = "K. Tian on v1 10/10, Mar 2020; V4 ioasid.rst; V4 14/18 svm.c"
     observes: ClassVar[tuple[type[Event], ...]] = (
         NotificationSent,
+        SvmCreated,
         DeviceBound,
         DeviceTornDown,
         SvmFreed,
@@ -39,6 +42,7 @@ class ToldWhileBound:
     )
 
     def __init__(self, machine: Machine) -> None:
+        self.svms: dict[Pasid, None] = {}
         self.bound: dict[Pasid, dict[Name, Place]] = {}
         """Devices with a usable entry, and where that was said."""
         self.clean: dict[Pasid, Place] = {}
@@ -65,7 +69,10 @@ class ToldWhileBound:
                 del self.bound[fact.pasid]
                 self.clean[fact.pasid] = (record.stamp.actor, record.stamp.n)
         elif type(fact) is SvmFreed:
+            self.svms.pop(fact.pasid, None)
             return self._freed(record, fact)
+        elif type(fact) is SvmCreated:
+            self.svms[fact.pasid] = None
         elif type(fact) is BindAnswered and not fact.errno:
             return self._answered(record, fact)
         return None
@@ -76,7 +83,7 @@ class ToldWhileBound:
     def _bind(self, record: Record, fact: NotificationSent) -> str | None:
         self._tell(record, fact)
         usable = self.bound.get(fact.pasid, {})
-        if any(record.saw(*place) for place in usable.values()):
+        if fact.pasid not in self.svms or any(record.saw(*place) for place in usable.values()):
             return None
         return _said(record, fact, "BIND is told before an entry is usable")
 

@@ -16,6 +16,7 @@ from protocol.facts import (
     SiteFailed,
     StateChanged,
     SubscriberCalled,
+    SvmCreated,
     SvmFreed,
     TranslationCleared,
     VmEntryBlocked,
@@ -95,11 +96,13 @@ def sent(what: str, life: int = 1) -> NotificationSent:
 
 
 BOUND = DeviceBound("dsa0", P, 1, "vm1", "bind:1")
+SVM = SvmCreated(P, 1, "vm1", 1)
 TORN = DeviceTornDown("dsa0", P, 1)
 
 
 def bound() -> Story:
     story = Story("told-while-bound")
+    story.then("iommu", SVM)
     story.then("iommu", BOUND)
     story.then("core", sent("BIND"))
     return story
@@ -116,10 +119,16 @@ def test_told_of_in_time() -> None:
 
 def test_err_bind_is_told_before_an_entry_is_usable() -> None:
     story = Story("told-while-bound")
+    story.then("iommu", SVM)
     assert "before an entry is usable" in story.then("core", sent("BIND"))[0]
     story = Story("told-while-bound")
+    story.then("iommu", SVM)
     story.then("iommu", BOUND)
     assert len(story.apart("core", sent("BIND"))) == 1
+
+
+def test_what_another_caller_attaches_is_no_bind() -> None:
+    assert Story("told-while-bound").then("core", sent("BIND")) == []
 
 
 def test_err_unbind_is_told_while_a_device_is_bound() -> None:
