@@ -75,14 +75,14 @@ def test_a_proof_is_0_and_says_its_bounds(
 ) -> None:
     ran = pasidlab("explore", "right.toml", *search)
     assert ran.code == 0
-    assert "\nproved     36 properties hold within these bounds\n" in ran.out
+    assert "\nproved     43 properties hold within these bounds\n" in ran.out
     bounds = (
         "1 VM, 1 device, 1 PASID: scripts of 5 steps",
         "every order of messages and timers",
         "what comes before the first operation in one order",
     )
     assert f"\nbounds     {bounds[0]}\n           {bounds[1]}\n           {bounds[2]}\n" in ran.out
-    assert re.search(r"\nsearched   2,013 states, [0-9,]+ moves, depth 3[68] \(", ran.out)
+    assert re.search(r"\nsearched   2,143 states, [0-9,]+ moves, depth 3[68] \(", ran.out)
     assert "\nwitnesses\n  pasid-reused  seen\n" in ran.out
     result = stored(here)
     assert (result["verdict"], result["proof"]) == ("proved", "; ".join(bounds))
