@@ -43,6 +43,7 @@ from protocol.facts.hardware import (
     PageSettled,
     RequestAutoAnswered,
     RequestRinged,
+    RequestsDrained,
     RequestTaken,
     WqCleared,
     WqProgrammed,
@@ -80,6 +81,7 @@ from protocol.facts.software import (
     NotificationHandled,
     PageAnswered,
     PageReported,
+    PageWithheld,
     PasidLinked,
     PasidUnlinked,
     SleepMay,
@@ -93,7 +95,10 @@ from protocol.facts.software import (
     VmEntryBlocked,
     VmEntryLifted,
     WorkBegun,
+    WorkDue,
     WorkEnded,
+    WorkFinished,
+    WorkLinedUp,
     WorkQueued,
 )
 from protocol.facts.world import (
@@ -191,6 +196,11 @@ ActorFact = (
     | DomainBound
     | DomainUnbound
     | DomainFreed
+    | RequestsDrained
+    | WorkLinedUp
+    | WorkDue
+    | WorkFinished
+    | PageWithheld
 )
 """Every fact an actor can state."""
 
@@ -270,6 +280,7 @@ __all__ = [
     "PageReported",
     "PageRequested",
     "PageSettled",
+    "PageWithheld",
     "PasidAllocated",
     "PasidLinked",
     "PasidReclaimed",
@@ -280,6 +291,7 @@ __all__ = [
     "RequestAutoAnswered",
     "RequestRinged",
     "RequestTaken",
+    "RequestsDrained",
     "RunEnded",
     "RunStarted",
     "SetAllocated",
@@ -303,7 +315,10 @@ __all__ = [
     "VmExited",
     "WitnessSeen",
     "WorkBegun",
+    "WorkDue",
     "WorkEnded",
+    "WorkFinished",
+    "WorkLinedUp",
     "WorkQueued",
     "WqCleared",
     "WqProgrammed",

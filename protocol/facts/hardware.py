@@ -182,3 +182,14 @@ class DrainScanned(Event, frozen=True, tag="drain.scanned"):
     pasid: Pasid
     incarnation: Incarnation
     found: int
+
+
+class RequestsDrained(Event, frozen=True, tag="requests.drained"):
+    """unit: a drain that `by` asked for is complete; `overflow`: the ring had no room meanwhile."""
+
+    unit: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    by: Name
+    overflow: bool

@@ -40,6 +40,7 @@ from protocol.properties.operations_end import OperationsEnd
 from protocol.properties.outcomes_as_scripted import OutcomesAsScripted
 from protocol.properties.page_answered import PageWasAnswered
 from protocol.properties.page_answers_in_the_same_life import PageAnswersInTheSameLife
+from protocol.properties.page_requests_end import PageRequestsEnd
 from protocol.properties.page_requests_settled_before_reclaim import (
     PageRequestsSettledBeforeReclaim,
 )
@@ -49,14 +50,20 @@ from protocol.properties.private_data_kept import PrivateDataKept
 from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
+from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
 from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
+from protocol.properties.subscribers_called_in_order import SubscribersCalledInOrder
+from protocol.properties.teardown_in_order import TeardownInOrder
+from protocol.properties.told_while_bound import ToldWhileBound
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
 from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
+from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
+from protocol.properties.works_in_order import WorksInOrder
 
 __all__ = ["BY_NAME", "PROPERTIES", "Kind", "Property", "property_named"]
 
@@ -94,7 +101,14 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     NoUseAfterFree,
     FlushesReachTheRightUnit,
     LocksInOrder,
+    TeardownInOrder,
+    ToldWhileBound,
+    SubscribersCalledInOrder,
+    VcpusKeptOutWhileCleared,
+    WorksInOrder,
+    RegisteredBeforeTheFirstPasid,
     FreedPasidsAreReclaimed,
+    PageRequestsEnd,
     ExitedVmsLeaveNothing,
     NoDeadlock,
     VmEntryIsLifted,

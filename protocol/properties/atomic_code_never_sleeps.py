@@ -47,7 +47,7 @@ class AtomicCodeNeverSleeps:
         if type(fact) is LockTaken:
             if fact.kind == "mutex":
                 self.blocking = self.blocking or record.stamp.actor == CORE
-                return self._slept(record, fact)
+                return self._slept(record, fact) if self.atomic else None
             self._enter(record, fact.task, ("with {} {} held", fact.kind, fact.lock))
         elif type(fact) is LockReleased:
             if fact.kind != "mutex":
@@ -57,7 +57,7 @@ class AtomicCodeNeverSleeps:
         elif type(fact) is NotificationAnswered:
             self._leave(record, fact.task, ("in its {} handler", fact.notification))
         elif type(fact) is SleepMay:
-            return self._slept(record, fact)
+            return self._slept(record, fact) if self.atomic else None
         if type(fact) is LockWaited and fact.kind == "mutex":
             return self._slept(record, fact)
         return None

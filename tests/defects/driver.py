@@ -34,14 +34,14 @@ __all__ = ["CountsAuxBinds"]
 
 
 class LeavesTheEntryPresent(IommuDriver):
-    """R2.  Teardown begins with the caches and never clears the entry."""
+    """O2.  Teardown begins with the caches and never clears the entry."""
 
     def clear_present(self, task: Operation, out: Out) -> None:
         self.invalidate_pasid_cache(task, out)
 
 
 class FlushesTheIotlbFirst(IommuDriver):
-    """R3.  IOTLB before PASID cache: what is in the PASID cache still fills the IOTLB again."""
+    """O2, R3.  IOTLB before PASID cache: what is in the PASID cache still fills the IOTLB again."""
 
     def teardown_goes_on(self, task: Operation, out: Out) -> None:
         match task.step:
@@ -56,7 +56,7 @@ class FlushesTheIotlbFirst(IommuDriver):
 
 
 class FlushesTheDeviceFirst(IommuDriver):
-    """R4.  Device TLB before IOTLB: what is in the IOTLB still fills the device TLB again."""
+    """O2, R4.  Device TLB before IOTLB: what is in the IOTLB still fills the device TLB again."""
 
     def teardown_goes_on(self, task: Operation, out: Out) -> None:
         match task.step:

@@ -20,19 +20,23 @@ NORMAL: Final[dict[str, tuple[Row, Row]]] = {
         {
             "locks-in-order": "S3: BIND's handler lets go of the binder's mutex",
             "flushes-reach-the-right-unit": "S12: a teardown has no drain",
+            "subscribers-called-in-order": "S19: BIND too is told by priority",
         },
         {},
     ),
-    "v2": ({}, {}),
+    "v2": ({"subscribers-called-in-order": "S19: BIND too is told by priority"}, {}),
     "v3": (
         {
             "unbind-names-the-bound-spid": "S18: the SPID is cleared before UNBIND",
+            "subscribers-called-in-order": "S19",
             "outcomes-as-scripted": "S18: KVM keeps its entry, so the gPASID cannot be bound again",
         },
         {},
     ),
     "v4": (
         {
+            "told-while-bound": "S9: BIND is told before there is an entry",
+            "subscribers-called-in-order": "S19",
             "no-use-after-free": "a set that has become empty is destroyed, and used once more",
             "outcomes-as-scripted": "so the second alloc fails",
         },
@@ -41,6 +45,8 @@ NORMAL: Final[dict[str, tuple[Row, Row]]] = {
     "dcp": (
         {
             "outcomes-as-scripted": "S25a: disabling a WQ fails, as its put was not the last",
+            "told-while-bound": "S9",
+            "subscribers-called-in-order": "S19",
             "exited-vms-leave-nothing": "S43: a closed device leaves its notifier",
         },
         {"freed-pasids-are-reclaimed": "S25d: an interrupt entry is never put"},
@@ -62,6 +68,9 @@ FREED: Final[dict[str, tuple[Row, Row]]] = {
             "descriptors-ended-before-reclaim": "S6: the device still runs",
             "page-requests-settled-before-reclaim": "S6, S12",
             "flushes-reach-the-right-unit": "S12: a teardown has no drain",
+            "page-requests-end": "S12",
+            "subscribers-called-in-order": "S19: the global chain is run first",
+            "told-while-bound": "no UNBIND from inside the handler of FREE",
         },
         {
             "lives-apart-in-a-device": "S6: the number lives again, and the device still runs",
@@ -70,16 +79,19 @@ FREED: Final[dict[str, tuple[Row, Row]]] = {
         },
     ),
     "v2": (
-        {"driver-done-before-reclaim": "S26: the work that drains a shared WQ has no reference"},
         {
-            "descriptors-ended-before-reclaim": "S26: so the device may still run",
-            "page-requests-settled-before-reclaim": "S26: and have asked for pages",
+            "driver-done-before-reclaim": "S26: the work that drains a shared WQ has no reference",
+            "descriptors-ended-before-reclaim": "S19: VT-d tears down while the device runs",
+            "subscribers-called-in-order": "S19: the global chain is run first",
+            "works-in-order": "the system workqueue has no order, V4 made one",
         },
+        {"page-requests-settled-before-reclaim": "S26: what still runs has asked for pages"},
     ),
     "v3": (
         {
             "freed-pasids-are-reclaimed": "S17: FREE reaches nobody",
             "unbind-names-the-bound-spid": "S18",
+            "subscribers-called-in-order": "S19",
         },
         {},
     ),
@@ -88,9 +100,11 @@ FREED: Final[dict[str, tuple[Row, Row]]] = {
             "atomic-code-never-sleeps": "S20: the drain is under a spinlock",
             "no-use-after-free": "a set that has become empty is destroyed, and used once more",
             "driver-done-before-reclaim": "S26, as in v2",
+            "descriptors-ended-before-reclaim": "S19: VT-d tears down while the device runs",
+            "subscribers-called-in-order": "S19: the global chain is run first",
+            "told-while-bound": "S9: BIND is told before there is an entry",
         },
         {
-            "descriptors-ended-before-reclaim": "S26",
             "page-requests-settled-before-reclaim": "S26",
             "only-the-owner-acts": "a pointer to a set that is gone has become another VM's",
         },
@@ -99,9 +113,11 @@ FREED: Final[dict[str, tuple[Row, Row]]] = {
         {
             "atomic-code-never-sleeps": "S20",
             "driver-done-before-reclaim": "S25c: the work puts a reference of somebody else",
+            "descriptors-ended-before-reclaim": "S19, S25c, S25f",
+            "subscribers-called-in-order": "S19",
+            "told-while-bound": "S9",
         },
         {
-            "descriptors-ended-before-reclaim": "S25c, S25f",
             "page-requests-settled-before-reclaim": "S25c, S25f",
             "contexts-hold-references": "S25c: the one whose reference it was still needs it",
         },
