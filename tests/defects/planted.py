@@ -68,7 +68,13 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("msr-cleared-before-reclaim", stages.PLAIN, kvm=users.LoadsTheMsr),
     planted("freed-before-reclaim", stages.FAILED_ALLOC, core=core.TakesBackAFailedAlloc),
     # What must never be: N1 to N20.
-    planted("dma-in-its-own-life", stages.UNBOUND_WITH_DMA, iommu=driver.ZeroesAPresentEntry),
+    Planted(
+        "dma-in-its-own-life",
+        stages.UNBOUND_WITH_DMA,
+        {"iommu": driver.ZeroesAPresentEntry},
+        also=("teardown-in-order",),
+        why="a zeroed entry has no domain, so the flush of the IOTLB takes nothing of it",
+    ),
     planted(
         "page-answers-in-the-same-life", stages.FAULTS_OF_TWO, iommu=driver.AnswersForTheFirstBound
     ),
