@@ -129,6 +129,7 @@ class IommuDriver:
         domains.answer_detaches(self, out)
 
     # Handlers, and the steps of each operation in their order.
+    may_let_go = lock.may_let_go
     on_bind_gpasid = bind.on_bind_gpasid
     bind_refusal = bind.bind_refusal
     find_pasid = bind.find_pasid
@@ -150,11 +151,9 @@ class IommuDriver:
     detach_data = svm.detach_data
     put_reference = svm.put_reference
     finish = svm.finish
-
     on_unbind_gpasid = unbind.on_unbind_gpasid
     unbind_device = unbind.unbind_device
     may_unbind = unbind.may_unbind
-
     unit_of = teardown.unit_of
     flush_unit_of = teardown.flush_unit_of
     unlink = teardown.unlink
@@ -176,6 +175,7 @@ class IommuDriver:
     requests_drained = drain.requests_drained
 
     on_start = free.on_start
+    notifier_priority = free.notifier_priority
     on_set_notification = free.on_set_notification
     on_notify_free = free.on_notify_free
     queue_work = free.queue_work

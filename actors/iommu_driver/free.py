@@ -46,7 +46,12 @@ def on_start(driver: IommuDriver, out: Out) -> None:
     """FREE of any set's PASID concerns us: the global chain."""
     registration = Registration(smallest_free(driver.tasks))
     insert(driver.tasks, registration.number, registration)
-    out.send(CORE, RegisterNotifier(registration.number, NO_SET, Priority.IOMMU))
+    out.send(CORE, RegisterNotifier(registration.number, NO_SET, driver.notifier_priority()))
+
+
+def notifier_priority(_driver: IommuDriver) -> Priority:
+    """After the vCPUs and the devices: the translation goes last (mends S19)."""
+    return Priority.IOMMU
 
 
 def on_notify_free(driver: IommuDriver, free: NotifyFree, core: Name, out: Out) -> None:

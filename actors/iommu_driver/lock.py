@@ -37,9 +37,14 @@ def take(driver: IommuDriver, task: Locker, out: Out) -> None:
 
 def release(driver: IommuDriver, task: Locker, out: Out) -> None:
     """Only the holder lets go."""
-    assert driver.pasid_mutex.holder == task.number, f"{name_of(task)} does not hold {MUTEX}"
+    assert driver.may_let_go(task), f"{name_of(task)} does not hold {MUTEX}"
     driver.pasid_mutex.holder = None
     out.record(LockReleased(MUTEX, "mutex", name_of(task)))
+
+
+def may_let_go(driver: IommuDriver, task: Locker) -> bool:
+    """Whether the task holds the mutex."""
+    return driver.pasid_mutex.holder == task.number
 
 
 def hand_over(driver: IommuDriver, out: Out) -> None:

@@ -128,7 +128,7 @@ class Unbind(Struct, tag=True):
 
 
 class Work(Struct, tag=True):
-    """The work that FREE queued; `device` is the one that it tears down now."""
+    """The work that FREE queued, now at `device`; a `notify:` is its own handler's, unqueued."""
 
     number: Call
     pasid: Pasid
@@ -175,7 +175,7 @@ def name_of(task: Locker) -> str:
         case Unbind():
             return f"unbind:{task.number}"
         case Work():
-            return f"teardown:{task.number}"
+            return task.work if task.work.startswith("notify:") else f"teardown:{task.number}"
         case Response():
             return f"response:{task.number}"
         case _:

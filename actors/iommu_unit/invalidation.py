@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from actors.iommu_unit.state import Invalidation, Queued
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import CacheFlushed
+from protocol.facts import CacheFlushed, RequestsDrained
 from protocol.messages import (
     Done,
     DrainRequests,
@@ -105,6 +105,7 @@ def answer_head(unit: IommuUnit, out: Out) -> None:
     match invalidation:
         case DrainRequests():
             # Links are in order: what the device posted before its completion is in the ring now.
+            record_drained(unit, head.requester, invalidation, out)
             out.send(head.requester, DrainRequestsGot(invalidation.call, unit.overflow))
         case InvalidateDevTlb() if not unit.reaches(invalidation.device):
             out.send(head.requester, Refused(invalidation.call, Errno.ETIMEDOUT))
@@ -118,4 +119,20 @@ def record_flushed(unit: IommuUnit, cache: str, invalidation: Invalidation, out:
         return
     out.record(
         CacheFlushed(cache, invalidation.device, invalidation.pasid, invalidation.incarnation)
+    )
+
+
+def record_drained(unit: IommuUnit, by: Name, drain: DrainRequests, out: Out) -> None:
+    """Nothing is drained of a device that another unit has."""
+    if drain.device not in unit.has_ats:
+        return
+    out.record(
+        RequestsDrained(
+            unit=unit.name,
+            device=drain.device,
+            pasid=drain.pasid,
+            incarnation=drain.incarnation,
+            by=by,
+            overflow=unit.overflow,
+        )
     )

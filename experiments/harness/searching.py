@@ -26,7 +26,7 @@ from clusters.sim.search.space import Space
 from clusters.sim.search.strikes import DELAYS, STRIKES
 from clusters.sim.search.symmetry import alike
 from clusters.sim.search.tree import walk
-from clusters.sim.search.uncollected import uncollected
+from clusters.uncollected import uncollected
 from clusters.workers import Here, Workers
 from experiments.harness.exploring import Crew
 from experiments.harness.interruption import held

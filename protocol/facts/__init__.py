@@ -45,6 +45,7 @@ from protocol.facts.hardware import (
     PageSettled,
     RequestAutoAnswered,
     RequestRinged,
+    RequestsDrained,
     RequestTaken,
     WqCleared,
     WqProgrammed,
@@ -82,6 +83,7 @@ from protocol.facts.software import (
     NotificationHandled,
     PageAnswered,
     PageReported,
+    PageWithheld,
     PasidLinked,
     PasidUnlinked,
     SleepMay,
@@ -95,7 +97,10 @@ from protocol.facts.software import (
     VmEntryBlocked,
     VmEntryLifted,
     WorkBegun,
+    WorkDue,
     WorkEnded,
+    WorkFinished,
+    WorkLinedUp,
     WorkQueued,
 )
 from protocol.facts.world import (
@@ -195,6 +200,11 @@ ActorFact = (
     | DomainFreed
     | FunctionReset
     | FunctionReturned
+    | RequestsDrained
+    | WorkLinedUp
+    | WorkDue
+    | WorkFinished
+    | PageWithheld
 )
 """Every fact an actor can state."""
 
@@ -276,6 +286,7 @@ __all__ = [
     "PageReported",
     "PageRequested",
     "PageSettled",
+    "PageWithheld",
     "PasidAllocated",
     "PasidLinked",
     "PasidReclaimed",
@@ -286,6 +297,7 @@ __all__ = [
     "RequestAutoAnswered",
     "RequestRinged",
     "RequestTaken",
+    "RequestsDrained",
     "RunEnded",
     "RunStarted",
     "SetAllocated",
@@ -309,7 +321,10 @@ __all__ = [
     "VmExited",
     "WitnessSeen",
     "WorkBegun",
+    "WorkDue",
     "WorkEnded",
+    "WorkFinished",
+    "WorkLinedUp",
     "WorkQueued",
     "WqCleared",
     "WqProgrammed",

@@ -197,3 +197,14 @@ class FunctionReturned(Event, frozen=True, tag="function.returned"):
     """device: it takes work again."""
 
     device: Name
+
+
+class RequestsDrained(Event, frozen=True, tag="requests.drained"):
+    """unit: a drain that `by` asked for is complete; `overflow`: the ring had no room meanwhile."""
+
+    unit: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    by: Name
+    overflow: bool

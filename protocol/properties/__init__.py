@@ -27,8 +27,10 @@ from protocol.properties.freed_pasids_are_reclaimed import FreedPasidsAreReclaim
 from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
+from protocol.properties.locks_in_order import LocksInOrder
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
 from protocol.properties.no_chained_notification import NoChainedNotification
+from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
@@ -39,6 +41,7 @@ from protocol.properties.operations_end import OperationsEnd
 from protocol.properties.outcomes_as_scripted import OutcomesAsScripted
 from protocol.properties.page_answered import PageWasAnswered
 from protocol.properties.page_answers_in_the_same_life import PageAnswersInTheSameLife
+from protocol.properties.page_requests_end import PageRequestsEnd
 from protocol.properties.page_requests_settled_before_reclaim import (
     PageRequestsSettledBeforeReclaim,
 )
@@ -48,14 +51,20 @@ from protocol.properties.private_data_kept import PrivateDataKept
 from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
+from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
 from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
+from protocol.properties.subscribers_called_in_order import SubscribersCalledInOrder
+from protocol.properties.teardown_in_order import TeardownInOrder
+from protocol.properties.told_while_bound import ToldWhileBound
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
 from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
+from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
+from protocol.properties.works_in_order import WorksInOrder
 
 __all__ = ["BY_NAME", "PROPERTIES", "Kind", "Property", "property_named"]
 
@@ -93,8 +102,17 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     NoUseAfterFree,
     FlushesReachTheRightUnit,
     DrainedBeforeReturnToService,
+    LocksInOrder,
+    TeardownInOrder,
+    ToldWhileBound,
+    SubscribersCalledInOrder,
+    VcpusKeptOutWhileCleared,
+    WorksInOrder,
+    RegisteredBeforeTheFirstPasid,
     FreedPasidsAreReclaimed,
+    PageRequestsEnd,
     ExitedVmsLeaveNothing,
+    NoDeadlock,
     VmEntryIsLifted,
     OutcomesAsScripted,
     OperationsEnd,

@@ -12,6 +12,7 @@ does not fit costs ten times as much), and makes no words before something is wr
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -343,3 +344,22 @@ def actor_of(holder: str) -> Name:
 def only_lost(holders: list[str], gone: dict[Name, None]) -> bool:
     """Whether somebody holds it, and nobody who still runs: it has to stay as it is (§2.3)."""
     return bool(holders) and all(actor_of(holder) in gone for holder in holders)
+
+
+# --- Threads across actors ------------------------------------------------------------------------
+
+Thread: TypeAlias = str
+"""`actor:number`: the task of an actor, and with it all that runs for it elsewhere."""
+
+
+@lru_cache(maxsize=4096)
+def thread_of(actor: Name, task: str) -> Thread:
+    """The thread of a task: `vfio:3` for `free:3` of VFIO, and for `vfio/3` wherever it calls.
+
+    A notification handler is a thread of its own here; whose it runs in only the caller knows.
+    """
+    caller, calls, number = task.partition("/")
+    if calls:
+        return f"{caller}:{number}"
+    word, _, number = task.partition(":")
+    return f"{actor}:{task if word == 'notify' else number or word}"

@@ -1,4 +1,4 @@
-"""A search makes millions of things and no cycles: nobody need look for garbage among them."""
+"""A run or a search makes millions of things and no cycles: nobody need look for garbage there."""
 
 import gc
 from collections.abc import Iterator
