@@ -44,6 +44,6 @@ def withhold(guest: "Guest", report: PageRequestReport, out: Out) -> None:
     out.record(PageWithheld(report.device, report.pasid, report.incarnation, report.group))
     for task in guest.running():
         known = report.device in guest.dedicated or task.value.gpasid == report.gpasid
-        if known and guest.device_of(task.step) == report.device:
+        if known and guest.hardware(task.step) == report.device:
             for flight in task.flying:
                 flight.withheld = flight.withheld or flight.page == report.page

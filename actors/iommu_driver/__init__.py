@@ -61,7 +61,8 @@ Inbox: TypeAlias = Start | HostLost | TimerFired | Request | Notice | RunWork | 
 class IommuDriver:
     """A PASID is in `svms` exactly while we hold its reference `svm`.
 
-    `domains_on` has the domain id of each VM on each device; `detaching` waits for svm_devs.
+    `domains_on` has the domain id of each VM on each device and mdev, `parents` the device behind
+    an mdev; `detaching` waits for svm_devs.
     """
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
@@ -78,13 +79,15 @@ class IommuDriver:
     svms: dict[Pasid, Svm] = field(default_factory=dict)
     pasid_mutex: Mutex = field(default_factory=Mutex)
     tasks: dict[Call, Task] = field(default_factory=dict)
+    parents: dict[Name, Name] = field(default_factory=dict)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """Nothing is bound; all that the machine says of its devices is known."""
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
-        return cls(units, pasids, {device.name: device.pri for device in machine.devices})
+        pri = {device.name: device.pri for device in machine.devices}
+        return cls(units, pasids, pri, parents=machine.parents)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
@@ -122,10 +125,6 @@ class IommuDriver:
         lock.hand_over(self, out)
         domains.answer_detaches(self, out)
 
-    def unit_of(self, svm: Svm, device: Name) -> Name:
-        """Entries and flushes belong to the unit that their own device is behind (N20, S27)."""
-        return self.units[device]
-
     # Handlers, and the steps of each operation in their order.
     on_bind_gpasid = bind.on_bind_gpasid
     bind_refusal = bind.bind_refusal
@@ -155,6 +154,8 @@ class IommuDriver:
     unbind_device = unbind.unbind_device
     may_unbind = unbind.may_unbind
 
+    unit_of = teardown.unit_of
+    flush_unit_of = teardown.flush_unit_of
     unlink = teardown.unlink
     clear_present = teardown.clear_present
     invalidate_pasid_cache = teardown.invalidate_pasid_cache
@@ -190,6 +191,7 @@ class IommuDriver:
     answer_page = prq.answer_page
     answer_group = prq.answer_group
 
+    hardware = domains.hardware
     on_attach_domain = domains.on_attach_domain
     on_detach_domain = domains.on_detach_domain
     uses_domain = domains.uses_domain

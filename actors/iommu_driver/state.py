@@ -27,9 +27,10 @@ class DevState(Enum):
 
 
 class SvmDev(Struct):
-    """One (PASID, device).  `pending`: groups reported and not yet answered, with their ghosts."""
+    """One (PASID, device), bound `through` it or an mdev; `pending`: unanswered groups' ghosts."""
 
     did: int
+    through: list[Name]
     state: DevState = DevState.NEW
     pending: dict[int, Incarnation] = field(default_factory=dict)
 

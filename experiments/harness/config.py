@@ -13,9 +13,9 @@ from clusters.lineup import Lineup, check, lineup
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import nearest, read_step
 from protocol.errors import ExperimentError
-from protocol.machine import Device, Machine, Unit, Vm
+from protocol.machine import Device, Machine, Mdev, Unit, Vm
 from protocol.names import PASID_COUNT, PASID_MIN, Name, guest_of, vm_of
-from protocol.plan import MISBEHAVIOURS, OPERATIONS, Plan, Step
+from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 1 << 20
@@ -64,11 +64,19 @@ class DeviceTable(Closed, frozen=True):
     pasids: Annotated[int, Meta(ge=1, le=PASID_COUNT)] = PASID_COUNT
 
 
+class MdevTable(Closed, frozen=True):
+    """`[[machine.mdev]]`: a share of a device with a shared WQ; a VM has it like a device."""
+
+    name: Word
+    parent: Word
+
+
 class MachineTable(Closed, frozen=True):
     """`[machine]`: what hardware there is."""
 
     unit: tuple[UnitTable, ...] = (UnitTable("dmar0"),)
     device: tuple[DeviceTable, ...] = (DeviceTable("dsa0", "dmar0"),)
+    mdev: tuple[MdevTable, ...] = ()
 
 
 class PoolTable(Closed, frozen=True):
@@ -227,13 +235,18 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
     units = [unit.name for unit in table.unit]
     devices = [device.name for device in table.device]
     vms = [f"vm{k}" for k in range(1, guests.count + 1)]
-    _unique([*units, *devices, *vms, "core", "workqueue", "iommu", "vfio", "supervisor"], where)
+    shares = [mdev.name for mdev in table.mdev]
+    others = [*vms, "core", "workqueue", "iommu", "vfio", "supervisor"]
+    _unique([*units, *devices, *shares, *others], where)
     for k, device in enumerate(table.device):
         if device.unit not in units:
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
                 f"{nearest(device.unit, units)} (units: {', '.join(units)})"
             )
+    mdevs = _mdevs(table, where)
+    parents = [mdev.parent for mdev in mdevs]
+    devices = [name for name in devices if name not in parents] + shares
     groups = guests.groups or tuple((device,) for device in devices)
     for k, group in enumerate(groups):
         for name in group:
@@ -258,7 +271,20 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
         vms=tuple(Vm(vm, groups) for vm in vms),
         pasids=pool.pasids,
         quota=quota,
+        mdevs=mdevs,
     )
+
+
+def _mdevs(table: MachineTable, where: str) -> tuple[Mdev, ...]:
+    """The shares of devices; a device that is shared out like this is in no group itself."""
+    shared = [device.name for device in table.device if device.wq == "shared"]
+    for k, mdev in enumerate(table.mdev):
+        if mdev.parent not in shared:
+            raise ExperimentError(
+                f"{where}: $.machine.mdev[{k}].parent: '{mdev.parent}' is not a device with a"
+                f" shared WQ{nearest(mdev.parent, shared)} (those are: {', '.join(shared)})"
+            )
+    return tuple(Mdev(mdev.name, mdev.parent) for mdev in table.mdev)
 
 
 def _unique(names: list[str], where: str) -> None:
@@ -278,6 +304,10 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             raise ExperimentError(
                 f"{where}: $.guests.mix: '{operation}' is not an operation"
                 f"{nearest(operation, OPERATIONS)} (operations: {', '.join(OPERATIONS)})"
+            )
+        if operation in SCRIPTED:
+            raise ExperimentError(
+                f"{where}: $.guests.mix: '{operation}' is for scripts, nobody draws it"
             )
     assert set(guests.misbehave) <= set(MISBEHAVIOURS)
     if guests.operations and not sum(guests.mix.values()):

@@ -62,6 +62,9 @@ from protocol.facts.software import (
     DeviceBound,
     DeviceTornDown,
     DeviceUnbound,
+    DomainBound,
+    DomainFreed,
+    DomainUnbound,
     EnqcmdIssued,
     EnqcmdRetired,
     FdsReleased,
@@ -190,6 +193,9 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | DomainBound
+    | DomainUnbound
+    | DomainFreed
     | RequestsDrained
     | WorkLinedUp
     | WorkDue
@@ -231,6 +237,9 @@ __all__ = [
     "DeviceUnbound",
     "DmaBlocked",
     "DmaTranslated",
+    "DomainBound",
+    "DomainFreed",
+    "DomainUnbound",
     "DrainScanned",
     "EnqcmdIssued",
     "EnqcmdRetired",

@@ -82,7 +82,7 @@ class WorkEnded(Event, frozen=True, tag="work.ended"):
 
 
 class MemoryAllocated(Event, frozen=True, tag="memory.allocated"):
-    """any: an object others may point to: `kind` svm, sdev, notifier, set, work.
+    """any: an object others may point to: `kind` svm, sdev, notifier, set, work, ioasid.
 
     `object` names it.
     """
@@ -92,7 +92,7 @@ class MemoryAllocated(Event, frozen=True, tag="memory.allocated"):
 
 
 class MemoryUsed(Event, frozen=True, tag="memory.used"):
-    """any: it is dereferenced."""
+    """any: it is dereferenced; `ERR_PTR(errno)` is an error in the place of a pointer."""
 
     kind: str
     object: str
@@ -330,6 +330,37 @@ class MsrCleared(Event, frozen=True, tag="msr.cleared"):
     cpu: Name
     pasid: Pasid
     incarnation: Incarnation
+
+
+class DomainBound(Event, frozen=True, tag="domain.bound"):
+    """driver: a bind through the aux domain of the mdev `domain` holds on (device, PASID).
+
+    The entry points to the second level of `second_level`: there is room for one.
+    """
+
+    domain: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    vm: Name
+    second_level: Name
+
+
+class DomainUnbound(Event, frozen=True, tag="domain.unbound"):
+    """driver: an unbind through the mdev `domain` has taken effect on (device, PASID)."""
+
+    domain: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+class DomainFreed(Event, frozen=True, tag="domain.freed"):
+    """driver: the mdev's aux domain is off the device, and its second level may be freed."""
+
+    domain: Name
+    device: Name
+    vm: Name
 
 
 class WorkLinedUp(Event, frozen=True, tag="work.lined_up"):

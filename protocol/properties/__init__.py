@@ -8,6 +8,7 @@ from typing import Final
 
 from protocol.errors import ExperimentError
 from protocol.properties.atomic_code_never_sleeps import AtomicCodeNeverSleeps
+from protocol.properties.binds_keep_their_second_level import BindsKeepTheirSecondLevel
 from protocol.properties.contexts_hold_references import ContextsHoldReferences
 from protocol.properties.damage_confined_to_the_vm import DamageConfinedToTheVm
 from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEndedBeforeReclaim
@@ -87,6 +88,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     QuotasAddUp,
     OnlyTheOwnerActs,
     OneBindPerDevice,
+    BindsKeepTheirSecondLevel,
     PresentEntriesUnchanged,
     PrivateDataKept,
     AtomicCodeNeverSleeps,

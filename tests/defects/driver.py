@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from actors.defects.aux_binds_counted import CountsAuxBinds
 from actors.iommu_driver import IommuDriver
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
@@ -27,6 +28,8 @@ from protocol.messages import (
     ZeroEntry,
 )
 from protocol.names import CORE, Call, Incarnation, Name
+
+__all__ = ["CountsAuxBinds"]
 
 
 class LeavesTheEntryPresent(IommuDriver):

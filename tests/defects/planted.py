@@ -81,6 +81,7 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("quotas-add-up", stages.THREE_OF_TWO, core=core.AllowsOneTooMany),
     planted("only-the-owner-acts", stages.ANOTHERS, core=core.OwnsForEveryone),
     planted("one-bind-per-device", stages.BOUND_TWICE, vfio=users.RollsBackEverything),
+    planted("binds-keep-their-second-level", stages.TWO_MDEVS, iommu=driver.CountsAuxBinds),
     planted("present-entries-unchanged", stages.PLAIN, unit=driver.WritesAnEntryInTwoGoes),
     planted(
         # The core guards against the driver's half, and without that the core's is never met.

@@ -164,6 +164,12 @@ SAME_SPID: Final = stage(
 THREE_OF_TWO: Final = stage(("p = alloc", "q = alloc", "r = alloc"))
 EXIT: Final = stage(("p = alloc", "bind p dsa0", "async dma p dsa0", "free p", "exit"))
 ANOTHERS: Final = stage(LIFE, ("unbind vm1.guest.p dsa0",))
+WITH_M1: Final = ("p = alloc", "bind p m0", "bind p m1", "dma p m1", "unbind p m0", "free p")
+TWO_MDEVS: Final = Stage(
+    stage(WITH_M1).text.replace("['dsa0']", "['m0'], ['m1']")
+    + '\n[[machine.mdev]]\nname = "m0"\nparent = "dsa0"'
+    + '\n[[machine.mdev]]\nname = "m1"\nparent = "dsa0"'
+)
 BOUND_TWICE: Final = stage(
     ("p = alloc", "bind p dsa0", "bind p dsa0", "unbind p dsa0", "free p"), devices="dsa0 dsa1"
 )

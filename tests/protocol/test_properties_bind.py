@@ -65,6 +65,23 @@ def test_err_a_failed_bind_undoes_an_earlier_one() -> None:
     )
 
 
+def test_err_a_failed_bind_leaves_a_device_bound() -> None:
+    story = Story("one-bind-per-device")
+    story.then("iommu", bound("dsa0"))
+    (sentence,) = story.then("vfio", replace(answered("EINVAL"), rolled_back=1))
+    assert sentence == (
+        "a bind of PASID 5 (life 1) to group 0 of vm1 failed with EINVAL at input 1 of vfio, "
+        "and dsa0 stayed bound"
+    )
+
+
+def test_a_bind_that_bound_nothing_may_fail_beside_one_under_way() -> None:
+    story = Story("one-bind-per-device")
+    story.then("iommu", bound("dsa0"))
+    story.then("vfio", answered("EBUSY"))
+    assert story.said == []
+
+
 def test_another_group_s_success_settles_nothing_here() -> None:
     story = Story("one-bind-per-device")
     story.then("iommu", bound())
@@ -134,6 +151,13 @@ def test_err_freed_twice() -> None:
     story.then("iommu", FREED)
     (sentence,) = story.then("iommu", FREED)
     assert sentence.endswith("and it had been freed at input 1 of iommu")
+
+
+def test_err_used_as_a_pointer_and_it_is_an_error() -> None:
+    story = Story("no-use-after-free")
+    for _ in range(2):
+        (sentence,) = story.then("iommu", MemoryUsed("svm", "ERR_PTR(-ENOENT)"))
+        assert sentence.startswith("iommu used svm ERR_PTR(-ENOENT), no pointer, at input ")
 
 
 def test_only_so_many_frees_are_remembered() -> None:
