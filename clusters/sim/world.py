@@ -23,7 +23,6 @@ from clusters.sim.restless import busiest
 from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
 from clusters.sim.tape import Begin, Book, Choice, Draw, Fail, Heal, words
-from clusters.uncollected import uncollected
 from protocol.effects import Send
 from protocol.facts import Event, RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT, Record, Stamp
@@ -138,11 +137,6 @@ class World:
 
     def run(self) -> RunResult:
         """From the first `Start` until nothing is left to happen, a violation, or out of steps."""
-        with uncollected():
-            return self._result(quiet=self._run())
-
-    def _run(self) -> bool:
-        """Whether nothing is left to happen."""
         setup, network = self.setup, self.network
         self._start()
         enabled, entries, book = network.enabled, self.book.entries, self.book
@@ -167,7 +161,8 @@ class World:
                 deliver(entry)
             else:
                 self._fault(book.choices[~entry])
-        return not (self._stopped or enabled)
+        quiet = not (self._stopped or enabled)
+        return self._result(quiet=quiet)
 
     def stop(self) -> None:
         """This step is the last."""
