@@ -56,6 +56,8 @@ class Status(Enum):
     CLUSTER = "cluster failed"
     INTERRUPTED = "interrupted"
     NOT_RUN = "could not run"
+    EXPLAINED = "explained"
+    NOT_EXPLAINED = "not explained"
 
 
 class PropertyResult(Struct, frozen=True):

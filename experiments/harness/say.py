@@ -15,6 +15,7 @@ from experiments.harness.errors import UnwritableError
 COLOURS: Final = {
     "pass": "green", "proved": "green", "held": "green",
     "violation": "red", "violated": "red",
+    "explained": "green", "not explained": "red",
     "unknown": "yellow", "interrupted": "yellow",
     "diverged": "magenta", "cluster failed": "magenta",
 }  # fmt: skip

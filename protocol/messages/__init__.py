@@ -3,6 +3,19 @@
 Read `common` first, then `core`; each docstring says who sends it, to whom, and what answers.
 """
 
+from protocol.messages.allocator import (
+    AllocPasidWithData,
+    CallGetter,
+    CustomAlloc,
+    CustomAllocGot,
+    CustomFree,
+    CustomFreed,
+    FindPasidWithGetter,
+    GetterReturned,
+    RegisterAllocator,
+    SetData,
+    UnregisterAllocator,
+)
 from protocol.messages.common import (
     Done,
     HostLost,
@@ -216,6 +229,17 @@ AnyMessage = (
     | ResetFunction
     | DeviceReset
     | ReturnToService
+    | AllocPasidWithData
+    | SetData
+    | FindPasidWithGetter
+    | CallGetter
+    | GetterReturned
+    | RegisterAllocator
+    | UnregisterAllocator
+    | CustomAlloc
+    | CustomAllocGot
+    | CustomFree
+    | CustomFreed
 )
 """Every message there is."""
 
@@ -223,6 +247,7 @@ __all__ = [
     "AdvancePrq",
     "AllocPasid",
     "AllocPasidGot",
+    "AllocPasidWithData",
     "AllocSet",
     "AllocSetGot",
     "AnyMessage",
@@ -231,8 +256,13 @@ __all__ = [
     "AttachSpid",
     "BindGpasid",
     "BindPgtbl",
+    "CallGetter",
     "CancelCapacity",
     "ClearPresent",
+    "CustomAlloc",
+    "CustomAllocGot",
+    "CustomFree",
+    "CustomFreed",
     "DescriptorDone",
     "DetachData",
     "DetachDomain",
@@ -255,6 +285,7 @@ __all__ = [
     "FindBySpidGot",
     "FindPasid",
     "FindPasidGot",
+    "FindPasidWithGetter",
     "FlushDevTlb",
     "FlushFaults",
     "FreeAllInSet",
@@ -263,6 +294,7 @@ __all__ = [
     "FreeSet",
     "GetIfOwned",
     "GetPasid",
+    "GetterReturned",
     "GuestEnqcmd",
     "GuestEnqcmdGot",
     "HostLost",
@@ -293,6 +325,7 @@ __all__ = [
     "ReadPrq",
     "ReadPrqGot",
     "Refused",
+    "RegisterAllocator",
     "RegisterNotifier",
     "RegisterNotifierMm",
     "ReleaseFds",
@@ -306,6 +339,7 @@ __all__ = [
     "ResponseCode",
     "ReturnToService",
     "RunWork",
+    "SetData",
     "SetKind",
     "Start",
     "Status",
@@ -317,6 +351,7 @@ __all__ = [
     "Translation",
     "UnbindGpasid",
     "UnbindPgtbl",
+    "UnregisterAllocator",
     "UnregisterNotifier",
     "UntranslatedDma",
     "Verdict",

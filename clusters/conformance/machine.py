@@ -1,0 +1,38 @@
+"""What a trace does not say of the machine it was recorded on: the pool, the custom allocators."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from protocol.names import PASID_COUNT, Name
+
+
+class CustomAllocator(Struct, frozen=True, forbid_unknown_fields=True):
+    """struct ioasid_allocator_ops: `name` in the trace, its `helpers`, and the `data` they get."""
+
+    name: Name
+    helpers: Name
+    data: str | None = None
+
+
+class Helper(Struct, frozen=True, forbid_unknown_fields=True):
+    """The functions of one pair of helpers, as the text of a trace names them."""
+
+    name: Name
+    alloc: str
+    free: str
+
+
+class Pool(Struct, frozen=True, forbid_unknown_fields=True):
+    """`pasids`: numbers 1 to `pasids` can be had; 0: as far as the range of each alloc goes."""
+
+    pasids: Annotated[int, Meta(ge=0, lt=PASID_COUNT)] = 0
+
+
+class TraceMachine(Struct, frozen=True, forbid_unknown_fields=True):
+    """A machine file."""
+
+    pool: Pool = Pool()
+    allocator: tuple[CustomAllocator, ...] = ()
+    helper: tuple[Helper, ...] = ()
+    getter: tuple[str, ...] = ()
