@@ -1,15 +1,15 @@
 """The VT-d driver, as a user of PASIDs.
 
-In each device's PASID table it nests a guest's first level over its VM's second, and it holds one
-reference on every PASID it has bound, from the first bind to the last teardown.  A guest is not
-trusted to unbind before it frees: then the core's FREE makes this driver clean up.
+In each device's PASID table it nests a guest's first level over its VM's second, or points to a
+process's own (`native`).  It holds one reference on every PASID it has bound, from the first bind
+to the last teardown; the core's FREE makes it clean up for whoever frees before he unbinds.
 
 Kernel: drivers/iommu/intel/{svm,pasid}.c; "[PATCH V4 14/18] iommu/vt-d: Listen to IOASID
 notifications".  §4.2 to §4.4.  One module per operation; the class names the steps of all.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias, assert_never
+from typing import ClassVar, Self, TypeAlias
 
 from actors.iommu_driver import (
     answers,
@@ -18,6 +18,7 @@ from actors.iommu_driver import (
     drain,
     free,
     lock,
+    native,
     prq,
     rollback,
     svm,
@@ -50,18 +51,20 @@ from protocol.messages import (
     TimerFired,
     UnbindGpasid,
 )
-from protocol.names import Call, Name, Pasid
+from protocol.names import NO_SET, Call, Name, Pasid
 
 Request: TypeAlias = AttachDomain | DetachDomain | BindGpasid | UnbindGpasid | PageResponse
 Notice: TypeAlias = NotifyFree | NotifyAlloc | NotifyBind | NotifyUnbind | PageRequestInterrupt
-Inbox: TypeAlias = Start | HostLost | TimerFired | Request | Notice | RunWork | answers.Answer
+World: TypeAlias = Start | HostLost | TimerFired
+Inbox: TypeAlias = World | Request | Notice | RunWork | answers.Answer | native.Inbox
 
 
 @dataclass(slots=True)
-class IommuDriver:
+class IommuDriver(native.NativeSva):
     """A PASID is in `svms` exactly while we hold its reference `svm`.
 
-    `domains_on` has the domain id of each VM on each device; `detaching` waits for svm_devs.
+    `domains_on` has the domain id of each VM on each device; `detaching` waits for svm_devs; the
+    PASIDs of mms come from `host_set`.
     """
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
@@ -78,13 +81,16 @@ class IommuDriver:
     svms: dict[Pasid, Svm] = field(default_factory=dict)
     pasid_mutex: Mutex = field(default_factory=Mutex)
     tasks: dict[Call, Task] = field(default_factory=dict)
+    host_quota: int = 0
+    host_set: int = NO_SET
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """Nothing is bound; all that the machine says of its devices is known."""
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
-        return cls(units, pasids, {device.name: device.pri for device in machine.devices})
+        pri = {device.name: device.pri for device in machine.devices}
+        return cls(units, pasids, pri, host_quota=machine.host_quota)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
@@ -118,7 +124,7 @@ class IommuDriver:
             case HostLost():
                 pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
             case _:
-                assert_never(message)
+                native.on_message(self, message, sender, out)
         lock.hand_over(self, out)
         domains.answer_detaches(self, out)
 
@@ -137,7 +143,6 @@ class IommuDriver:
     link_device = bind.link_device
     attach_spid = bind.attach_spid
     bind_goes_on = bind.bind_goes_on
-
     bind_refused = rollback.bind_refused
     undo = rollback.undo
 
@@ -150,7 +155,6 @@ class IommuDriver:
     detach_data = svm.detach_data
     put_reference = svm.put_reference
     finish = svm.finish
-
     on_unbind_gpasid = unbind.on_unbind_gpasid
     unbind_device = unbind.unbind_device
     may_unbind = unbind.may_unbind
@@ -164,7 +168,6 @@ class IommuDriver:
     teardown_goes_on = teardown.teardown_goes_on
     teardown_refused = teardown.teardown_refused
     torn_down = teardown.torn_down
-
     begin_drain = drain.begin_drain
     scan_ring = drain.scan_ring
     ring_scanned = drain.ring_scanned

@@ -47,6 +47,17 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.native import (
+    FileDropped,
+    FileHeld,
+    FileReleased,
+    MmFreed,
+    MmNotifierRegistered,
+    MmNotifierUnregistered,
+    MmPasidAssigned,
+    PageTablesFreed,
+    ProcessExited,
+)
 from protocol.facts.process import (
     OpFail,
     OpInfo,
@@ -185,6 +196,15 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | MmPasidAssigned
+    | MmNotifierRegistered
+    | MmNotifierUnregistered
+    | PageTablesFreed
+    | MmFreed
+    | ProcessExited
+    | FileHeld
+    | FileDropped
+    | FileReleased
 )
 """Every fact an actor can state."""
 
@@ -231,6 +251,9 @@ __all__ = [
     "FaultBegun",
     "FaultHealed",
     "FdsReleased",
+    "FileDropped",
+    "FileHeld",
+    "FileReleased",
     "FlushRequested",
     "FreeAnswered",
     "FreeRequested",
@@ -245,6 +268,10 @@ __all__ = [
     "MemoryUsed",
     "MessageDelivered",
     "MessageSent",
+    "MmFreed",
+    "MmNotifierRegistered",
+    "MmNotifierUnregistered",
+    "MmPasidAssigned",
     "MsrCleared",
     "MsrLoaded",
     "NotificationAnswered",
@@ -261,10 +288,12 @@ __all__ = [
     "PageReported",
     "PageRequested",
     "PageSettled",
+    "PageTablesFreed",
     "PasidAllocated",
     "PasidLinked",
     "PasidReclaimed",
     "PasidUnlinked",
+    "ProcessExited",
     "PropertyViolated",
     "ReferenceDropped",
     "ReferenceTaken",

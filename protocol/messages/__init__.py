@@ -116,6 +116,26 @@ from protocol.messages.hardware import (
     WriteEntry,
     ZeroEntry,
 )
+from protocol.messages.native import (
+    AssignPasid,
+    BindFile,
+    BindMm,
+    BindMmGot,
+    DupFiles,
+    Forked,
+    Kill,
+    LoadMsr,
+    MmRelease,
+    OpenFile,
+    PinMm,
+    PinMmGot,
+    PutFile,
+    RegisterMmNotifier,
+    UnbindFile,
+    UnbindMm,
+    UnpinMm,
+    UnregisterMmNotifier,
+)
 
 AnyMessage = (
     Done
@@ -210,6 +230,24 @@ AnyMessage = (
     | Translated
     | UntranslatedDma
     | FlushDevTlb
+    | OpenFile
+    | BindFile
+    | UnbindFile
+    | PutFile
+    | DupFiles
+    | Forked
+    | Kill
+    | BindMm
+    | BindMmGot
+    | UnbindMm
+    | PinMm
+    | PinMmGot
+    | UnpinMm
+    | AssignPasid
+    | RegisterMmNotifier
+    | UnregisterMmNotifier
+    | MmRelease
+    | LoadMsr
 )
 """Every message there is."""
 
@@ -220,10 +258,14 @@ __all__ = [
     "AllocSet",
     "AllocSetGot",
     "AnyMessage",
+    "AssignPasid",
     "AttachData",
     "AttachDomain",
     "AttachSpid",
+    "BindFile",
     "BindGpasid",
+    "BindMm",
+    "BindMmGot",
     "BindPgtbl",
     "CancelCapacity",
     "ClearPresent",
@@ -240,6 +282,7 @@ __all__ = [
     "DrainRequestsGot",
     "DrainVwq",
     "DrainWq",
+    "DupFiles",
     "EnableVwq",
     "EnableWq",
     "EnqcmdWrite",
@@ -250,6 +293,7 @@ __all__ = [
     "FindPasidGot",
     "FlushDevTlb",
     "FlushFaults",
+    "Forked",
     "FreeAllInSet",
     "FreePasid",
     "FreePasidRange",
@@ -263,7 +307,10 @@ __all__ = [
     "InvalidateDevTlb",
     "InvalidateIotlb",
     "InvalidatePasidCache",
+    "Kill",
+    "LoadMsr",
     "Message",
+    "MmRelease",
     "Notification",
     "NotifyAlloc",
     "NotifyBind",
@@ -271,6 +318,7 @@ __all__ = [
     "NotifyReply",
     "NotifyUnbind",
     "OpenContainer",
+    "OpenFile",
     "OpenVdev",
     "OpenVm",
     "PageGroupResponse",
@@ -278,7 +326,10 @@ __all__ = [
     "PageRequestInterrupt",
     "PageRequestReport",
     "PageResponse",
+    "PinMm",
+    "PinMmGot",
     "Priority",
+    "PutFile",
     "PutPasid",
     "PutPasidGot",
     "QueueWork",
@@ -286,6 +337,7 @@ __all__ = [
     "ReadPrq",
     "ReadPrqGot",
     "Refused",
+    "RegisterMmNotifier",
     "RegisterNotifier",
     "RegisterNotifierMm",
     "ReleaseFds",
@@ -306,8 +358,12 @@ __all__ = [
     "Translate",
     "Translated",
     "Translation",
+    "UnbindFile",
     "UnbindGpasid",
+    "UnbindMm",
     "UnbindPgtbl",
+    "UnpinMm",
+    "UnregisterMmNotifier",
     "UnregisterNotifier",
     "UntranslatedDma",
     "Verdict",
