@@ -1,7 +1,8 @@
 """Who plays in a live run, as a value that travels: to every host, and into the run folder.
 
-Classes travel by import name, never as objects: a host imports them itself, and a file that names
-them may only name classes of this project.
+Classes travel by name, never as objects: a host imports them itself, and a file that names them
+may only name classes of this project.  A revision or a defect from outside the tree travels as the
+text of its Python file; of a stored run it is read again only if the user has named it, too.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from clusters.cluster import Actor, ActorClass, build, names
+from clusters.lineup import Lineup
 from clusters.live.placement import HOST_NAME, Placement
 from protocol.errors import ExperimentError, IncompleteError, UnreadableError
 from protocol.machine import Machine
@@ -24,7 +26,7 @@ IMPORTED_FROM: Final = ("actors", "tests")
 
 
 class Cast(Struct, frozen=True, forbid_unknown_fields=True):
-    """The machine's actors; `classes` (role -> `module:Class`) are those of another class.
+    """The machine's actors; `classes` (role -> `module:Class`) are of yet another class.
 
     `toys` names a function without parameters that gives other actors than the machine's.
     """
@@ -33,13 +35,14 @@ class Cast(Struct, frozen=True, forbid_unknown_fields=True):
     plans: dict[Name, Plan]
     classes: dict[str, str] = {}
     toys: str = ""
+    lineup: Lineup = Lineup()
 
     def actors(self) -> dict[Name, Actor]:
         """Every actor as it is before its `Start`, in the order of starting."""
         if self.toys:
             return cast("Callable[[], dict[Name, Actor]]", imported(self.toys))()
         classes = {role: cast("ActorClass", imported(said)) for role, said in self.classes.items()}
-        return build(self.machine, self.plans, classes)
+        return build(self.machine, self.plans, {**self.lineup.classes(), **classes})
 
     def roles(self) -> dict[Name, str]:
         """Every actor's role; a toy stands for itself."""
@@ -82,6 +85,9 @@ def read_setting(path: Path) -> Setting:
         raise IncompleteError(f"{path}: cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise UnreadableError(f"{path}: not the setting of a run: {error}") from error
+    if not setting.cast.lineup.admitted():
+        names = ", ".join(one.name for one in setting.cast.lineup.own)
+        raise UnreadableError(f"{path}: was played by {names}, which runs only if you name it, too")
     if not all(HOST_NAME.fullmatch(host) for host in setting.placement.values()):
         raise UnreadableError(f"{path}: a host's name is not one")
     return setting

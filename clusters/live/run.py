@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from clusters.cluster import openings
 from clusters.judge import Judge, Verdict
+from clusters.lineup import AS_IT_IS, Lineup
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chronicle import Chronicle
 from clusters.live.interruption import interruptible, listen, shielded
@@ -42,9 +43,10 @@ PROGRESS_SECONDS: Final = 1.0
 class LiveSetup:
     """What is run live.
 
-    `seconds`: how long faults go on; None: until the guests have done their plans.  `classes` says
-    by role which actors are of another class (`module:Class`), `toys` names a function that
-    makes all of them.  `folder` gets `journals/`, `logs/` and `history.jsonl`.
+    `seconds`: how long faults go on; None: until the guests have done their plans.  `lineup`
+    says which revision and defects, `classes` by role which actors are of yet another class
+    (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
+    `logs/` and `history.jsonl`.
     """
 
     machine: Machine
@@ -57,12 +59,12 @@ class LiveSetup:
     seconds: float | None = None
     quiet_seconds: float = 60.0
     address: str = ""
+    lineup: Lineup = AS_IT_IS
     classes: dict[str, str] = field(default_factory=dict)
     toys: str = ""
     properties: tuple[type[Property], ...] = ()
     experiment: str = ""
     run: str = ""
-    revision: str = "sound"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ class LiveRun:
             )
         self.setup = setup
         self.report = progress
-        self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys)
+        self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys, setup.lineup)
         self.actors = self.cast.actors()
         check_live(setup.nemesis, setup.machine, self.actors)
         self.placement = place(self.cast.roles(), setup.placement)
@@ -230,7 +232,7 @@ class LiveRun:
         setup = self.setup
         supervisor.start()
         started = RunStarted(
-            HISTORY_FORMAT, setup.experiment, setup.run, setup.seed, "live", setup.revision,
+            HISTORY_FORMAT, setup.experiment, setup.run, setup.seed, "live", setup.lineup.title,
             setup.machine,
         )  # fmt: skip
         supervisor.chronicle.stated(started)

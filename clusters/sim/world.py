@@ -14,6 +14,7 @@ from msgspec import Struct
 from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import Host, delivered_fact, message_id, sent_fact, whole
 from clusters.judge import Judge
+from clusters.lineup import AS_IT_IS, Lineup
 from clusters.moments import STEP_NS, stamp_of
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Faults, Healable, check_heal
@@ -39,13 +40,15 @@ History = Callable[[Record], None]
 class Setup:
     """What is simulated, but for strategy and seed.
 
-    `classes` says by role which actors are of another class; `cast` makes all of them, in place of
-    `build`.  Faults go on for `max_steps`, or until nothing else can happen; then what may `heal`
-    does, and `quiet_steps` are given to come to rest.  `stop_at_first`: a violation ends the run.
+    `lineup` says which revision and defects; `classes` by role which actors are of yet another
+    class; `cast` makes all of them, in place of `build`.  Faults go on for `max_steps`, or until
+    nothing else can happen; then what may `heal` does, and `quiet_steps` are given to come to rest.
+    `stop_at_first`: a violation ends the run.
     """
 
     machine: Machine
     plans: Mapping[Name, Plan] = field(default_factory=dict)
+    lineup: Lineup = AS_IT_IS
     classes: Mapping[Role, ActorClass] = field(default_factory=dict)
     cast: Callable[[], dict[Name, Actor]] | None = None
     properties: tuple[type[Property], ...] = ()
@@ -57,7 +60,6 @@ class Setup:
     delay_steps: tuple[int, int] = (0, 0)
     semantics: str = "reliable"
     experiment: str = ""
-    revision: str = "sound"
     run: str = ""
     _common: "list[Common]" = field(default_factory=list, init=False, repr=False, compare=False)
 
@@ -65,7 +67,7 @@ class Setup:
         """All actors, new."""
         if self.cast is not None:
             return self.cast()
-        return build(self.machine, self.plans, self.classes)
+        return build(self.machine, self.plans, {**self.lineup.classes(), **self.classes})
 
     def common(self, actors: Mapping[Name, Actor]) -> "Common":
         """What its worlds have in common, checked when the first of them is made."""
@@ -175,7 +177,7 @@ class World:
                 run=setup.run,
                 seed=self.strategy.seed,
                 world="sim",
-                revision=setup.revision,
+                revision=setup.lineup.title,
                 machine=setup.machine,
             )
         )

@@ -37,13 +37,15 @@ VERBS: Final = {
     "shrink": "make a counterexample smaller, and say whether it is minimal",
     "check": "properties over a stored history, from either world",
     "chaos": "the experiment on live Ray actors, with real faults",
+    "compare": "revisions side by side, on the same schedules",
+    "bank": "every known bug, found again; the sound protocol silent",
     "list": "what there is: experiments, properties, faults, runs, ...",
     "schema": "JSON Schema of the experiment file, the record, the result",
     "doctor": "versions, determinism, Ray, disk",
     "bench": "how fast it is on this machine",
 }
 LATER: Final = (
-    "report", "compare", "query", "bank", "conform", "cluster", "clean", "show",
+    "report", "query", "conform", "cluster", "clean", "show",
     "watch", "topology",
 )  # fmt: skip
 HELP: Final = "Users of a PASID as actors: run them, break things, read a verdict."

@@ -11,6 +11,7 @@ from clusters.sim.strategies import campaign_title, title
 from clusters.sim.tape import Origin
 from experiments.harness.errors import UnwritableError
 from experiments.harness.interruption import shielded
+from experiments.harness.own import own_words
 from experiments.harness.result import (
     Counterexample,
     Exit,
@@ -111,7 +112,7 @@ def _result(case: Case, outcome: Outcome, examples: tuple[Counterexample, ...]) 
         verb=outcome.verb,
         experiment=str(case.asked.file),
         title=case.experiment.title,
-        revision=case.experiment.revision,
+        revision=case.experiment.lineup.title,
         world="sim",
         seed=case.seed,
         verdict=status,
@@ -172,7 +173,7 @@ def _example(case: Case, k: int, failing: Failing) -> Counterexample:
         seed=tape.seed,
         steps=failing.result.steps,
         file=str(path),
-        replay=command("replay", str(path)),
+        replay=command("replay", str(path), *own_words(case.experiment.lineup)),
         token=token,
         strategy=title(tape.strategy),
     )
@@ -182,7 +183,9 @@ def _small_example(case: Case, small: "Small") -> Counterexample:
     from experiments.harness.shrinking import small_example
 
     path = case.run.final / f"{SMALL_NAME}.json"
-    return small_example(small, path, command("replay", str(path)))
+    return small_example(
+        small, path, command("replay", str(path), *own_words(case.experiment.lineup))
+    )
 
 
 def _write(case: Case, outcome: Outcome, result: Result, after: "Aftermath | None") -> None:
@@ -221,7 +224,7 @@ def _counted(record: Record, count: int) -> Record:
 def _say(
     case: Case, outcome: Outcome, result: Result, voice: Voice, after: "Aftermath | None"
 ) -> None:
-    revision, strategy = case.experiment.revision, _strategy(case, outcome)
+    revision, strategy = case.experiment.lineup.title, _strategy(case, outcome)
     voice.answer(f"{case.name}  revision {revision}  strategy {strategy}  seed {case.seed:#x}  sim")
     count = outcome.count
     size = (

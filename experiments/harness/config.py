@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
+from clusters.lineup import Lineup, check, lineup
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import nearest, read_step
 from protocol.errors import ExperimentError
@@ -138,11 +139,15 @@ class FinallyTable(Closed, frozen=True):
 
 
 class ExpectTable(Closed, frozen=True):
-    """`[expect]`: property names; an empty `always` or `eventually` means all of them."""
+    """`[expect]`: property names; an empty `always` or `eventually` means all of them.
+
+    `violated`: what the defects break, the most telling first; without them nothing is.
+    """
 
     always: tuple[str, ...] = ()
     eventually: tuple[str, ...] = ()
     sometimes: tuple[str, ...] = ()
+    violated: tuple[str, ...] = ()
 
 
 class ExploreTable(Closed, frozen=True):
@@ -166,12 +171,17 @@ class LiveTable(Closed, frozen=True):
 
 
 class Experiment(Closed, frozen=True):
-    """One experiment, as resolved."""
+    """One experiment, as resolved.
+
+    `revision` is a published state of the protocol, `defects` are mistakes on top of it; both may
+    be Python files, `mine.py`, that the command line names, too.
+    """
 
     title: Annotated[str, Meta(min_length=1, max_length=200)]
     source: str = ""
     stack: Literal["ioasid"] = "ioasid"
     revision: str = "sound"
+    defects: tuple[str, ...] = ()
     machine: MachineTable = MachineTable()
     pool: PoolTable = PoolTable()
     guests: GuestsTable = GuestsTable()
@@ -183,6 +193,11 @@ class Experiment(Closed, frozen=True):
     explore: ExploreTable = ExploreTable()
     live: LiveTable = LiveTable()
 
+    @property
+    def lineup(self) -> Lineup:
+        """Which protocol is played."""
+        return lineup(self.revision, self.defects)
+
 
 def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment in a file, with `--set` changes (`network.delay_steps=[0,3]`) applied."""
@@ -192,11 +207,7 @@ def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
 def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment that `text` says; everything in it is checked, also what it refers to."""
     experiment = decode(text, where, Experiment, changes)
-    if experiment.revision != "sound":
-        raise ExperimentError(
-            f"{where}: $.revision: '{experiment.revision}' is not a revision"
-            f"{nearest(experiment.revision, ['sound'])} (revisions: sound)"
-        )
+    check(experiment.lineup, f"{where}: $.revision", f"{where}: $.defects")
     for k, nemesis in enumerate(experiment.nemesis):
         if not nemesis.target and nemesis.fault != "fail":
             raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")

@@ -57,10 +57,10 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         address=how.address,
         properties=properties,
         experiment=experiment.title,
-        revision=experiment.revision,
+        lineup=experiment.lineup,
         run=run.final.name,
     )
-    voice.answer(f"{Path(file).stem}  revision {experiment.revision}  seed {seed:#x}  live")
+    voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
     voice.talk(f"not honoured live: {ignored}")
     try:
         result = run_live(setup, _Talk(voice))
@@ -78,7 +78,7 @@ def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) 
         verb="chaos",
         experiment=file,
         title=setup.experiment,
-        revision=setup.revision,
+        revision=setup.lineup.title,
         world="live",
         seed=setup.seed,
         verdict=verdict,

@@ -10,6 +10,9 @@ import click
 from click.shell_completion import CompletionItem
 from msgspec import Struct
 
+from clusters.lineup import SUFFIX
+from experiments.harness.own import read_own
+from experiments.harness.own import said as said_as
 from experiments.harness.script import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -149,11 +152,38 @@ class OneOf(click.ParamType[str]):
         return f"one of: {', '.join(self.words)}"
 
 
+class Played(click.ParamType[str]):
+    """A revision or a defect: a name of ours, or the path of a Python file, which is read here."""
+
+    name = "name"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        text = str(value)
+        if not text.endswith(SUFFIX):
+            return text
+        return read_own(text)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from clusters.lineup import SOUND, defects, revisions
+
+        words = [SOUND, *revisions()] if param.name == "revision" else list(defects())
+        return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
 # --- Options --------------------------------------------------------------------------------------
 
 REVISION: Final = click.option(
-    "--revision", metavar="NAME", help="A published state of the protocol (default: the file's)."
-)
+    "--revision", type=Played(), metavar="NAME",
+    help="A published state of the protocol, or your own in a file: ./mine.py.",
+)  # fmt: skip
+DEFECT: Final = click.option(
+    "--defect", "defects", multiple=True, type=Played(), metavar="NAME",
+    help="A known mistake on top of it, or ./mine.py (repeatable).",
+)  # fmt: skip
 CHANGES: Final = click.option(
     "--set", "changes", multiple=True, metavar="PATH=VALUE",
     help="Change the file for once, e.g. pool.pasids=4 (repeatable).",
@@ -201,10 +231,11 @@ def answer_options(verb: F) -> F:
 
 
 def experiment_options(verb: F) -> F:
-    """FILE, --seed, --set, --revision, --runs-dir, and how to answer."""
+    """FILE, --seed, --set, --revision, --defect, --runs-dir, and how to answer."""
     verb = answer_options(verb)
     for option in (
         runs_option("Where run folders go"),
+        DEFECT,
         REVISION,
         CHANGES,
         click.option("--seed", type=Seed(), help="Where all chance comes from (default: drawn)."),
@@ -220,6 +251,7 @@ class Asked(Struct, frozen=True):
     file: Path
     changes: tuple[str, ...] = ()
     revision: str | None = None
+    defects: tuple[str, ...] = ()
     max_steps: int | None = None
     strategy: str | None = None
     depth: int | None = None
@@ -252,7 +284,9 @@ class Asked(Struct, frozen=True):
         for change in self.changes:
             words += ["--set", change]
         if self.revision is not None:
-            words += ["--revision", self.revision]
+            words += ["--revision", said_as(self.revision)]
+        for defect in self.defects:
+            words += ["--defect", said_as(defect)]
         if self.max_steps is not None:
             words += ["--max-steps", str(self.max_steps)]
         return tuple(words)

@@ -14,6 +14,7 @@ from experiments.harness.config import Experiment, load
 from experiments.harness.explaining import FULL, explained, marks, say_why
 from experiments.harness.finding import find_file, find_run, summary_of
 from experiments.harness.options import Asked
+from experiments.harness.own import own_words
 from experiments.harness.reading import read_file, refuse_odd, shown
 from experiments.harness.result import Exit, ExplanationResult, Result, Status, WitnessResult, worst
 from experiments.harness.running import command
@@ -74,7 +75,8 @@ def schedule(what: str, asked: Asked | None, runs: Path, verb: str = "replay") -
                 f"{path}: its {EXPERIMENT} is not beside it; name it:"
                 f" {command(verb, str(path), 'FILE')}"
             )
-        experiment, where, words = load(beside), shown(beside), ()
+        experiment, where = load(beside), shown(beside)
+        words = own_words(experiment.lineup)
         digest = digest_of(beside.read_bytes())
     if digest != origin.experiment:
         raise ExperimentError(f"{where}: is not the experiment that {path} was recorded with")
@@ -205,7 +207,7 @@ def _result(given: Schedule, found: RunResult | None, divergence: str) -> Result
         verb="replay",
         experiment=given.where,
         title=experiment.title,
-        revision=experiment.revision,
+        revision=experiment.lineup.title,
         world="sim",
         seed=tape.seed,
         verdict=Status.DIVERGED,

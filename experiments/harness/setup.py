@@ -5,10 +5,12 @@ import secrets
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from clusters.cluster import build
 from clusters.judge import Status as Judged
 from clusters.judge import Verdict
+from clusters.lineup import check as check_lineup
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
 from clusters.sim.world import Setup
@@ -40,7 +42,13 @@ VERDICTS: Final = {
 
 def loaded(asked: Asked) -> Experiment:
     """The experiment that the command line asks for."""
-    return load(asked.file, asked.all_changes())
+    experiment = load(asked.file, asked.all_changes())
+    if not asked.defects:
+        return experiment
+    defects = tuple(dict.fromkeys((*experiment.defects, *asked.defects)))
+    changed = structs.replace(experiment, defects=defects)
+    check_lineup(changed.lineup, "--revision", "--defect")
+    return changed
 
 
 def drawn_seed(seed: int | None) -> int:
@@ -59,6 +67,13 @@ def digest_of(text: bytes) -> str:
 def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], ...]:
     """The properties an experiment names; all *always* and *eventually* where it names none."""
     expect = experiment.expect
+    rules = {found.name: found for found in PROPERTIES if found.kind is not Kind.SOMETIMES}
+    for k, name in enumerate(expect.violated):
+        if name not in rules:
+            raise ExperimentError(
+                f"{where}: $.expect.violated[{k}]: '{name}' is not a property"
+                f"{nearest(name, rules)} (see: pasidlab list properties)"
+            )
     chosen: list[type[Property]] = []
     for key, kind, wanted in (
         ("always", Kind.ALWAYS, expect.always),
@@ -86,7 +101,7 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
     )
     if plan:
         machine = machine_of(experiment, where)
-        actors = build(machine, plans_of(experiment, where))
+        actors = build(machine, plans_of(experiment, where), experiment.lineup.classes())
         for k, nemesis in enumerate(plan):
             place = f"{where}: $.nemesis[{k}]"
             try:
@@ -101,7 +116,8 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
 def healable_of(experiment: Experiment, where: str) -> Healable:
     """What may be healed in the end, checked against the machine."""
     machine = machine_of(experiment, where)
-    roles = roles_of(machine, build(machine, plans_of(experiment, where)))
+    classes = experiment.lineup.classes()
+    roles = roles_of(machine, build(machine, plans_of(experiment, where), classes))
     check_heal(experiment.finally_.heal, roles, f"{where}: $.finally.heal")
     return experiment.finally_.heal
 
@@ -124,7 +140,7 @@ def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
         heal=healable_of(experiment, where),
         delay_steps=experiment.network.delay_steps,
         experiment=experiment.title,
-        revision=experiment.revision,
+        lineup=experiment.lineup,
         run=run,
     )
 

@@ -13,6 +13,7 @@ from clusters.sim.tape import Origin, Tape
 from experiments.harness.concluding import encoded, violation_result
 from experiments.harness.errors import UnwritableError
 from experiments.harness.interruption import shielded
+from experiments.harness.own import own_words
 from experiments.harness.progress import progress
 from experiments.harness.reading import shown
 from experiments.harness.replaying import Schedule, compare, elsewhere
@@ -140,12 +141,15 @@ def _result(given: Schedule, ending: Ending) -> Result:
     status, code = Status.VIOLATION, Exit.VIOLATION
     if shrunk.interrupted:
         status, code = Status.INTERRUPTED, Exit.INTERRUPTED
-    again = command("replay", *((shown(ending.file),) if ending.file else given.words))
+    words = given.words
+    if ending.file:
+        words = (shown(ending.file), *own_words(small.experiment.lineup))
+    again = command("replay", *words)
     return Result(
         verb="shrink",
         experiment=shown(ending.file.with_suffix(".toml")) if ending.file else given.where,
         title=small.experiment.title,
-        revision=small.experiment.revision,
+        revision=small.experiment.lineup.title,
         world="sim",
         seed=given.tape.seed,
         verdict=status,

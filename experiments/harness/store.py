@@ -63,9 +63,11 @@ class Run:
         self.final, self.folder = _claim(runs / folder_name(experiment_name) / f"{stamp}-{seed:x}")
 
     def write_experiment(self, experiment: Experiment) -> bytes:
-        """`experiment.toml`, with every default written out; its text."""
+        """`experiment.toml`, with every default written out, and the user's own files; its text."""
         text = resolved(experiment)
         self.write(EXPERIMENT, text)
+        for own in experiment.lineup.own:
+            self.write(own.name, own.text.encode())
         return text
 
     def write(self, name: str, content: bytes) -> Path:

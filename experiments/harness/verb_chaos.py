@@ -32,6 +32,7 @@ def command(
     seed: int | None,
     changes: tuple[str, ...],
     revision: str | None,
+    defects: tuple[str, ...],
     runs_dir: Path,
     seconds: float | None,
     address: str,
@@ -44,5 +45,5 @@ def command(
     from experiments.harness.setup import drawn_seed
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = Asked(file, changes, revision)
+    asked = Asked(file, changes, revision, defects)
     return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address), voice)

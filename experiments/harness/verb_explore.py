@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 )
 @click.option("--symmetry", is_flag=True, help="Of a search: VMs that are alike are exchanged.")
 @click.option("--resume", metavar="RUN", help="Go on with a breadth-first search that was stopped.")
+@click.option(
+    "--bisect-revisions", "revisions", metavar="A..B",
+    help="Instead: which published revision from A to B broke or mended a property.",
+)  # fmt: skip
 @click.option("--no-shrink", is_flag=True, help="Leave a counterexample as it was found.")
 @click.option("--no-determinism", is_flag=True, help="Do not run one in a hundred twice.")
 @jobs_options
@@ -57,6 +61,7 @@ def command(
     seed: int | None,
     changes: tuple[str, ...],
     revision: str | None,
+    defects: tuple[str, ...],
     runs_dir: Path,
     schedules: int | None,
     seconds: float | None,
@@ -68,6 +73,7 @@ def command(
     memory_gb: int | None,
     symmetry: bool,
     resume: str | None,
+    revisions: str | None,
     no_shrink: bool,
     no_determinism: bool,
     jobs: int | None,
@@ -92,9 +98,19 @@ def command(
     from experiments.harness.setup import drawn_seed, loaded
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = Asked(file, changes, revision, max_steps, strategy, depth)
+    asked = Asked(file, changes, revision, defects, max_steps, strategy, depth)
     table = loaded(asked).explore
     until = time.monotonic() + seconds if seconds else None
+    if revisions is not None:
+        odd = {"--revision": revision, "--for": seconds, "--keep-going": keep_going}
+        refuse_beside("--bisect-revisions", {**odd, "--states": states, "--resume": resume})
+        if table.strategy in SEARCHES:
+            raise click.UsageError(f"--bisect-revisions: strategy '{table.strategy}' searches")
+        from experiments.harness.comparing import SCHEDULES, Wanted
+        from experiments.harness.verb_compare import bisect
+
+        wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
+        return bisect(asked, revisions, wanted, Jobs(jobs, place, address), voice)
     if table.strategy in SEARCHES:
         odd = {"--schedules": schedules, "--keep-going": keep_going}
         refuse(table.strategy, {**odd, "--no-determinism": no_determinism})
@@ -127,6 +143,13 @@ def refuse(strategy: str, options: dict[str, object]) -> None:
     given = [name for name, value in options.items() if value]
     if given:
         raise click.UsageError(f"{', '.join(given)}: strategy '{strategy}' has no use for it")
+
+
+def refuse_beside(option: str, others: dict[str, object]) -> None:
+    """Options that mean nothing beside another."""
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise click.UsageError(f"{', '.join(given)}: does not go with {option}")
 
 
 def more_than_one(jobs: int | None, place: str) -> dict[str, object]:

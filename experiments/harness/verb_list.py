@@ -23,7 +23,7 @@ class Thing(Struct, frozen=True, omit_defaults=True):
 
 NOUNS: Final = (
     "experiments", "properties", "faults", "operations", "misbehaviours", "strategies",
-    "revisions", "sites", "runs",
+    "revisions", "defects", "bugs", "sites", "runs",
 )  # fmt: skip
 
 
@@ -118,7 +118,41 @@ def _strategies() -> list[Thing]:
 
 
 def _revisions() -> list[Thing]:
-    return [Thing("sound", "V4 with KVM and VDCM from DCP, every known hole mended")]
+    from clusters.lineup import SOUND, revisions
+
+    sound = Thing(SOUND, "V4 with KVM and VDCM from DCP, every known hole mended")
+    return [sound, *map(_played, revisions())]
+
+
+def _defects() -> list[Thing]:
+    from clusters.lineup import defects
+
+    return list(map(_played, defects()))
+
+
+def _bugs() -> list[Thing]:
+    from experiments.harness.banking import bugs
+
+    return [
+        Thing(
+            name,
+            one.title,
+            {
+                "played": one.lineup.title,
+                "violates": ", ".join(one.expect.violated),
+                "source": one.source,
+            },
+        )
+        for name, one in bugs(()).items()
+    ]
+
+
+def _played(name: str) -> Thing:
+    from clusters.lineup import about
+
+    module = about(name)
+    more = {"actors": ", ".join(module.CLASSES), "source": module.SOURCE}
+    return Thing(name, inspect.getdoc(module) or "", more)
 
 
 def _sites() -> list[Thing]:
@@ -145,5 +179,7 @@ MAKERS: Final[dict[str, Callable[[], list[Thing]]]] = {
     "misbehaviours": _misbehaviours,
     "strategies": _strategies,
     "revisions": _revisions,
+    "defects": _defects,
+    "bugs": _bugs,
     "sites": _sites,
 }

@@ -6,6 +6,7 @@ import click
 
 from experiments.harness.options import (
     CHANGES,
+    DEFECT,
     EXIT_CODES,
     MAX_STEPS,
     REVISION,
@@ -14,6 +15,7 @@ from experiments.harness.options import (
     answer_options,
     runs_option,
 )
+from experiments.harness.own import only_own
 from experiments.harness.say import Voice
 
 
@@ -33,6 +35,7 @@ from experiments.harness.say import Voice
 @click.option("--why", is_flag=True, help="Look for the reason: the guilty step, with its numbers.")
 @CHANGES
 @REVISION
+@DEFECT
 @MAX_STEPS
 @runs_option("Where runs are")
 @answer_options
@@ -44,6 +47,7 @@ def command(
     why: bool,
     changes: tuple[str, ...],
     revision: str | None,
+    defects: tuple[str, ...],
     max_steps: int | None,
     runs_dir: Path,
     as_json: bool,
@@ -59,8 +63,10 @@ def command(
 
     if as_json and steps:
         raise click.UsageError("--json is one object: it does not go with --steps")
-    if file is None and (changes or revision is not None or max_steps is not None):
-        raise click.UsageError("--set, --revision and --max-steps want the experiment FILE, too")
+    if file is None and (changes or max_steps is not None or not only_own(revision, defects)):
+        raise click.UsageError(
+            "--set, --revision, --defect and --max-steps want the experiment FILE, too"
+        )
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = None if file is None else Asked(file, changes, revision, max_steps)
+    asked = None if file is None else Asked(file, changes, revision, defects, max_steps)
     return replay_and_say(schedule(what, asked, runs_dir), voice, show=steps, why=why)

@@ -26,6 +26,7 @@ def command(
     seed: int | None,
     changes: tuple[str, ...],
     revision: str | None,
+    defects: tuple[str, ...],
     runs_dir: Path,
     max_steps: int | None,
     as_json: bool,
@@ -39,6 +40,6 @@ def command(
     from experiments.harness.setup import drawn_seed
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = Asked(file, changes, revision, max_steps)
+    asked = Asked(file, changes, revision, defects, max_steps)
     case = simulated(asked, drawn_seed(seed), runs_dir)
     return conclude(case, once(case), voice)

@@ -6,6 +6,7 @@ import click
 
 from experiments.harness.options import (
     CHANGES,
+    DEFECT,
     EXIT_CODES,
     MAX_STEPS,
     REVISION,
@@ -16,6 +17,7 @@ from experiments.harness.options import (
     answer_options,
     runs_option,
 )
+from experiments.harness.own import only_own
 from experiments.harness.say import Voice
 
 
@@ -35,6 +37,7 @@ from experiments.harness.say import Voice
 @click.option("--tries", type=Count(), help="Schedules to run at most (default: 10,000).")
 @CHANGES
 @REVISION
+@DEFECT
 @MAX_STEPS
 @runs_option("Where runs are")
 @answer_options
@@ -46,6 +49,7 @@ def command(
     tries: int | None,
     changes: tuple[str, ...],
     revision: str | None,
+    defects: tuple[str, ...],
     max_steps: int | None,
     runs_dir: Path,
     as_json: bool,
@@ -61,10 +65,12 @@ def command(
     from experiments.harness.shrink_saying import shrink_and_say
     from experiments.harness.shrinking import SECONDS, TRIES, Limits
 
-    if file is None and (changes or revision is not None or max_steps is not None):
-        raise click.UsageError("--set, --revision and --max-steps want the experiment FILE, too")
+    if file is None and (changes or max_steps is not None or not only_own(revision, defects)):
+        raise click.UsageError(
+            "--set, --revision, --defect and --max-steps want the experiment FILE, too"
+        )
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = None if file is None else Asked(file, changes, revision, max_steps)
+    asked = None if file is None else Asked(file, changes, revision, defects, max_steps)
     given = schedule(what, asked, runs_dir, "shrink")
     limits = Limits(tries or TRIES, seconds or SECONDS, runs_dir)
     return shrink_and_say(given, limits, voice)

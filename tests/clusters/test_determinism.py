@@ -6,6 +6,7 @@ import pytest
 
 from actors.ioasid_core import IoasidCore
 from clusters.cluster import Actor
+from clusters.lineup import Lineup, Own
 from clusters.nemesis import Nemesis
 from clusters.sim import determinism
 from clusters.sim.strategies import Order
@@ -42,6 +43,12 @@ class Shuffled(Counter):
 
 class SameCore(IoasidCore):
     """A stand-in that another process has to import."""
+
+
+MINE: Final = Own(
+    "mine.py",
+    "from actors.kvm import Kvm\nclass Mine(Kvm):\n    __slots__ = ()\nCLASSES = {'kvm': Mine}\n",
+)
 
 
 def shuffled() -> dict[Name, Actor]:
@@ -104,6 +111,7 @@ def test_a_setup_travels_to_another_process_whole() -> None:
             vms=(Vm("vm1", (("dsa0",),)), Vm("vm2", (("dsa0",),))),
         ),
         plans={"vm1.guest": plan, "vm2.guest": plan},
+        lineup=Lineup("mine.py", (), (MINE,)),
         classes={"core": SameCore},
         properties=PROPERTIES,
         nemeses=(Nemesis("lose", "vm2.guest", every_steps=(99, 99), times=1),),
@@ -113,7 +121,6 @@ def test_a_setup_travels_to_another_process_whole() -> None:
         stop_at_first=False,
         delay_steps=(0, 3),
         experiment="whole",
-        revision="other",
         run="r1",
     )
     with Processes(1) as workers:

@@ -45,7 +45,7 @@ def test_of_a_folder_the_first_is_meant(folder: Path, here: Path) -> None:
 
 
 def test_a_token_is_seed_and_strategy_with_the_experiment_that_is_named(here: Path) -> None:
-    asked = Asked(Path("right.toml"), ("pool.pasids=3",), "sound", 500)
+    asked = Asked(Path("right.toml"), ("pool.pasids=3",), "sound", (), 500)
     given = schedule(TAPE.token(), asked, here / "runs")
     assert (given.tape, given.origin) == (TAPE, None)
     assert given.experiment.pool.pasids == 3

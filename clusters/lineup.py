@@ -1,0 +1,215 @@
+"""Which protocol is played: a published revision of it, with defects on top (§1.10).
+
+A revision and a defect are modules of one form: a docstring that says what is different, `SOURCE`,
+and `CLASSES`, by role the subclasses of the sound actors.  Several of one role are combined, the
+defect named last outermost.  A module may also be a Python file outside the tree; its text then
+travels with the lineup, to worker processes and to live hosts.
+"""
+
+import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Final, cast
+
+from msgspec import Struct
+
+import actors.defects
+import actors.revisions
+from clusters.cluster import ROLES, ActorClass, Role
+from protocol.errors import ExperimentError
+
+SOUND: Final = "sound"
+SUFFIX: Final = ".py"
+OWN_MODULES: Final = "pasidlab_own_"
+"""What modules outside the tree are called while they are loaded."""
+
+
+class Own(Struct, frozen=True, forbid_unknown_fields=True):
+    """A Python file outside the tree: its name, `mine.py`, and its text."""
+
+    name: str
+    text: str
+
+
+class Lineup(Struct, frozen=True, forbid_unknown_fields=True):
+    """A revision, the defects on top of it, and the text of those that are not ours."""
+
+    revision: str = SOUND
+    defects: tuple[str, ...] = ()
+    own: tuple[Own, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """As one says it: `v4 + kvm-ignores-failed-get`."""
+        return " + ".join((self.revision, *self.defects))
+
+    def admitted(self) -> bool:
+        """Whether the user has named every file in it, so that it may be run."""
+        return all(_ADMITTED.get(one.name) == one for one in self.own)
+
+    def classes(self) -> dict[Role, ActorClass]:
+        """By role, the classes that are not the sound ones."""
+        return dict(_classes(self))
+
+    def sources(self) -> dict[str, str]:
+        """Who says so, by the name of each that is not sound."""
+        said = self.defects if self.revision == SOUND else (self.revision, *self.defects)
+        return {name: str(getattr(_module(self, name), "SOURCE", "")) for name in said}
+
+
+AS_IT_IS: Final = Lineup()
+"""The sound protocol."""
+
+_ADMITTED: Final[dict[str, Own]] = {}
+"""Python files that the user of this process has named: only those are run, however named later."""
+
+
+def admit(own: Own) -> None:
+    """The user has named this file, so it may be run."""
+    before = _ADMITTED.setdefault(own.name, own)
+    if before != own:
+        raise ExperimentError(f"two different files are called {own.name}: rename one of them")
+
+
+def lineup(revision: str, defects: tuple[str, ...]) -> Lineup:
+    """The lineup of these names, with the files among them that the user has named."""
+    names = dict.fromkeys((revision, *defects))
+    own = tuple(_ADMITTED[name] for name in names if name in _ADMITTED)
+    return Lineup(revision, defects, own)
+
+
+def revisions() -> dict[str, str]:
+    """The published revisions, by name, with the modules that say them; not the sound one."""
+    return {_shown(name): name for name in _modules(actors.revisions)}
+
+
+def defects() -> dict[str, str]:
+    """The known defects, by name, with the modules that say them."""
+    return {name.replace("_", "-"): name for name in _modules(actors.defects)}
+
+
+def about(name: str) -> ModuleType:
+    """The module of a revision or a defect of the tree."""
+    if name in revisions():
+        return import_module(f"actors.revisions.{revisions()[name]}")
+    return import_module(f"actors.defects.{defects()[name]}")
+
+
+def check(lineup: Lineup, revision_at: str, defects_at: str) -> None:
+    """Everything that it names is there, and goes together; a refusal says the place."""
+    known = [SOUND, *revisions()]
+    if not lineup.revision.endswith(SUFFIX) and lineup.revision not in known:
+        raise ExperimentError(
+            f"{revision_at}: '{lineup.revision}' is not a revision"
+            f"{_nearest(lineup.revision, known)} (revisions: {', '.join(known)})"
+        )
+    for index, name in enumerate(lineup.defects):
+        if not name.endswith(SUFFIX) and name not in defects():
+            raise ExperimentError(
+                f"{defects_at}[{index}]: '{name}' is not a defect"
+                f"{_nearest(name, list(defects()))} (see: pasidlab list defects)"
+            )
+        if name in lineup.defects[:index]:
+            raise ExperimentError(f"{defects_at}[{index}]: '{name}' is named twice")
+    lineup.classes()
+
+
+@lru_cache(maxsize=64)
+def _classes(lineup: Lineup) -> Mapping[Role, ActorClass]:
+    layers: dict[Role, list[tuple[str, type]]] = {}
+    inner = () if lineup.revision == SOUND else (lineup.revision,)
+    for name in (*inner, *lineup.defects):
+        for role, kind in _stated(_module(lineup, name), name).items():
+            layers.setdefault(role, []).insert(0, (name, kind))
+    return {role: _combined(role, kinds) for role, kinds in layers.items()}
+
+
+def _combined(role: Role, layers: list[tuple[str, type]]) -> ActorClass:
+    """One class out of the layers of a role, the outermost first."""
+    kinds = tuple(kind for _, kind in layers)
+    if len(kinds) == 1:
+        return cast("ActorClass", kinds[0])
+    names = " and ".join(name for name, _ in reversed(layers))
+    sound: object = ROLES[role]
+    assert isinstance(sound, type)
+    if not all(issubclass(kind, sound) for kind in kinds):
+        raise ExperimentError(f"{names} do not go together: they have a {role} of their own")
+    try:
+        kind = type(f"{sound.__name__} of {names}", kinds, {"__slots__": ()})
+    except TypeError as error:
+        raise ExperimentError(f"{names} do not go together: {error}") from error
+    # What is sent to another process names its class, and is looked up there.
+    kind.__module__ = __name__
+    globals()[kind.__qualname__] = kind
+    return cast("ActorClass", kind)
+
+
+def _stated(module: ModuleType, name: str) -> dict[Role, type]:
+    """A module's `CLASSES`, if it is of the right form."""
+    stated: object = getattr(module, "CLASSES", None)
+    if not isinstance(stated, dict):
+        raise ExperimentError(f"{name}: has no CLASSES: a dict from role to class")
+    for role, kind in stated.items():
+        if role not in ROLES:
+            hint = _nearest(str(role), list(ROLES))
+            raise ExperimentError(
+                f"{name}: CLASSES: '{role}' is not a role{hint} (roles: {', '.join(ROLES)})"
+            )
+        if not isinstance(kind, type) or not all(
+            hasattr(kind, one) for one in ("of", "handle", "SITES", "LOSABLE")
+        ):
+            sound: object = ROLES[role]
+            wanted = sound.__name__ if isinstance(sound, type) else role
+            raise ExperimentError(f"{name}: CLASSES['{role}']: is not a subclass of {wanted}")
+    return cast("dict[Role, type]", stated)
+
+
+def _module(lineup: Lineup, name: str) -> ModuleType:
+    if not name.endswith(SUFFIX):
+        return about(name)
+    for own in lineup.own:
+        if own.name == name:
+            return _loaded(own)
+    raise ExperimentError(
+        f"{name}: a Python file runs only if you name it: --revision or --defect with its path"
+    )
+
+
+@lru_cache(maxsize=64)
+def _loaded(own: Own) -> ModuleType:
+    """What the text says, run as a module."""
+    module = ModuleType(OWN_MODULES + own.name.removesuffix(SUFFIX))
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(own.text, own.name, "exec"), module.__dict__)  # noqa: S102  see above
+    except SyntaxError as error:
+        raise ExperimentError(f"{own.name}: line {error.lineno}: {error.msg}") from error
+    except Exception as error:
+        trace, line = error.__traceback__, 0
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == own.name:
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        raise ExperimentError(
+            f"{own.name}: line {line}: {type(error).__name__}: {error}"
+        ) from error
+    return module
+
+
+def _modules(package: ModuleType) -> list[str]:
+    return [one.name for one in iter_modules(package.__path__) if not one.name.startswith("_")]
+
+
+def _shown(module: str) -> str:
+    """`linux_5_8` is linux-5.8."""
+    word, _, version = module.partition("_")
+    return f"{word}-{version.replace('_', '.')}" if word == "linux" else module.replace("_", "-")
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    close = get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,195 @@
+"""`pasidlab compare`: revisions side by side."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+from msgspec import structs
+
+from experiments.harness.jobs import Jobs, jobs_options
+from experiments.harness.options import CHANGES, Asked, Count, Played, Seed, Verb, answer_options
+from experiments.harness.say import Voice, many
+
+if TYPE_CHECKING:
+    from experiments.harness.comparing import Column, Comparison, Wanted
+    from experiments.harness.config import Experiment
+
+WIDTH: Final = 80
+CELL: Final = 9
+NAME: Final = 34
+
+
+@click.command(
+    "compare",
+    cls=Verb,
+    epilog="Exit codes: 0 all held, 1 one of them violates something, 2 wrong command or file, "
+    "130 interrupted.",
+    examples=(
+        "pasidlab compare experiments/ioasid/free_before_unbind.toml -j auto",
+        "pasidlab compare experiments/ioasid/vm_killed.toml --revision v4 --revision sound",
+        "pasidlab compare experiments/ioasid/vm_killed.toml --revision sound --revision ./mine.py",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--revision", "chosen", multiple=True, type=Played(), metavar="NAME",
+    help="A published revision, or your own: ./mine.py (repeatable; default: all).",
+)  # fmt: skip
+@click.option(
+    "--defect", "defects", multiple=True, type=Played(), metavar="NAME",
+    help="A known mistake on top of each of them (repeatable).",
+)  # fmt: skip
+@click.option("--schedules", type=Count(), help="How many of each (default: 200).")
+@CHANGES
+@click.option("--seed", type=Seed(), help="Where all chance comes from (default: 1).")
+@jobs_options
+@answer_options
+def command(
+    *,
+    file: Path,
+    chosen: tuple[str, ...],
+    defects: tuple[str, ...],
+    schedules: int | None,
+    changes: tuple[str, ...],
+    seed: int | None,
+    jobs: int | None,
+    place: str,
+    address: str,
+    as_json: bool,
+    quiet: bool,
+    no_color: bool,
+) -> int:
+    """What each revision does in the same schedules of an experiment FILE.
+
+    Per property: held, or in which schedule it was violated first.  Then what it costs: messages
+    per life of a PASID, deliveries from free to reclaim, and the churn of devices (accesses that
+    were blocked and page requests answered INVALID, per 100 lives).
+    """
+    from experiments.harness.comparing import SCHEDULES, Wanted, compared, published
+
+    voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
+    experiments = lined_up(Asked(file, changes, None, defects), chosen or tuple(published()))
+    wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
+    began = time.monotonic()
+    columns = compared(experiments, wanted, Jobs(jobs, place, address).workers(voice), voice)
+    result = result_of(experiments, wanted, columns, time.monotonic() - began)
+    voice.object(result)
+    say(result, voice)
+    return result.exit_code
+
+
+def bisect(asked: Asked, revisions: str, wanted: "Wanted", jobs: Jobs, voice: Voice) -> int:
+    """Which revision of a range broke or mended what; for `explore --bisect-revisions`."""
+    from experiments.harness.comparing import between, changes, compared
+
+    experiments = lined_up(asked, between(revisions))
+    began = time.monotonic()
+    columns = compared(experiments, wanted, jobs.workers(voice), voice)
+    result = result_of(experiments, wanted, columns, time.monotonic() - began)
+    voice.object(result)
+    for line in changes(columns):
+        voice.answer(line)
+    voice.answer()
+    voice.answer(
+        f"{many(wanted.schedules, 'schedule')} of each, seed {wanted.seed:#x},"
+        f" {result.seconds:.1f} s"
+    )
+    return result.exit_code
+
+
+def lined_up(asked: Asked, chosen: Sequence[str]) -> "dict[str, Experiment]":
+    """The experiment once for each revision."""
+    from clusters.lineup import check
+    from experiments.harness.setup import loaded
+
+    experiment = loaded(asked)
+    made = {name: structs.replace(experiment, revision=name) for name in dict.fromkeys(chosen)}
+    for one in made.values():
+        check(one.lineup, "--revision", "--defect")
+    return made
+
+
+def result_of(
+    experiments: "dict[str, Experiment]",
+    wanted: "Wanted",
+    columns: "tuple[Column, ...]",
+    seconds: float,
+) -> "Comparison":
+    """The whole, as `--json` has it."""
+    from experiments.harness.comparing import Comparison, held
+    from experiments.harness.result import Exit, Status
+    from experiments.harness.running import command as command_line
+
+    violated = any(one.violated for one in columns)
+    return Comparison(
+        experiment=wanted.where,
+        title=next(iter(experiments.values())).title,
+        seed=wanted.seed,
+        schedules=wanted.schedules,
+        verdict=Status.VIOLATION if violated else Status.PASS,
+        exit_code=int(Exit.VIOLATION if violated else Exit.PASS),
+        columns=columns,
+        held=tuple(held(experiments, columns, wanted.where)),
+        seconds=round(seconds, 3),
+        again=command_line("compare", *sys.argv[2:]),
+    )
+
+
+def say(result: "Comparison", voice: Voice) -> None:
+    """The table, in as many blocks as the width asks for."""
+    terminal = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
+    at_once = max(1, (terminal - NAME) // CELL)
+    columns = result.columns
+    for k in range(0, len(columns), at_once):
+        if k:
+            voice.answer()
+        for line in block(result, columns[k : k + at_once]):
+            voice.answer(line)
+    voice.answer()
+    names = {name: None for one in columns for name in one.violated}
+    for name in names:
+        first = next(one for one in columns if name in one.violated)
+        broken = first.violated[name]
+        voice.answer(f"{name}  ({first.revision}, schedule {broken.first})")
+        voice.answer(f"    {broken.sentence}")
+    voice.answer(
+        f"{many(len(result.held), 'property')} more held in all of them;"
+        f" {many(result.schedules, 'schedule')} of each, seed {result.seed:#x},"
+        f" {result.seconds:.1f} s"
+    )
+
+
+def block(result: "Comparison", columns: "Sequence[Column]") -> list[str]:
+    """The lines of some columns."""
+    names = sorted({name for one in result.columns for name in one.violated})
+    rows = [("", [one.revision for one in columns])]
+    rows += [
+        (name, [str(c.violated[name].first) if name in c.violated else "held" for c in columns])
+        for name in names
+    ]
+    rows += [
+        ("messages per life", [f"{one.messages:.1f}" for one in columns]),
+        ("free to reclaim, deliveries, p50", [number(one.reclaim_p50) for one in columns]),
+        ("                             p99", [number(one.reclaim_p99) for one in columns]),
+        ("PASIDs reclaimed of 100 lives", [share(one.reclaimed, one.lives) for one in columns]),
+        ("blocked accesses per 100 lives", [f"{one.faults:.1f}" for one in columns]),
+        ("INVALID responses per 100 lives", [f"{one.invalid:.1f}" for one in columns]),
+    ]
+    return [
+        f"{name[:NAME]:<{NAME}}" + "".join(f"{cell:>{CELL}}" for cell in cells)
+        for name, cells in rows
+    ]
+
+
+def number(value: int | None) -> str:
+    """A number, or that there is none."""
+    return "-" if value is None else f"{value:,}"
+
+
+def share(count: int, lives: int) -> str:
+    """So many of a hundred."""
+    return f"{100 * count / lives:.0f}" if lives else "-"
