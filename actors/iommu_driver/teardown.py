@@ -175,12 +175,24 @@ def teardown_goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
             raise AssertionError(f"{task.step} is not answered like this")
 
 
+def entry_was_gone(driver: IommuDriver, task: Operation, out: Out) -> None:
+    """Of a guest: nothing was cached through it.  Of an mm: release took it, and DMA went on.
+
+    What the device asked for since then the unit answers itself.  One flush fetches the questions,
+    the drain's pushes the answers through; a drain alone could overtake them.
+    """
+    if driver.svms[task.pasid].holds:
+        driver.invalidate_dev_tlb(task, out)
+    else:
+        driver.begin_drain(task, out)
+
+
 def teardown_refused(driver: IommuDriver, task: Operation, out: Out) -> None:
     """A teardown cannot fail.
 
-    No entry: nothing was cached through it.  A device that is gone has no TLB (S48).
+    A device that is gone has no TLB (S48).
     """
     if task.step is Step.CLEAR_PRESENT:
-        driver.begin_drain(task, out)
+        driver.entry_was_gone(task, out)
     else:
         driver.teardown_goes_on(task, out)

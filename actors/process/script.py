@@ -82,7 +82,7 @@ def on_answer(process: Process, task: Operation, answer: Done | Refused, out: Ou
     step = task.step
     if isinstance(answer, Refused):
         task.outcome = answer.errno.value
-    if step.operation == "open" and task.outcome == OK:
+    elif step.operation == "open":
         process.mapped = sorted([*process.mapped, step.device])
     if step.operation == "fork":
         fork_next(process, task, out)

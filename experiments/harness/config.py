@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from clusters.lineup import Lineup, check, lineup
+from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import nearest, read_step
 from protocol.errors import ExperimentError
@@ -88,8 +89,14 @@ class GuestsTable(Closed, frozen=True):
     misbehave: tuple[Misbehaviour, ...] = ()
 
 
+class ProcessesTable(Closed, frozen=True):
+    """`[processes]`: `count` processes of the host, proc1 to procN, that use native SVA."""
+
+    count: Annotated[int, Meta(ge=0, le=256)] = 0
+
+
 class ProcessTable(Closed, frozen=True):
-    """`[[process]]`: the script of one process, `vm1.guest`."""
+    """`[[process]]`: the script of one process, `vm1.guest` or `proc1`."""
 
     name: str
     steps: tuple[str, ...]
@@ -185,6 +192,7 @@ class Experiment(Closed, frozen=True):
     machine: MachineTable = MachineTable()
     pool: PoolTable = PoolTable()
     guests: GuestsTable = GuestsTable()
+    processes: ProcessesTable = ProcessesTable()
     process: tuple[ProcessTable, ...] = ()
     network: NetworkTable = NetworkTable()
     nemesis: tuple[NemesisTable, ...] = ()
@@ -227,7 +235,11 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
     units = [unit.name for unit in table.unit]
     devices = [device.name for device in table.device]
     vms = [f"vm{k}" for k in range(1, guests.count + 1)]
-    _unique([*units, *devices, *vms, "core", "workqueue", "iommu", "vfio", "supervisor"], where)
+    processes = tuple(f"proc{k}" for k in range(1, experiment.processes.count + 1))
+    _unique(
+        [*units, *devices, *vms, *processes, "core", "workqueue", "iommu", "vfio", "supervisor"],
+        where,
+    )
     for k, device in enumerate(table.device):
         if device.unit not in units:
             raise ExperimentError(
@@ -244,11 +256,13 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
                 )
     _unique([name for group in groups for name in group], f"{where}: $.guests.groups")
     pool = experiment.pool
-    quota = pool.quota or max(1, pool.pasids // max(1, guests.count))
-    if quota * guests.count > pool.pasids:
+    owners = guests.count + bool(processes)  # All processes of the host have one set.
+    quota = pool.quota or max(1, pool.pasids // max(1, owners))
+    if quota * guests.count + bool(processes) > pool.pasids:
         raise ExperimentError(
             f"{where}: $.pool.quota: {guests.count} VMs of {quota} PASIDs need"
             f" {quota * guests.count}, the pool has {pool.pasids}"
+            f"{', and the processes of the host need some, too' if processes else ''}"
         )
     return Machine(
         units=tuple(Unit(unit.name, unit.prq) for unit in table.unit),
@@ -258,6 +272,7 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
         vms=tuple(Vm(vm, groups) for vm in vms),
         pasids=pool.pasids,
         quota=quota,
+        processes=processes,
     )
 
 
@@ -286,6 +301,7 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
         )
     mix = Plan(operations=guests.operations, mix=guests.mix, misbehave=guests.misbehave)
     plans = {guest_of(vm.name): mix for vm in machine.vms}
+    plans |= dict.fromkeys(machine.processes, Plan())
     scripts: dict[Name, tuple[Step, ...]] = {}
     for k, process in enumerate(experiment.process):
         place = f"{where}: $.process[{k}]"
@@ -296,14 +312,24 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             )
         if process.name in scripts:
             raise ExperimentError(f"{place}.name: '{process.name}' has a script already")
+        read = read_process_step if process.name in machine.processes else read_step
         scripts[process.name] = tuple(
-            read_step(step, process.name, machine, f"{place}.steps[{i}]")
+            read(step, process.name, machine, f"{place}.steps[{i}]")
             for i, step in enumerate(process.steps)
         )
     _check_variables(experiment, scripts, where)
     for name, steps in scripts.items():
-        plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=_told(name, scripts))
+        if name in machine.processes:
+            plans[name] = Plan(steps=steps, forked=_is_forked(name, scripts))
+        else:
+            plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=_told(name, scripts))
     return plans
+
+
+def _is_forked(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> bool:
+    """Whether another process's script forks it, so that it waits for that."""
+    every = (step for steps in scripts.values() for step in steps)
+    return any(step.operation == "fork" and step.owner == name for step in every)
 
 
 def _told(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> tuple[tuple[str, Name], ...]:
@@ -312,7 +338,7 @@ def _told(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> tuple[tuple[str,
         (step.variable, other): None
         for other, steps in scripts.items()
         for step in steps
-        if step.owner == name and other != name
+        if step.owner == name and other != name and step.variable
     }
     return tuple(tell)
 
@@ -332,7 +358,9 @@ def _check_variables(
             place = f"{where}: $.process[{index[name]}].steps[{i}]"
             if step.operation == "alloc":
                 known.append(step.variable)
-            elif step.owner and step.variable not in allocated.get(step.owner, []):
+            elif (
+                step.owner and step.variable and step.variable not in allocated.get(step.owner, [])
+            ):
                 raise ExperimentError(f"{place}: {step.owner} never allocates '{step.variable}'")
             elif step.variable and not step.owner and step.variable not in known:
                 hint = nearest(step.variable, known)
@@ -341,7 +369,19 @@ def _check_variables(
 
 def kinds() -> tuple[str, ...]:
     """The kinds of actors a nemesis may name."""
-    return ("core", "workqueue", "iommu", "vfio", "kvm", "vdcm", "guest", "unit", "device")
+    return (
+        "core",
+        "workqueue",
+        "iommu",
+        "vfio",
+        "kvm",
+        "vdcm",
+        "guest",
+        "unit",
+        "device",
+        "uacce",
+        "process",
+    )
 
 
 def is_vm(name: Name, machine: Machine) -> bool:

@@ -16,12 +16,14 @@ from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
 from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
+from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
 from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
 from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
 from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
 from protocol.properties.free_while_bound import FreeWhileBound
 from protocol.properties.freed_before_reclaim import FreedBeforeReclaim
 from protocol.properties.freed_pasids_are_reclaimed import FreedPasidsAreReclaimed
+from protocol.properties.hardware_off_before_page_tables import HardwareOffBeforePageTables
 from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
@@ -32,6 +34,7 @@ from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
 from protocol.properties.one_bind_per_device import OneBindPerDevice
 from protocol.properties.one_notification_per_transition import OneNotificationPerTransition
+from protocol.properties.one_pasid_for_an_mm import OnePasidForAnMm
 from protocol.properties.only_the_owner_acts import OnlyTheOwnerActs
 from protocol.properties.operations_end import OperationsEnd
 from protocol.properties.outcomes_as_scripted import OutcomesAsScripted
@@ -51,6 +54,7 @@ from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
 from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
+from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
@@ -89,8 +93,12 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FreeAnsweredAtOnce,
     NoUseAfterFree,
     FlushesReachTheRightUnit,
+    OnePasidForAnMm,
+    UnbindOfAnMmInOrder,
+    HardwareOffBeforePageTables,
     FreedPasidsAreReclaimed,
     ExitedVmsLeaveNothing,
+    ExitedProcessesLeaveNothing,
     VmEntryIsLifted,
     OutcomesAsScripted,
     OperationsEnd,
