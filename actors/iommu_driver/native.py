@@ -84,7 +84,7 @@ def goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
         case MmStep.ASSIGN:
             driver.join_mm(task, out)
         case MmStep.GET:
-            driver.make_mm_svm(task, [Hold.PASID, Hold.PIN], out)
+            native_bind.pasid_held(driver, task, out)
         case MmStep.ATTACH_DATA:
             driver.svms[task.pasid].holds.append(Hold.DATA)
             driver.register_notifier(task, out)

@@ -128,8 +128,15 @@ def hold_pasid(_driver: IommuDriver, bind: Bind, out: Out) -> None:
     out.send(CORE, GetPasid(bind.number, NO_SET, request.pasid, request.incarnation, REASON))
 
 
-def make_mm_svm(driver: IommuDriver, bind: Bind, holds: list[Hold], out: Out) -> None:
-    """It exists with what it rests on so far."""
+def pasid_held(driver: IommuDriver, bind: Bind, out: Out) -> None:
+    """The reference is ours."""
+    driver.make_mm_svm(bind, out)
+    svm = driver.svms[bind.pasid]
+    out.record(SvmCreated(svm.pasid, svm.incarnation, svm.vm, svm.id))
+
+
+def make_mm_svm(driver: IommuDriver, bind: Bind, out: Out) -> None:
+    """It exists with what it rests on so far; the data makes it known to the core."""
     request = bind.request
     bind.first = True
     svm = Svm(
@@ -139,12 +146,10 @@ def make_mm_svm(driver: IommuDriver, bind: Bind, holds: list[Hold], out: Out) ->
         vm=request.vm,
         gpasid=request.gpasid,
         table=request.table,
-        holds=holds,
+        holds=[Hold.PASID, Hold.PIN],
     )
     insert(driver.svms, svm.pasid, svm)
     out.record(MemoryAllocated("svm", svm.object()))
-    if Hold.PASID in holds:
-        out.record(SvmCreated(svm.pasid, svm.incarnation, svm.vm, svm.id))
     bind.step = MmStep.ATTACH_DATA
     out.send(CORE, AttachData(bind.number, svm.pasid, svm.incarnation, svm.id))
 

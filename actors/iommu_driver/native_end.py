@@ -97,7 +97,6 @@ def let_go(driver: IommuDriver, task: Operation, hold: Hold, out: Out) -> None:
         case Hold.PASID:
             if isinstance(task, Work):
                 out.record(WorkEnded(task.work, svm.pasid, svm.incarnation))
-            out.record(SvmFreed(svm.pasid, svm.incarnation, svm.id))
             driver.drop_pasid(task, svm, out)
         case Hold.PIN:
             out.send(svm.vm, UnpinMm(task.number))
@@ -107,4 +106,5 @@ def let_go(driver: IommuDriver, task: Operation, hold: Hold, out: Out) -> None:
 
 def drop_pasid(_driver: IommuDriver, task: Operation, svm: Svm, out: Out) -> None:
     """Only our reference: the PASID is the mm's, as long as its struct."""
+    out.record(SvmFreed(svm.pasid, svm.incarnation, svm.id))
     out.send(CORE, PutPasid(task.number, svm.pasid, svm.incarnation, REASON))

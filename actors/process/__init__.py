@@ -125,6 +125,8 @@ class Process:
         """What ENQCMD finds in IA32_PASID; None: #GP."""
         return self.msr
 
+    release = way_out.release
+    notifier_left = memory.notifier_left
     pin = memory.pin
     unpin = memory.unpin
     struct_gone = memory.struct_gone

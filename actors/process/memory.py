@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from actors.process.state import NOBODY, Msr, Phase, Waits
+from actors.process import ia32_pasid
+from actors.process.state import NOBODY
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import (
@@ -20,8 +21,6 @@ from protocol.facts import (
     MmNotifierRegistered,
     MmNotifierUnregistered,
     MmPasidAssigned,
-    MsrCleared,
-    MsrLoaded,
 )
 from protocol.messages import (
     AssignPasid,
@@ -74,7 +73,7 @@ def on_request(process: Process, request: Request, sender: Name, out: Out) -> No
         case UnregisterMmNotifier():
             on_unregister(process, request, sender, out)
         case LoadMsr():
-            on_load_msr(process, request, sender, out)
+            ia32_pasid.on_load_msr(process, request, sender, out)
         case FlushFaults():
             out.send(sender, Done(request.call))  # All that came before has been answered.
         case PageRequestReport():
@@ -144,41 +143,12 @@ def on_unregister(process: Process, request: UnregisterMmNotifier, sender: Name,
     process.mm.notifier = False
     mm = process.mm
     out.record(MmNotifierUnregistered(process.name, mm.pasid, mm.incarnation))
+    process.notifier_left()
     out.send(sender, Done(request.call))
 
 
-def on_load_msr(process: Process, load: LoadMsr, sender: Name, out: Out) -> None:
-    """The IPI to whoever runs the mm; it lands between two instructions."""
-    if load.pasid and process.phase in (Phase.RUN, Phase.DYING):
-        load_msr(process, Msr(load.pasid, load.incarnation), out)
-    elif not load.pasid:
-        process.clearing.append((sender, load.call))
-        clear_awaited(process, out)
-        return
-    out.send(sender, Done(load.call))
-
-
-def load_msr(process: Process, msr: Msr, out: Out) -> None:
-    """Valid from here on."""
-    process.msr = msr
-    out.record(MsrLoaded(process.name, msr.pasid, msr.incarnation))
-
-
-def clear_awaited(process: Process, out: Out) -> None:
-    """PASID_DISABLED for who asked, when no ENQCMD with the old value is on its way."""
-    if any(task.waits is Waits.ENQCMD for task in process.tasks.values()):
-        return
-    for sender, call in process.clearing:
-        clear_msr(process, "unbind", out)
-        out.send(sender, Done(call))
-    process.clearing.clear()
-
-
-def clear_msr(process: Process, why: str, out: Out) -> None:
-    """Nothing can be submitted with the PASID any more."""
-    if process.msr is not None:
-        out.record(MsrCleared(process.name, process.msr.pasid, process.msr.incarnation, why))
-    process.msr = None
+def notifier_left(_process: Process) -> None:
+    """The driver is through with the mm; its PASID stays (N13)."""
 
 
 def on_page_request_report(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.process import memory, script
+from actors.process import ia32_pasid, script
 from actors.process.state import OK, Operation, Waits
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -95,7 +95,7 @@ def on_retired(process: Process, task: Operation, got: EnqcmdWriteGot, out: Out)
     device = task.step.device
     out.record(EnqcmdRetired(process.name, device, task.msr.pasid, task.msr.incarnation))
     task.waits, task.msr = Waits.CALL, None
-    memory.clear_awaited(process, out)
+    ia32_pasid.clear_awaited(process, out)
     if got.accepted:
         submit_next(process, task, out)
     else:

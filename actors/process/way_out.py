@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.process import memory, script
+from actors.process import ia32_pasid, memory, script
 from actors.process.state import EXIT, INFO, Phase, Waits
 from protocol.effects import Out
 from protocol.facts import MmNotifierUnregistered, PageTablesFreed, ProcessExited
@@ -47,7 +47,7 @@ def go_on(process: Process, out: Out) -> None:
 def exit_mm(process: Process, out: Out) -> None:
     """The task gives up its mm; a CPU may keep the struct for a while."""
     process.phase = Phase.EXIT_MM
-    memory.clear_msr(process, "exit", out)
+    ia32_pasid.clear_msr(process, "exit", out)
     process.mm.count += 1
     out.set_timer(LAZY_TLB)
     put_user(process, out)
@@ -57,10 +57,14 @@ def exit_mm(process: Process, out: Out) -> None:
 
 def put_user(process: Process, out: Out) -> None:
     """mmput: the last user takes the address space down, notifiers first."""
+    process.mm.users -= 1
+    if not process.mm.users:
+        process.release(out)
+
+
+def release(process: Process, out: Out) -> None:
+    """mmu_notifier_release, before anything of the page tables goes (O6)."""
     this = process.mm
-    this.users -= 1
-    if this.users:
-        return
     if this.notifier:
         this.releasing = True
         out.send(IOMMU, MmRelease(EXIT, process.name, this.pasid, this.incarnation))
@@ -76,6 +80,7 @@ def released(process: Process, out: Out) -> None:
         who, call = this.leaving
         this.leaving = None
         out.record(MmNotifierUnregistered(process.name, this.pasid, this.incarnation))
+        process.notifier_left()
         out.send(who, Done(call))
     exit_mmap(process, out)
 

@@ -9,6 +9,7 @@ from protocol.facts import (
     MmNotifierRegistered,
     MmNotifierUnregistered,
     MsrCleared,
+    PasidReclaimed,
     ReferenceDropped,
 )
 from protocol.history import Record
@@ -40,6 +41,7 @@ class UnbindOfAnMmInOrder:
         MsrCleared,
         DataDetached,
         ReferenceDropped,
+        PasidReclaimed,
     )
 
     def __init__(self, machine: Machine) -> None:
@@ -60,6 +62,8 @@ class UnbindOfAnMmInOrder:
                 return self._at(record, (fact.pasid, fact.incarnation), 2)
         elif type(fact) is MmNotifierUnregistered:
             return self._at(record, (fact.pasid, fact.incarnation), 1)
+        elif type(fact) is PasidReclaimed:
+            self.passed.pop((fact.pasid, fact.incarnation), None)
         elif type(fact) is MmNotifierRegistered:
             self.passed[fact.pasid, fact.incarnation] = {}
         return None
@@ -79,6 +83,4 @@ class UnbindOfAnMmInOrder:
             if other < stage and not record.saw(actor, n):
                 return f"{here}, not known to be after it was {STAGES[other]} ({actor}, input {n})"
         passed[stage] = (stamp.actor, stamp.n)
-        if stage == len(STAGES) - 1:
-            del self.passed[life]
         return None
