@@ -11,7 +11,7 @@ Kernel: kernel/fork.c, kernel/exit.c, arch/x86 (IA32_PASID).  §4.10, §7.
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self, TypeAlias, assert_never
 
-from actors.process import memory, script, submit, way_out
+from actors.process import ia32_pasid, memory, script, submit, way_out
 from actors.process.state import EXIT, NOT_BUSY, Mm, Msr, Operation, Phase
 from protocol.effects import Out, Site
 from protocol.machine import Machine
@@ -125,6 +125,7 @@ class Process:
         """What ENQCMD finds in IA32_PASID; None: #GP."""
         return self.msr
 
+    task_gone = ia32_pasid.task_gone
     release = way_out.release
     notifier_left = memory.notifier_left
     pin = memory.pin

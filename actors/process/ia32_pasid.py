@@ -44,6 +44,11 @@ def clear_awaited(process: Process, out: Out) -> None:
     process.clearing.clear()
 
 
+def task_gone(process: Process, out: Out) -> None:
+    """It never runs in user mode again (R10)."""
+    clear_msr(process, "exit", out)
+
+
 def clear_msr(process: Process, why: str, out: Out) -> None:
     """Nothing can be submitted with the PASID any more."""
     if process.msr is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.process import ia32_pasid, memory, script
+from actors.process import memory, script
 from actors.process.state import EXIT, INFO, Phase, Waits
 from protocol.effects import Out
 from protocol.facts import MmNotifierUnregistered, PageTablesFreed, ProcessExited
@@ -47,7 +47,7 @@ def go_on(process: Process, out: Out) -> None:
 def exit_mm(process: Process, out: Out) -> None:
     """The task gives up its mm; a CPU may keep the struct for a while."""
     process.phase = Phase.EXIT_MM
-    ia32_pasid.clear_msr(process, "exit", out)
+    process.task_gone(out)
     process.mm.count += 1
     out.set_timer(LAZY_TLB)
     put_user(process, out)

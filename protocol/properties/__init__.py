@@ -18,6 +18,7 @@ from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeRecla
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
 from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
 from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
+from protocol.properties.faults_after_exit import FaultsAfterExit
 from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
 from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
 from protocol.properties.free_while_bound import FreeWhileBound
@@ -110,6 +111,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     PageWasAnswered,
     RingOverflow,
     VmLostWhileBound,
+    FaultsAfterExit,
 )
 
 BY_NAME: Final[dict[str, type[Property]]] = {one.name: one for one in PROPERTIES}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from clusters.cluster import ActorClass, Role
-from tests.defects import core, driver, stages, users
+from tests.defects import core, driver, native, stages, users
 from tests.defects.stages import Stage
 
 
@@ -59,6 +59,13 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("descriptors-ended-before-reclaim", stages.SLOW_HARDWARE, vdcm=users.DrainsNothing),
     planted("driver-done-before-reclaim", stages.PLAIN, iommu=driver.PutsWithDataAttached),
     planted("msr-cleared-before-reclaim", stages.PLAIN, kvm=users.LoadsTheMsr),
+    planted(
+        # Whichever of the two clears it is enough.
+        "msr-cleared-before-reclaim",
+        stages.CLOSED,
+        iommu=native.LeavesTheMsrLoaded,
+        process=native.ExitsWithTheMsr,
+    ),
     planted("freed-before-reclaim", stages.FAILED_ALLOC, core=core.TakesBackAFailedAlloc),
     # What must never be: N1 to N20.
     planted("dma-in-its-own-life", stages.UNBOUND_WITH_DMA, iommu=driver.ZeroesAPresentEntry),
@@ -96,9 +103,17 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
     planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
+    planted("one-pasid-for-an-mm", stages.USED_TWICE, process=native.ForgetsItsPasid),
+    planted("unbind-of-an-mm-in-order", stages.CLOSED, iommu=native.PutsThePasidFirst),
+    planted(
+        "hardware-off-before-page-tables", stages.EXITED_OPEN, process=native.FreesPageTablesFirst
+    ),
     # What must come in the end: L1, L4, L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
     planted("exited-vms-leave-nothing", stages.EXIT, vdcm=users.LosesTheMm),
+    planted(
+        "exited-processes-leave-nothing", stages.EXITED_OPEN, process=native.PinsTheAddressSpace
+    ),
     planted("vm-entry-lifted", stages.FREED, kvm=users.LeavesTheBlockUp),
     planted("outcomes-as-scripted", stages.LATE, vfio=users.FailsALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
