@@ -130,8 +130,7 @@ def on_assign_pasid(process: Process, assign: AssignPasid, sender: Name, out: Ou
     """mm->pasid."""
     mm = process.mm
     mm.set, mm.pasid, mm.incarnation = assign.set, assign.pasid, assign.incarnation
-    if assign.pasid:
-        out.record(MmPasidAssigned(process.name, assign.pasid, assign.incarnation))
+    out.record(MmPasidAssigned(process.name, assign.pasid, assign.incarnation))
     out.send(sender, Done(assign.call))
 
 

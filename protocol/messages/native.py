@@ -104,7 +104,7 @@ class UnpinMm(Message, frozen=True, tag=True):
 
 
 class AssignPasid(Message, frozen=True, tag=True):
-    """driver -> process: mm->pasid, out of IOASID set `set`; 0: it has none any more."""
+    """driver -> process: mm->pasid, out of IOASID set `set`."""
 
     call: Call
     set: int

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from actors.process import Inbox, Process
+from actors.process import Inbox, Process, way_out
 from actors.process.state import Phase
 from protocol.effects import Out, Send, SetTimer
 from protocol.errors import Errno
@@ -309,3 +309,21 @@ def test_whoever_unregisters_waits_for_the_callback() -> None:
     process = bound()
     assert hand(process, UnregisterMmNotifier(6)) == [(IOMMU, Done(6))]
     assert not process.mm.notifier
+
+
+def test_a_process_that_never_had_a_pasid_frees_none() -> None:
+    process = running(op("exit"))
+    out = take(process, TimerFired("lazy-tlb"), SUPERVISOR)
+    assert (out.effects, out.facts) == ([], [MmFreed("proc1")])
+
+
+def test_an_address_space_with_another_user_stays_and_the_files_are_closed_all_the_same() -> None:
+    process = bound()
+    process.mm.users = 2
+    assert hand(process, Kill(), "proc2") == [(DOOR, ReleaseFds("proc1")), RELEASE_1]
+    assert process.phase is Phase.DEAD
+    out = Out("proc1")
+    way_out.put_user(process, out)
+    assert out.effects == [Send(IOMMU, MmRelease(1, "proc1", 5, 50))]
+    assert hand(process, Done(1)) == [(DOOR, PutFile(1, mapping=True))]
+    assert hand(process, Done(1), DOOR) == []
