@@ -61,12 +61,13 @@ def read_process_step(text: str, process: Name, machine: Machine, where: str) ->
 
 def _one_of(there: list[Name], what: str, words: list[str], where: str) -> Name:
     """The operand, taken from the words."""
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
     if not words:
-        raise ExperimentError(f"{where}: names no {what} ({what}s: {', '.join(there) or 'none'})")
+        raise ExperimentError(f"{where}: names no {what} ({plural}: {', '.join(there) or 'none'})")
     word = words.pop(0)
     if word not in there:
         raise ExperimentError(
             f"{where}: '{word}' is not a {what}{nearest(word, there)}"
-            f" ({what}s: {', '.join(there) or 'none'})"
+            f" ({plural}: {', '.join(there) or 'none'})"
         )
     return word
