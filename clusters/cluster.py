@@ -81,6 +81,8 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
+NATIVE: Final = ("uacce", "process")
+"""Roles that only a machine with processes of its own has."""
 PLANNED: Final = ("guest", "process")
 """Roles of those who do what a plan says."""
 
