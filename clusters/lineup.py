@@ -130,6 +130,13 @@ def _classes(lineup: Lineup) -> Mapping[Role, ActorClass]:
 
 def _combined(role: Role, layers: list[tuple[str, type]]) -> ActorClass:
     """One class out of the layers of a role, the outermost first."""
+    inner = [kind for _, kind in layers]
+    # A revision may have a defect already: it is made out of them.
+    layers = [
+        layer
+        for k, layer in enumerate(layers)
+        if not any(issubclass(kind, layer[1]) for kind in inner[k + 1 :])
+    ]
     kinds = tuple(kind for _, kind in layers)
     if len(kinds) == 1:
         return cast("ActorClass", kinds[0])

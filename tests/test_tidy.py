@@ -20,6 +20,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 FUNCTION_LINES: Final = 70
 FILE_LINES: Final = 400
 ACTOR_LINES: Final = 200
+DIFFERENCE_LINES: Final = 80
+"""Of a revision or a defect, which says only what differs."""
 LINE_LENGTH: Final = 100
 PARAMETERS: Final = 5
 
@@ -77,6 +79,8 @@ def calls(tree: ast.Module) -> Iterator[tuple[int, str]]:
 def short_files(path: PurePosixPath, source: str, _tree: ast.Module) -> Iterator[Breach]:
     """A file fits in one head, an actor on a few screens."""
     limit = ACTOR_LINES if path.parts[0] == "actors" else FILE_LINES
+    if path.parts[:2] in (("actors", "revisions"), ("actors", "defects")):
+        limit = DIFFERENCE_LINES
     length = len(source.splitlines())
     if length > limit:
         yield limit + 1, f"the file has {length} lines, at most {limit}"

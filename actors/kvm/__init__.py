@@ -31,6 +31,7 @@ from protocol.messages import (
     Refused,
     ReleaseFds,
     Start,
+    Verdict,
 )
 from protocol.names import CORE, Call, Gpasid, Name, vm_of
 
@@ -158,6 +159,10 @@ class Kvm:
         notifications.clear_entries(self, out)
         files.unregister_next(self, out)
         files.clear_next(self, out)
+
+    def without_page(self) -> Verdict:
+        """What a BIND answers that finds no memory for its entry: the bind has to fail (S41)."""
+        return Verdict.BAD
 
     def write_entry(self, bind: NotifyBind, out: Out) -> None:
         """From now on the guest can submit with the host PASID."""

@@ -63,7 +63,10 @@ def bind(kvm: Kvm, notification: NotifyBind, out: Out) -> None:
     if kvm.phase is not Phase.OPEN:
         answer(notification, Verdict.DONE, out)
         return
-    if out.may_fail(TABLE_PAGE) is not None or not has_room_for(kvm, notification.spid):
+    if out.may_fail(TABLE_PAGE) is not None:
+        answer(notification, kvm.without_page(), out)
+        return
+    if not has_room_for(kvm, notification.spid):
         answer(notification, Verdict.BAD, out)
         return
 

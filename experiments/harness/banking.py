@@ -27,6 +27,7 @@ from experiments.harness.reading import EXPERIMENTS, shown
 from experiments.harness.result import RESULT_FORMAT, Exit, Status
 from experiments.harness.say import Voice, many
 from experiments.harness.script import nearest
+from experiments.harness.setup import with_defects
 from experiments.harness.shrinking import make_small, makes
 from experiments.harness.story import story
 from experiments.harness.trials import (
@@ -130,8 +131,11 @@ class Wanted(Struct, frozen=True):
     shrink: bool = True
 
 
-def bugs(names: Sequence[str]) -> dict[str, Experiment]:
-    """The bugs of these names, all if there are none; a path to a file of one's own is a name."""
+def bugs(names: Sequence[str], defects: Sequence[str] = ()) -> dict[str, Experiment]:
+    """The bugs of these names, all if there are none, with these defects more.
+
+    A path to a file of one's own is a name, too.
+    """
     there = {path.stem: path for path in sorted(BUGS.glob(f"*{SUFFIX}"))}
     chosen: dict[str, Path] = {} if names else there
     for name in names:
@@ -146,7 +150,7 @@ def bugs(names: Sequence[str]) -> dict[str, Experiment]:
             )
     found = {}
     for name, path in chosen.items():
-        experiment = load(path)
+        experiment = with_defects(load(path), defects)
         if not experiment.expect.violated:
             raise ExperimentError(
                 f"{shown(path)}: $.expect.violated: a bug says which property it violates"

@@ -39,13 +39,14 @@ VERBS: Final = {
     "chaos": "the experiment on live Ray actors, with real faults",
     "compare": "revisions side by side, on the same schedules",
     "bank": "every known bug, found again; the sound protocol silent",
+    "show": "a known bug or a counterexample as a story, or as a mail has it",
     "list": "what there is: experiments, properties, faults, runs, ...",
     "schema": "JSON Schema of the experiment file, the record, the result",
     "doctor": "versions, determinism, Ray, disk",
     "bench": "how fast it is on this machine",
 }
 LATER: Final = (
-    "report", "query", "conform", "cluster", "clean", "show",
+    "report", "query", "conform", "cluster", "clean",
     "watch", "topology",
 )  # fmt: skip
 HELP: Final = "Users of a PASID as actors: run them, break things, read a verdict."

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -45,8 +46,13 @@ def loaded(asked: Asked) -> Experiment:
     experiment = load(asked.file, asked.all_changes())
     if not asked.defects:
         return experiment
-    defects = tuple(dict.fromkeys((*experiment.defects, *asked.defects)))
-    changed = structs.replace(experiment, defects=defects)
+    return with_defects(experiment, asked.defects)
+
+
+def with_defects(experiment: Experiment, defects: Sequence[str]) -> Experiment:
+    """The same, with more that is wrong in it; of what the command line names."""
+    together = tuple(dict.fromkeys((*experiment.defects, *defects)))
+    changed = structs.replace(experiment, defects=together)
     check_lineup(changed.lineup, "--revision", "--defect")
     return changed
 

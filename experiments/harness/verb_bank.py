@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from experiments.harness.jobs import Jobs, jobs_options
-from experiments.harness.options import Count, Seconds, Verb, answer_options
+from experiments.harness.options import Count, Played, Seconds, Verb, answer_options
 from experiments.harness.say import Voice, columns, many
 
 if TYPE_CHECKING:
@@ -34,11 +34,16 @@ if TYPE_CHECKING:
     "--sound", "deliveries", type=Count(), metavar="N",
     help="Instead: N deliveries of the sound protocol, spread over the bugs' experiments.",
 )  # fmt: skip
+@click.option(
+    "--defect", "defects", multiple=True, type=Played(), metavar="NAME",
+    help="A mistake more, in all of them: a name, or ./mine.py (repeatable).",
+)  # fmt: skip
 @jobs_options
 @answer_options
 def command(
     *,
     names: tuple[str, ...],
+    defects: tuple[str, ...],
     seeds: int | None,
     schedules: int | None,
     seconds: float | None,
@@ -62,7 +67,7 @@ def command(
     from experiments.harness.trials import Limit
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    named = banking.bugs(names)
+    named = banking.bugs(names, defects)
     crew = Jobs(jobs, place, address).workers(voice)
     if deliveries:
         return say_silence(banking.silence(named, deliveries, crew, voice), voice)

@@ -30,8 +30,8 @@ NAME: Final = 34
     "130 interrupted.",
     examples=(
         "pasidlab compare experiments/ioasid/free_before_unbind.toml -j auto",
-        "pasidlab compare experiments/ioasid/vm_killed.toml --revision v4 --revision sound",
-        "pasidlab compare experiments/ioasid/vm_killed.toml --revision sound --revision ./mine.py",
+        "pasidlab compare experiments/ioasid/vm_killed.toml --revision v4",
+        "pasidlab compare experiments/ioasid/vm_killed.toml --revision ./mine.py",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))

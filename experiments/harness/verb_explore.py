@@ -22,7 +22,8 @@ from experiments.harness.say import Voice
 
 if TYPE_CHECKING:
     from experiments.harness.config import ExploreTable
-    from experiments.harness.exploring import Budget
+    from experiments.harness.exploring import Budget, Crew
+    from experiments.harness.running import Case
     from experiments.harness.searching import Limits
 
 
@@ -90,25 +91,18 @@ def command(
     --depth then bounds the delays in a run; without it every order is searched.
     """
     from clusters.sim.search import DEPTH_FIRST, SEARCHES
-    from experiments.harness.concluding import conclude
-    from experiments.harness.exploring import explore
+    from experiments.harness.comparing import SCHEDULES, Wanted
     from experiments.harness.finding import find_run
     from experiments.harness.running import simulated
-    from experiments.harness.searching import search
     from experiments.harness.setup import drawn_seed, loaded
+    from experiments.harness.verb_compare import bisect
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, defects, max_steps, strategy, depth)
     table = loaded(asked).explore
     until = time.monotonic() + seconds if seconds else None
     if revisions is not None:
-        odd = {"--revision": revision, "--for": seconds, "--keep-going": keep_going}
-        refuse_beside("--bisect-revisions", {**odd, "--states": states, "--resume": resume})
-        if table.strategy in SEARCHES:
-            raise click.UsageError(f"--bisect-revisions: strategy '{table.strategy}' searches")
-        from experiments.harness.comparing import SCHEDULES, Wanted
-        from experiments.harness.verb_compare import bisect
-
+        refuse_beside_bisect({"--revision": revision, "--for": seconds, "--resume": resume})
         wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
         return bisect(asked, revisions, wanted, Jobs(jobs, place, address), voice)
     if table.strategy in SEARCHES:
@@ -117,25 +111,32 @@ def command(
         if table.strategy == DEPTH_FIRST:
             refuse(table.strategy, {"--resume": resume, **more_than_one(jobs, place)})
             jobs = None
-        limits = limits_of(states, memory_gb, until)
         run = find_run(resume, runs_dir) if resume else None
-        limits = structs.replace(limits, symmetry=symmetry, resume=run)
+        limits = limits_of(states, memory_gb, until)
+        how: Budget | Limits = structs.replace(limits, symmetry=symmetry, resume=run)
     else:
         only = {"--states": states, "--memory": memory_gb, "--resume": resume}
         refuse(table.strategy, {**only, "--symmetry": symmetry})
         budget = budget_of(table, schedules, until, keep_going=keep_going)
-        budget = structs.replace(budget, determinism=not no_determinism)
+        how = structs.replace(budget, determinism=not no_determinism)
     crew = Jobs(jobs, place, address).workers(voice)
     case = simulated(asked, drawn_seed(seed), runs_dir)
-    if table.strategy in SEARCHES:
-        outcome = search(case, limits, voice, crew)
-    else:
-        outcome = explore(case, budget, voice, crew)
-    if no_shrink or not outcome.failings:
-        return conclude(case, outcome, voice)
-    from experiments.harness.aftermath import aftermath
+    return look(case, how, crew, voice, shrink=not no_shrink)
 
-    return conclude(case, outcome, voice, aftermath(case, outcome, voice))
+
+def look(case: "Case", how: "Budget | Limits", crew: "Crew", voice: Voice, *, shrink: bool) -> int:
+    """Explore or search, make what is found small, say what came out."""
+    from experiments.harness.aftermath import aftermath
+    from experiments.harness.concluding import conclude
+    from experiments.harness.exploring import Budget, explore
+    from experiments.harness.searching import search
+
+    if isinstance(how, Budget):
+        outcome = explore(case, how, voice, crew)
+    else:
+        outcome = search(case, how, voice, crew)
+    after = aftermath(case, outcome, voice) if shrink and outcome.failings else None
+    return conclude(case, outcome, voice, after)
 
 
 def refuse(strategy: str, options: dict[str, object]) -> None:
@@ -145,11 +146,11 @@ def refuse(strategy: str, options: dict[str, object]) -> None:
         raise click.UsageError(f"{', '.join(given)}: strategy '{strategy}' has no use for it")
 
 
-def refuse_beside(option: str, others: dict[str, object]) -> None:
-    """Options that mean nothing beside another."""
-    given = [name for name, value in others.items() if value]
+def refuse_beside_bisect(options: dict[str, object]) -> None:
+    """Options that mean nothing where revisions are compared."""
+    given = [name for name, value in options.items() if value]
     if given:
-        raise click.UsageError(f"{', '.join(given)}: does not go with {option}")
+        raise click.UsageError(f"{', '.join(given)}: does not go with --bisect-revisions")
 
 
 def more_than_one(jobs: int | None, place: str) -> dict[str, object]:

@@ -82,7 +82,7 @@ class WorkEnded(Event, frozen=True, tag="work.ended"):
 
 
 class MemoryAllocated(Event, frozen=True, tag="memory.allocated"):
-    """any: an object others may point to: `kind` svm, sdev, notifier, set, work.
+    """any: an object others may point to: `kind` svm, sdev, notifier, set, work, ioasid.
 
     `object` names it.
     """
@@ -92,7 +92,7 @@ class MemoryAllocated(Event, frozen=True, tag="memory.allocated"):
 
 
 class MemoryUsed(Event, frozen=True, tag="memory.used"):
-    """any: it is dereferenced."""
+    """any: it is dereferenced; `ERR_PTR(errno)` is an error in the place of a pointer."""
 
     kind: str
     object: str

@@ -10,6 +10,8 @@ from protocol.properties.property import Kind, Owed, when
 
 FREED_MAX: Final = 4096
 """So many freed objects are remembered."""
+ERROR: Final = "ERR_PTR("
+"""How the name of an object begins that is an error in the place of a pointer."""
 
 Object: TypeAlias = tuple[str, str]
 
@@ -46,8 +48,10 @@ class NoUseAfterFree:
         return []
 
     def _first_used(self, record: Record, fact: MemoryUsed) -> str | None:
-        """What was freed has no users, so only a first use can come too late."""
+        """What was freed has no users, so only a first use can come too late; an error has none."""
         stamp = record.stamp
+        if fact.object.startswith(ERROR):
+            return f"{stamp.actor} used {fact.kind} {fact.object}, no pointer, at {when(stamp)}"
         freed = self.freed.get((fact.kind, fact.object))
         if freed is None:
             self.used[fact.kind, fact.object] = {stamp.actor: stamp.n}

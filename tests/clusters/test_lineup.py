@@ -135,5 +135,16 @@ def test_err_two_that_do_not_go_together() -> None:
         Lineup("a.py", ("b.py",), own).classes()
 
 
+def test_a_revision_may_have_the_defect_already() -> None:
+    text = (
+        "from actors.defects.find_by_spid_while_pending import FindsThePending\n"
+        "class Published(FindsThePending):\n"
+        "    __slots__ = ()\n"
+        "CLASSES = {'core': Published}\n"
+    )
+    made = Lineup("has.py", ("find-by-spid-while-pending",), (Own("has.py", text),))
+    assert getattr(made.classes()["core"], "__name__", "") == "Published"
+
+
 def test_roles_are_what_a_machine_has() -> None:
     assert set(Lineup("sound", ("max.py",), (MAX,)).classes()) <= set(ROLES)

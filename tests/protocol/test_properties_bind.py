@@ -136,6 +136,13 @@ def test_err_freed_twice() -> None:
     assert sentence.endswith("and it had been freed at input 1 of iommu")
 
 
+def test_err_used_as_a_pointer_and_it_is_an_error() -> None:
+    story = Story("no-use-after-free")
+    for _ in range(2):
+        (sentence,) = story.then("iommu", MemoryUsed("svm", "ERR_PTR(-ENOENT)"))
+        assert sentence.startswith("iommu used svm ERR_PTR(-ENOENT), no pointer, at input ")
+
+
 def test_only_so_many_frees_are_remembered() -> None:
     story = Story("no-use-after-free")
     story.then("iommu", FREED)

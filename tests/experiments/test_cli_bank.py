@@ -1,0 +1,115 @@
+"""`bank`, `compare`, `show`: known bugs found again, revisions side by side, stories."""
+
+from pathlib import Path
+
+import pytest
+
+from experiments.harness import banking, comparing
+from experiments.harness.interleaving import WIDTH
+from tests.experiments.command import Command
+
+BUG = "find-by-spid-while-pending"
+RULE = "no-reference-while-pending"
+
+
+def test_a_bug_is_found_by_every_seed_and_the_sound_protocol_is_silent(pasidlab: Command) -> None:
+    ran = pasidlab("bank", BUG, "--seeds", "3", "--json")
+    assert ran.code == 0
+    (found,) = ran.object["bugs"]
+    assert found["found"] == found["seeds"] == 3
+    assert found["properties"] == {RULE: 3}
+    assert found["silent"] == sum([found["silent"]]) > 0
+    assert found["story"] >= found["told"] > 0
+    assert found["problems"] == []
+
+
+def test_the_table_is_the_same_with_two_workers(pasidlab: Command) -> None:
+    one = pasidlab("bank", BUG, "--seeds", "2", "--json").object["bugs"]
+    two = pasidlab("bank", BUG, "--seeds", "2", "--json", "-j", "2").object["bugs"]
+    for bugs in (one, two):
+        bugs[0].pop("seconds")
+    assert one == two
+
+
+def test_a_bug_that_is_not_found_is_missed(pasidlab: Command, here: Path) -> None:
+    text = (banking.BUGS / f"{BUG}.toml").read_text()
+    (here / "mended.toml").write_text(text.replace(f'defects = ["{BUG}"]', "defects = []"))
+    ran = pasidlab("bank", "mended.toml", "--seeds", "2", "--schedules", "5")
+    assert ran.code == 1
+    assert "missed     mended: found by 0 of 2 seeds only" in ran.out
+
+
+def test_a_bug_that_another_property_catches_is_missed(pasidlab: Command, here: Path) -> None:
+    text = (banking.BUGS / f"{BUG}.toml").read_text()
+    (here / "other.toml").write_text(text.replace(RULE, "vm-entry-lifted"))
+    ran = pasidlab("bank", "other.toml", "--seeds", "2")
+    assert ran.code == 1
+    assert f"missed     other: found by {RULE}" in ran.out
+
+
+def test_the_sound_protocol_alone(pasidlab: Command) -> None:
+    ran = pasidlab("bank", BUG, "--sound", "50000", "--json")
+    assert ran.code == 0
+    assert ran.object["deliveries"] >= 50_000
+    assert ran.object["broken"] == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("bank", "find-by-spid-while-pendng"), f"did you mean '{BUG}'?"),
+        (("bank", "right.toml"), "$.expect.violated: a bug says which property it violates"),
+        (("bank", "none.toml"), "none.toml: no such file"),
+        (("show", "find-by-spid"), f"'find-by-spid' is neither a bug; did you mean '{BUG}'?"),
+        (("show", BUG, "--defect", BUG), "name a Python file that the run was of"),
+        (("compare", "right.toml", "--revision", "v77"), "--revision: 'v77' is not a revision"),
+        (("explore", "right.toml", "--bisect-revisions", "sound"), "is not a range like v1..v4"),
+        (("explore", "right.toml", "--bisect-revisions", "x..sound"), "'x' is not a revision"),
+    ],
+)
+def test_err_what_is_not_there(pasidlab: Command, words: tuple[str, ...], sentence: str) -> None:
+    ran = pasidlab(*words)
+    assert ran.code == 2
+    assert sentence in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_bug_is_shown_in_domain_words_and_as_a_mail(pasidlab: Command) -> None:
+    shown = pasidlab("show", BUG)
+    assert shown.code == 0
+    assert f"violates   {RULE}" in shown.out
+    assert "frees PASID 1: PASID 1 FREE_PENDING, 2 references" in shown.out
+    mail = pasidlab("show", BUG, "--mail")
+    lines = mail.out.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert any("ioasid_find_by_spid(1)" in line for line in lines)
+    assert lines[-2].startswith("=> vdcm.dsa0:vm1:ims got a reference")
+    assert pasidlab("show", BUG, "--mail").out == mail.out
+
+
+def test_a_run_is_shown_like_a_bug(pasidlab: Command) -> None:
+    pasidlab("run", "wrong.toml", "--seed", "7")
+    ran = pasidlab("show", "latest")
+    assert ran.code == 0
+    assert "violates   outcomes-as-scripted" in ran.out
+
+
+def test_revisions_stand_side_by_side_on_the_same_schedules(pasidlab: Command) -> None:
+    path = banking.BUGS / f"{BUG}.toml"
+    words = ("compare", path, "--set", "defects=[]", "--revision", "sound", "--schedules", "20")
+    ran = pasidlab(*words)
+    assert ran.code == 0
+    assert "20 schedules of each, seed 0x1" in ran.out
+    ran = pasidlab(*words, "--defect", BUG, "--json")
+    assert ran.code == 1
+    (column,) = ran.object["columns"]
+    assert list(column["violated"]) == [RULE]
+    assert column["messages"] > 10
+    assert column["lives"] == 20
+
+
+def test_a_percentile_is_a_value_that_there_is() -> None:
+    assert comparing.percentile([], 50) is None
+    assert comparing.percentile([1, 2, 3, 4], 50) == 2
+    assert comparing.percentile([1, 2, 3, 4], 99) == 4
+    assert comparing.percentile([5], 1) == 5
