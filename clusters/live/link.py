@@ -20,8 +20,8 @@ from protocol.errors import ClusterError, IncompleteError
 from protocol.messages import (
     AllocPasidGot,
     AllocSetGot,
-    BindMmGot,
     AnyMessage,
+    BindMmGot,
     DescriptorDone,
     Done,
     DrainRequestsGot,
