@@ -20,7 +20,7 @@ class DrainsNoMm(IommuDriver):
 
     def begin_drain(self, task: Operation, out: Out) -> None:
         """For guests it is drained."""
-        if self.svms[task.pasid].holds:
+        if self.svms[task.pasid].native:
             self.torn_down(task, out)
         else:
             super().begin_drain(task, out)

@@ -50,7 +50,7 @@ def on_done(driver: IommuDriver, done: Done, out: Out) -> None:
     """The call has succeeded."""
     task = driver.tasks[done.call]
     match task:
-        case Bind(step=MmStep()) | Unbind(step=MmStep()) | Work(step=MmStep()):
+        case Bind() | Unbind() | Work() if type(task.step) is MmStep:
             native.goes_on(driver, task, out)
         case Bind():
             driver.bind_goes_on(task, out)
@@ -70,7 +70,7 @@ def on_refused(driver: IommuDriver, refused: Refused, out: Out) -> None:
     """The call has failed.  A bind fails with it; a teardown goes on."""
     task = driver.tasks[refused.call]
     match task:
-        case Bind(step=MmStep()) | Unbind(step=MmStep()) | Work(step=MmStep()):
+        case Bind() | Unbind() | Work() if type(task.step) is MmStep:
             native.refused(driver, task, refused.errno, out)
         case Release():
             driver.release_goes_on(task, out)

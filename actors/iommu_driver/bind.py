@@ -103,7 +103,7 @@ def svm_is_bound(svm: Svm) -> bool:
 def make_sdev(driver: IommuDriver, bind: Bind, out: Out) -> None:
     """From here on the svm_dev keeps the domain; it may have been detached since the first look."""
     svm = driver.svms[bind.pasid]
-    did = NATIVE_DID if svm.holds else driver.domain_id(bind.device, bind.request.vm)
+    did = NATIVE_DID if svm.native else driver.domain_id(bind.device, bind.request.vm)
     errno = Errno.EINVAL if did is None else out.may_fail(driver.SDEV)
     if did is None or errno is not None:
         driver.undo(bind, errno or Errno.EINVAL, out)
@@ -154,7 +154,7 @@ def link_device(driver: IommuDriver, bind: Bind, out: Out) -> None:
             task=name_of(bind),
         )
     )
-    if bind.first and svm.holds:
+    if bind.first and svm.native:
         driver.load_msr(bind, out)
     elif bind.first:
         driver.attach_spid(bind, out)

@@ -99,7 +99,7 @@ def flush_faults(driver: IommuDriver, task: Operation, out: Out) -> None:
 
 def consumer_of(svm: Svm) -> Name:
     """Who deals with its faults: VFIO for a guest, the mm itself for a process."""
-    return svm.vm if svm.holds else VFIO
+    return svm.vm if svm.native else VFIO
 
 
 def answer_pending(driver: IommuDriver, task: Operation, out: Out) -> None:

@@ -78,7 +78,7 @@ def begin_mm(driver: IommuDriver, task: Bind | Unbind, out: Out) -> None:
 def goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
     """The call it waited for has succeeded."""
     if not isinstance(task, Bind) or task.step is MmStep.END:
-        driver.end_mm(task, out)
+        driver.end_svm(task, out)  # Its rule: an svm whose work is queued is ended by that work.
         return
     match task.step:
         case MmStep.ASSIGN:

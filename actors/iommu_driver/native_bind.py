@@ -146,6 +146,7 @@ def make_mm_svm(driver: IommuDriver, bind: Bind, out: Out) -> None:
         vm=request.vm,
         gpasid=request.gpasid,
         table=request.table,
+        native=True,
         holds=[Hold.PASID, Hold.PIN],
     )
     insert(driver.svms, svm.pasid, svm)

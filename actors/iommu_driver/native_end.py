@@ -70,6 +70,11 @@ def release_of(driver: IommuDriver, pasid: Pasid) -> Release | None:
     return next((one for one in releases if one.pasid == pasid), None)
 
 
+def has_put(svm: Svm) -> bool:
+    """An mm's svm, which has given up the PASID and only waits for the rest to go."""
+    return svm.native and Hold.PASID not in svm.holds
+
+
 def end_mm(driver: IommuDriver, task: Operation, out: Out) -> None:
     """The next thing in the order, one at a time; at the end the svm itself."""
     svm = driver.svms[task.pasid]

@@ -36,8 +36,8 @@ class SvmDev(Struct):
 class Svm(Struct):
     """One bound PASID: it exists exactly while we hold its reference `svm`.
 
-    `id` is the core's private data.  `has_data`, `has_spid`, of an mm's `holds`: what the core and
-    the mm hold of it, so that whoever ends the svm undoes just that.
+    `id` is the core's private data.  `has_data`, `has_spid`, or `holds` of a `native` one: what
+    core and mm hold of it, so that whoever ends the svm undoes just that.
     """
 
     id: int
@@ -50,6 +50,7 @@ class Svm(Struct):
     has_data: bool = False
     has_spid: bool = False
     work_queued: bool = False
+    native: bool = False
     holds: list[Hold] = field(default_factory=list)
 
     def object(self, device: Name = "") -> str:

@@ -121,7 +121,7 @@ def end_svm(driver: IommuDriver, task: Operation, out: Out) -> None:
     if svm.work_queued and not isinstance(task, Work):
         wake_work(driver, svm.pasid, out)
         driver.finish(task, out)
-    elif svm.holds:
+    elif svm.native:
         driver.end_mm(task, out)
     elif svm.has_spid:
         driver.detach_spid(task, out)

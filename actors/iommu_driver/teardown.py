@@ -181,7 +181,7 @@ def entry_was_gone(driver: IommuDriver, task: Operation, out: Out) -> None:
     What the device asked for since then the unit answers itself.  One flush fetches the questions,
     the drain's pushes the answers through; a drain alone could overtake them.
     """
-    if driver.svms[task.pasid].holds:
+    if driver.svms[task.pasid].native:
         driver.invalidate_dev_tlb(task, out)
     else:
         driver.begin_drain(task, out)

@@ -17,6 +17,7 @@ from protocol.messages import (
     InvalidateDevTlb,
     LoadMsr,
     MmRelease,
+    NotifyReply,
     PageRequestReport,
     PageResponse,
     PinMm,
@@ -29,10 +30,11 @@ from protocol.messages import (
     UnbindMm,
     UnpinMm,
     UnregisterMmNotifier,
+    Verdict,
     WriteEntry,
 )
-from protocol.names import CORE, IOMMU, NO_SET, VFIO
-from tests.actors.iommu_driver_hands import LIFE, Hands, P, fresh, request_of
+from protocol.names import CORE, IOMMU, NO_SET, VFIO, WORKQUEUE
+from tests.actors.iommu_driver_hands import LIFE, Hands, P, free_of, fresh, request_of, run_of
 from tests.helpers import Failing
 
 DOOR = "uacce.dsa0"
@@ -265,3 +267,25 @@ def test_the_calls_that_end_an_svm_go_to_whom_they_concern() -> None:
     assert hands.driver.host_set != NO_SET
     assert IOMMU not in to.values()
     assert TimerFired not in to
+
+
+def test_a_free_in_the_middle_of_the_end_leaves_the_rest_to_its_work() -> None:
+    hands = bound()
+    unbind(hands)
+    hands.settle(UnregisterMmNotifier)
+    hands.give(free_of(), CORE)
+    hands.settle()
+    assert hands.calls()[-2:] == ["NotifyReply", "Done"]
+    assert hands.driver.svms[P].devices == {}
+    hands.give(run_of(), WORKQUEUE)
+    hands.settle()
+    assert hands.calls()[-5:] == ["LoadMsr", "DetachData", "PutPasid", "UnpinMm", "WorkDone"]
+
+
+def test_a_free_after_the_put_is_told_of_another_life() -> None:
+    hands = bound()
+    unbind(hands)
+    hands.settle(UnpinMm)
+    hands.give(free_of(), CORE)
+    assert (CORE, NotifyReply(3, Verdict.DONE)) in hands.sent
+    assert not hands.driver.svms[P].work_queued
