@@ -101,8 +101,10 @@ def goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
 
 
 def refused(driver: IommuDriver, task: Operation, errno: Errno, out: Out) -> None:
-    """A bind fails with it and gives back the pin; the end of an svm cannot be refused."""
-    assert isinstance(task, Bind), f"{task.step} cannot be refused"
+    """A bind fails with it and gives back the pin; an svm ends all the same."""
+    if not isinstance(task, Bind) or task.step is MmStep.END:
+        driver.end_svm(task, out)  # What was to go had gone already.
+        return
     task.errno = errno
     match task.step:
         case MmStep.PIN:

@@ -289,3 +289,12 @@ def test_a_free_after_the_put_is_told_of_another_life() -> None:
     hands.give(free_of(), CORE)
     assert (CORE, NotifyReply(3, Verdict.DONE)) in hands.sent
     assert not hands.driver.svms[P].work_queued
+
+
+def test_what_has_gone_already_does_not_keep_the_svm_from_ending() -> None:
+    hands = bound()
+    unbind(hands)
+    hands.settle(DetachData)
+    hands.answer(DetachData, Errno.ENOENT)
+    hands.settle()
+    assert hands.calls()[-3:] == ["PutPasid", "UnpinMm", "Done"]
