@@ -19,6 +19,7 @@ from actors.process.state import Msr
 from protocol.effects import Out
 
 SOURCE: Final = "701fac40384f, Feb 2022; 2667ed10d9f0, Apr 2022"
+DATE: Final = "2022-05-22"
 
 
 class DoesNotCount(IommuDriver):

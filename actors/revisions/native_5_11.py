@@ -14,6 +14,7 @@ from actors.revisions.native_5_8 import ForgetsItsPasid, FreesAtTheLastUnbind
 from protocol.effects import Out
 
 SOURCE: Final = "intel_svm_unbind_mm, 5.11; ioasid references: cb4789b0d19f, Nov 2020"
+DATE: Final = "2021-02-14"
 
 
 class NativeDriver511(FreesAtTheLastUnbind):

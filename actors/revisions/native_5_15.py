@@ -13,6 +13,7 @@ from actors.revisions.native_5_8 import ForgetsItsPasid, FreesAtTheLastUnbind
 from protocol.effects import Out
 
 SOURCE: Final = "intel_svm_unbind_mm and iommu_sva_free_pasid, 5.15, Oct 2021"
+DATE: Final = "2021-10-31"
 
 
 class NativeDriver515(FreesAtTheLastUnbind):

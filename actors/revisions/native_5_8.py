@@ -18,6 +18,7 @@ from protocol.messages import FreePasid
 from protocol.names import CORE
 
 SOURCE: Final = "intel_svm_unbind_mm, torvalds/linux 56722a4398a3 (5.7), May 2020"
+DATE: Final = "2020-08-02"
 
 
 class FreesAtTheLastUnbind(IommuDriver):

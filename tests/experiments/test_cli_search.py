@@ -75,7 +75,7 @@ def test_a_proof_is_0_and_says_its_bounds(
 ) -> None:
     ran = pasidlab("explore", "right.toml", *search)
     assert ran.code == 0
-    assert "\nproved     36 properties hold within these bounds\n" in ran.out
+    assert "\nproved     40 properties hold within these bounds\n" in ran.out
     bounds = (
         "1 VM, 1 device, 1 PASID: scripts of 5 steps",
         "every order of messages and timers",
