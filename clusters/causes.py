@@ -161,7 +161,8 @@ def _named(records: Sequence[Record], sentence: str) -> Subject:
     begun = next((one.fact for one in records if isinstance(one.fact, RunStarted)), None)
     if begun is None:
         return Subject()
-    devices = [device.name for device in begun.machine.devices]
+    machine = begun.machine
+    devices = [*(device.name for device in machine.devices), *machine.parents]
     vms = [vm.name for vm in begun.machine.vms]
     for word in WORD.findall(sentence):
         if word in devices:

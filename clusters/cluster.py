@@ -143,7 +143,7 @@ def losses(machine: Machine, lost: Name, actors: Iterable[Name]) -> list[tuple[N
     said: list[tuple[Name, AnyMessage]] = [(name, HostLost(lost)) for name in others]
     vm = vm_of(lost)
     if lost == guest_of(vm) and any(one.name == vm for one in machine.vms):
-        doors = [VFIO, kvm_of(vm), *(vdcm_of(device) for device in machine.vm(vm).devices)]
+        doors = [VFIO, kvm_of(vm), *(vdcm_of(device) for device in machine.hardware_of(vm))]
         said += [(name, ReleaseFds(vm)) for name in doors if name in others]
     return said
 

@@ -10,10 +10,14 @@ from protocol.names import PASID_COUNT, Name
 
 
 class Unit(Struct, frozen=True):
-    """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1)."""
+    """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1).
+
+    `pds`: it supports page-request drain; without that nobody can be drained, and PRI stays off.
+    """
 
     name: Name
     prq: int = 4
+    pds: bool = True
 
 
 class Device(Struct, frozen=True):
@@ -31,6 +35,17 @@ class Device(Struct, frozen=True):
     pri: bool = True
     wq: str = "shared"
     wq_size: int = 8
+
+
+class Mdev(Struct, frozen=True):
+    """A mediated device: a share of `parent`, with a second level of its own (an aux domain).
+
+    It is a device of a VM by name only: table, TLB and work queue are its parent's, so the parent's
+    PASID table has one entry for each PASID, whichever mdev it was bound through (seed 000).
+    """
+
+    name: Name
+    parent: Name
 
 
 class Vm(Struct, frozen=True):
@@ -56,6 +71,7 @@ class Machine(Struct, frozen=True):
     vms: tuple[Vm, ...]
     pasids: int = 8
     quota: int = 8
+    mdevs: tuple[Mdev, ...] = ()
     processes: tuple[Name, ...] = ()
 
     @property
@@ -65,16 +81,31 @@ class Machine(Struct, frozen=True):
 
     def unit_of(self, device: Name) -> Name:
         """The unit that the device is behind."""
-        return next(d.unit for d in self.devices if d.name == device)
+        return self.device(device).unit
+
+    def has_pri(self, device: Device) -> bool:
+        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
+        return device.pri and next(u.pds for u in self.units if u.name == device.unit)
 
     def device(self, name: Name) -> Device:
-        """The device of that name."""
-        return next(d for d in self.devices if d.name == name)
+        """The device of that name; of an mdev, its parent."""
+        hardware = self.parents.get(name, name)
+        return next(d for d in self.devices if d.name == hardware)
 
     def vm(self, name: Name) -> Vm:
         """The VM of that name."""
         return next(vm for vm in self.vms if vm.name == name)
 
+    @property
+    def parents(self) -> dict[Name, Name]:
+        """The device behind each mdev."""
+        return {mdev.name: mdev.parent for mdev in self.mdevs}
+
+    def hardware_of(self, vm: Name) -> tuple[Name, ...]:
+        """The devices behind all that the VM has in its groups, each once, in order."""
+        parents = self.parents
+        return tuple(dict.fromkeys(parents.get(one, one) for one in self.vm(vm).devices))
+
     def vms_on(self, device: Name) -> tuple[Name, ...]:
-        """The VMs that have the device in a group."""
-        return tuple(vm.name for vm in self.vms if device in vm.devices)
+        """The VMs that have the device, or an mdev of it, in a group."""
+        return tuple(vm.name for vm in self.vms if device in self.hardware_of(vm.name))

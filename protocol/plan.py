@@ -60,9 +60,15 @@ OPERATIONS: dict[str, str] = {
     "reset": "reset the virtual device",
     "ims": "write the PASID to the device's interrupt message storage",
     "unims": "clear it",
+    "portal": "submit as dma does, by the slow path: the VDCM traps the command (migration)",
     "exit": "QEMU ends: all its files are closed, in any order",
+    "free-all": "give back every PASID of the process, through whichever container it is used",
+    "open-vm": "the VM's first vCPU only now: a script that has it does not open KVM at boot",
 }
 """The operations of a guest, with what each does."""
+
+SCRIPTED: tuple[str, ...] = ("free-all", "open-vm")
+"""Operations that only a script has: nobody draws them."""
 
 PROCESS_OPERATIONS: dict[str, str] = {
     "open": "open the device and map its portal",

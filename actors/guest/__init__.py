@@ -57,7 +57,8 @@ class Guest:
     """At most one operation is waited for, `busy`; those that are `async` run beside it.
 
     `queues` has the PASID of each enabled queue (0: shared), None where it is disabled, and nothing
-    where the guest never touched it; `ims` has that of each interrupt store in use.
+    where the guest never touched it; `ims` has that of each interrupt store in use.  `parents` has
+    the device behind each mdev.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
@@ -81,13 +82,15 @@ class Guest:
     queues: dict[Name, Pasid | None] = field(default_factory=dict)
     ims: dict[Name, Pasid] = field(default_factory=dict)
     lost: list[Name] = field(default_factory=list)
+    parents: dict[Name, Name] = field(default_factory=dict)
 
     @classmethod
     def of(cls, machine: Machine, name: Name, plan: Plan = IDLE) -> Self:
         """The guest of a VM, with its work."""
         vm = machine.vm(vm_of(name))
         dedicated = [d for d in vm.devices if machine.device(d).wq == "dedicated"]
-        return cls(vm.name, vm.groups, tuple(dedicated), machine.pasids, plan)
+        fields = (vm.name, vm.groups, tuple(dedicated), machine.pasids, plan)
+        return cls(*fields, parents=machine.parents)
 
     @property
     def name(self) -> Name:
@@ -141,7 +144,7 @@ class Guest:
         """What it owed will never come; nor will the descriptors in a lost device."""
         self.lost.append(lost.name)
         for task in self.running():
-            if task.step.operation in SUBMITS and self.device_of(task.step) == lost.name:
+            if task.step.operation in SUBMITS and self.hardware(task.step) == lost.name:
                 completions.on_device_lost(self, task, out)
         for number, waiting in list(self.tasks.items()):
             if awaited_from(waiting) == lost.name:
@@ -175,6 +178,11 @@ class Guest:
     def device_of(self, step: Step) -> Name:
         """The step's device; a step that names none means the first."""
         return step.device or next(iter(self.devices), "")
+
+    def hardware(self, step: Step) -> Name:
+        """What is behind the step's device: an mdev has its parent's VDCM and work queue."""
+        device = self.device_of(step)
+        return self.parents.get(device, device)
 
     def group_of(self, device: Name) -> int:
         """The group of a device; for a device of another, a group that this VM does not have."""

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
 def on_start(guest: "Guest", out: Out) -> None:
     """All files at once, so in any order; what a refusal means the others will say later."""
     guest.phase = Phase.BOOT
-    ask(guest, kvm_of(guest.vm), OpenVm(guest.free_number()), out)
-    for device in guest.devices:
-        ask(guest, vdcm_of(device), OpenVdev(guest.free_number()), out)
+    if all(step.operation != "open-vm" for step in guest.plan.steps):
+        ask(guest, kvm_of(guest.vm), OpenVm(guest.free_number()), out)
+    for vdcm in vdcms(guest):
+        ask(guest, vdcm, OpenVdev(guest.free_number()), out)
     for group in range(len(guest.groups)):
         ask(guest, VFIO, OpenContainer(guest.free_number(), group), out)
     look_whether_booted(guest)
+
+
+def vdcms(guest: "Guest") -> list[Name]:
+    """Who composes the guest's devices, each once."""
+    hardware = dict.fromkeys(guest.parents.get(device, device) for device in guest.devices)
+    return [vdcm_of(device) for device in hardware]
 
 
 def ask(guest: "Guest", target: Name, request: OpenVm | OpenVdev | OpenContainer, out: Out) -> None:

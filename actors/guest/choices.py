@@ -125,9 +125,9 @@ def good_places(guest: "Guest", operation: str, holdings: Holdings) -> list[Plac
             return holdings.joined
         case "free":
             return holdings.free
-        case "dma" | "fault" if holdings.running < ASYNC:
+        case "dma" | "fault" | "portal" if holdings.running < ASYNC:
             return submittable(guest, holdings.bound)
-        case "dma" | "fault":
+        case "dma" | "fault" | "portal":
             return []
         case "enable":
             return [(name, d) for name, d in holdings.bound if queues.get(d) is None]
@@ -139,6 +139,8 @@ def good_places(guest: "Guest", operation: str, holdings: Holdings) -> list[Plac
             return [(name, d) for name, d in holdings.bound if d not in ims]
         case "unims":
             return [("", device) for device in guest.devices if device in ims]
+        case "free-all" | "open-vm":
+            return []  # A script's.
         case "reset":
             return [("", device) for device in guest.devices]
         case _:

@@ -22,7 +22,7 @@ def on_descriptor_done(guest: "Guest", done: DescriptorDone, out: Out) -> None:
     """A completion record; with the last one the operation is over."""
     for task in guest.running():
         for flight in task.flying:
-            if flight.tag == done.tag and guest.device_of(task.step) == done.device:
+            if flight.tag == done.tag and guest.hardware(task.step) == done.device:
                 task.flying.remove(flight)
                 if done.status is not Status.SUCCESS and task.outcome == OK:
                     task.outcome = done.status.value

@@ -1,4 +1,4 @@
-"""`dma` and `fault`: descriptors on their way into a device (§4.5, §7.1).
+"""`dma`, `fault` and `portal`: descriptors on their way into a device (§4.5, §7.1).
 
 On a shared WQ a vCPU executes ENQCMD, one descriptor after the other, and tries again a bounded
 number of times when it is told to.  On a dedicated WQ the descriptors are just written to the
@@ -22,7 +22,7 @@ from protocol.messages import (
     SubmitDescriptor,
     VmExit,
 )
-from protocol.names import Call, kvm_of, vdcm_of
+from protocol.names import Call, Name, kvm_of, vdcm_of
 
 if TYPE_CHECKING:
     from actors.guest import Guest
@@ -35,7 +35,8 @@ FIRST_ABSENT: Final = 1 << 16
 def begin(guest: "Guest", task: Operation, out: Out) -> None:
     """The queue first, if nobody has ever touched it."""
     device = guest.device_of(task.step)
-    if device in guest.lost:
+    hardware = guest.hardware(task.step)
+    if hardware in guest.lost:
         completions.on_target_lost(guest, task, out)
         return
 
@@ -45,14 +46,14 @@ def begin(guest: "Guest", task: Operation, out: Out) -> None:
 
     task.waits = Waits.ENABLE_VWQ
     enable = EnableVwq(task.number, guest.wq_gpasid(device, task.value.gpasid))
-    if not calls.ask(guest, task, vdcm_of(device), enable, out):
+    if not calls.ask(guest, task, vdcm_of(hardware), enable, out):
         completions.on_target_lost(guest, task, out)
 
 
 def submit(guest: "Guest", task: Operation, out: Out) -> None:
     """To a portal all at once, through the CPU one by one."""
     device = guest.device_of(task.step)
-    if device not in guest.dedicated:
+    if device not in guest.dedicated or task.step.operation == "portal":
         submit_next(guest, task, out)
         return
 
@@ -84,10 +85,17 @@ def enqcmd(guest: "Guest", task: Operation, out: Out) -> None:
         gpasid=task.value.gpasid,
         tag=flight.tag,
         page=flight.page,
-        mapped=task.step.operation == "dma",
+        mapped=task.step.operation != "fault",
     )
-    if not calls.ask(guest, task, kvm_of(guest.vm), command, out):
+    if not calls.ask(guest, task, trap_of(guest, task), command, out):
         completions.on_target_lost(guest, task, out)
+
+
+def trap_of(guest: "Guest", task: Operation) -> Name:
+    """The CPU executes it; where the portal's page is not mapped, the VDCM does."""
+    if task.step.operation == "portal":
+        return vdcm_of(guest.device_of(task.step))
+    return kvm_of(guest.vm)
 
 
 def take_off(guest: "Guest", task: Operation) -> Flight:
@@ -102,8 +110,8 @@ def take_off(guest: "Guest", task: Operation) -> Flight:
 
 
 def next_page(guest: "Guest", task: Operation) -> int:
-    """`dma` goes over the same pages again and again, `fault` never to one it has had."""
-    if task.step.operation == "dma":
+    """`fault` never goes to a page that it has had, the others over the same again and again."""
+    if task.step.operation != "fault":
         return task.step.count - task.left
 
     own = variables.live(guest, task.value.pasid)
@@ -136,7 +144,7 @@ def on_retired(guest: "Guest", task: Operation, got: GuestEnqcmdGot, out: Out) -
     """Accepted: the next one.  RETRY: again, but not for ever."""
     if not task.left:
         completions.land(guest, task, out)  # The device was lost meanwhile.
-    elif got.accepted:
+    elif got.accepted or has_completed(task):
         task.left -= 1
         submit_next(guest, task, out)
     elif task.tries == RETRIES:
@@ -145,6 +153,14 @@ def on_retired(guest: "Guest", task: Operation, got: GuestEnqcmdGot, out: Out) -
         task.tries += 1
         task.waits = Waits.RETRY
         out.set_timer(f"retry:{task.number}")
+
+
+def has_completed(task: Operation) -> bool:
+    """Whether the record of the command's descriptor is there: then it did get in.
+
+    Of a device that is pulled out KVM says that it accepted nothing, although it may have.
+    """
+    return all(flight.tag != task.tag for flight in task.flying)
 
 
 def on_timer(guest: "Guest", timer: str, out: Out) -> None:

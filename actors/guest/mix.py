@@ -61,7 +61,7 @@ def well_done(guest: "Guest", step: Step, out: Out) -> list[Step]:
             return [*quiesce(guest, step.variable, guest.devices), step]
         case "disable" | "reset":
             return [Step(SETTLE, device=device), step]
-        case "dma" | "fault":
+        case "dma" | "fault" | "portal":
             enable = Step("enable", step.variable, device=device)
             submit = structs.replace(step, count=1 + out.draw(COUNTS), wait=waits(guest, step, out))
             return [submit] if guest.queues.get(device) is not None else [enable, submit]

@@ -7,7 +7,7 @@ Kernel: ioctls of VFIO, and the virtual device's registers, which QEMU and the V
 
 from typing import TYPE_CHECKING
 
-from actors.guest import calls, completions, descriptors, variables
+from actors.guest import boot, calls, completions, descriptors, variables
 from actors.guest.state import INFO, SUBMITS, Answer, Operation, Value
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -20,6 +20,7 @@ from protocol.messages import (
     DrainVwq,
     EnableVwq,
     FreePasidRange,
+    OpenVm,
     Refused,
     ReleaseFds,
     RequestPasid,
@@ -61,29 +62,34 @@ def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
     """Whom an operation asks, and for what; a PASID's table has the guest's number of the PASID."""
     number, pasid, ghost = task.number, task.value.pasid, task.value.incarnation
     gpasid, device = task.value.gpasid, guest.device_of(task.step)
+    vdcm = vdcm_of(guest.hardware(task.step))
     match task.step.operation:
         case "alloc":
             return VFIO, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
         case "free":
             return VFIO, FreePasidRange(number, pasid, pasid)
+        case "free-all":
+            return VFIO, FreePasidRange(number, PASID_MIN, PASID_COUNT - 1)
+        case "open-vm":
+            return kvm_of(guest.vm), OpenVm(number)
         case "bind":
             group = guest.group_of(device)
             return VFIO, BindPgtbl(number, group, pasid, ghost, gpasid, table=gpasid)
         case "unbind":
             return VFIO, UnbindPgtbl(number, guest.group_of(device), pasid, ghost)
         case "enable":
-            return vdcm_of(device), EnableVwq(number, guest.wq_gpasid(device, gpasid))
+            return vdcm, EnableVwq(number, guest.wq_gpasid(device, gpasid))
         case "disable":
-            return vdcm_of(device), DisableVwq(number)
+            return vdcm, DisableVwq(number)
         case "drain":
-            return vdcm_of(device), DrainVwq(number)
+            return vdcm, DrainVwq(number)
         case "reset":
-            return vdcm_of(device), ResetVdev(number)
+            return vdcm, ResetVdev(number)
         case "ims":
-            return vdcm_of(device), WriteVims(number, gpasid)
+            return vdcm, WriteVims(number, gpasid)
         case operation:
             assert operation == "unims", f"{operation} is not an operation of a guest"
-            return vdcm_of(device), WriteVims(number, 0)
+            return vdcm, WriteVims(number, 0)
 
 
 def on_answer(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
@@ -108,6 +114,9 @@ def learn(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:
             variables.on_not_allocated(guest, task.step.variable, out)
         case "free", Done():
             variables.on_freed(guest, pasid)
+        case "free-all", Done():
+            for variable in list(guest.variables.values()):
+                variables.on_freed(guest, variable.value.pasid)
         case "bind", Done():
             variables.on_bound(guest, pasid, guest.group_of(device))
         case "unbind", Done():
@@ -148,6 +157,6 @@ def leave(guest: "Guest", task: Operation, out: Out) -> None:
     out.record(VmExited(guest.vm))
     out.send(VFIO, ReleaseFds(guest.vm))
     out.send(kvm_of(guest.vm), ReleaseFds(guest.vm))
-    for device in guest.devices:
-        out.send(vdcm_of(device), ReleaseFds(guest.vm))
+    for vdcm in boot.vdcms(guest):
+        out.send(vdcm, ReleaseFds(guest.vm))
     calls.state_outcome(task, out)

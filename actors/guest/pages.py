@@ -42,6 +42,6 @@ def withhold(guest: "Guest", report: PageRequestReport) -> None:
     """
     for task in guest.running():
         known = report.device in guest.dedicated or task.value.gpasid == report.gpasid
-        if known and guest.device_of(task.step) == report.device:
+        if known and guest.hardware(task.step) == report.device:
             for flight in task.flying:
                 flight.withheld = flight.withheld or flight.page == report.page

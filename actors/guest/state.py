@@ -15,7 +15,7 @@ from protocol.plan import Step
 OK: Final = "ok"
 INFO: Final = "info"
 NOT_BUSY: Final[Call] = 0
-SUBMITS: Final = ("dma", "fault")
+SUBMITS: Final = ("dma", "fault", "portal")
 """The operations that put descriptors into a device."""
 SETTLE: Final = "settle"
 """Not an operation: a step that waits for descriptors of a PASID (any, if unnamed) on a device."""

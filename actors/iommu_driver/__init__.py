@@ -9,7 +9,7 @@ notifications".  §4.2 to §4.4.  One module per operation; the class names the 
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias
+from typing import ClassVar, Self
 
 from actors.iommu_driver import (
     answers,
@@ -20,11 +20,13 @@ from actors.iommu_driver import (
     lock,
     native,
     prq,
+    reset,
     rollback,
     svm,
     teardown,
     unbind,
 )
+from actors.iommu_driver.inbox import Inbox
 from actors.iommu_driver.state import Detaching, Mutex, Svm, Task
 from protocol.effects import Out, Site
 from protocol.errors import Errno
@@ -33,6 +35,7 @@ from protocol.messages import (
     AttachDomain,
     BindGpasid,
     DetachDomain,
+    DeviceReset,
     Done,
     DrainRequestsGot,
     FindPasidGot,
@@ -53,18 +56,15 @@ from protocol.messages import (
 )
 from protocol.names import NO_SET, Call, Name, Pasid
 
-Request: TypeAlias = AttachDomain | DetachDomain | BindGpasid | UnbindGpasid | PageResponse
-Notice: TypeAlias = NotifyFree | NotifyAlloc | NotifyBind | NotifyUnbind | PageRequestInterrupt
-World: TypeAlias = Start | HostLost | TimerFired
-Inbox: TypeAlias = World | Request | Notice | RunWork | answers.Answer | native.Inbox
+__all__ = ["Inbox", "IommuDriver"]
 
 
 @dataclass(slots=True)
 class IommuDriver(native.NativeSva):
     """A PASID is in `svms` exactly while we hold its reference `svm`.
 
-    `domains_on` has the domain id of each VM on each device; `detaching` waits for svm_devs; the
-    PASIDs of mms come from `host_set`.
+    `domains_on` has the domain id of each VM on each device and mdev, `parents` the device behind
+    an mdev; `detaching` waits for svm_devs; PASIDs of mms are out of `host_set`.
     """
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
@@ -81,6 +81,7 @@ class IommuDriver(native.NativeSva):
     svms: dict[Pasid, Svm] = field(default_factory=dict)
     pasid_mutex: Mutex = field(default_factory=Mutex)
     tasks: dict[Call, Task] = field(default_factory=dict)
+    parents: dict[Name, Name] = field(default_factory=dict)
     host_quota: int = 0
     host_set: int = NO_SET
 
@@ -89,8 +90,8 @@ class IommuDriver(native.NativeSva):
         """Nothing is bound; all that the machine says of its devices is known."""
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
-        pri = {device.name: device.pri for device in machine.devices}
-        return cls(units, pasids, pri, host_quota=machine.host_quota)
+        pri = {device.name: machine.has_pri(device) for device in machine.devices}
+        return cls(units, pasids, pri, parents=machine.parents, host_quota=machine.host_quota)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
@@ -115,6 +116,8 @@ class IommuDriver(native.NativeSva):
                 self.on_set_notification(message, sender, out)
             case RunWork():
                 self.on_run_work(message, out)
+            case DeviceReset():
+                self.on_device_reset(sender, out)
             case AttachDomain():
                 self.on_attach_domain(message, sender, out)
             case DetachDomain():
@@ -127,10 +130,6 @@ class IommuDriver(native.NativeSva):
                 native.on_message(self, message, sender, out)
         lock.hand_over(self, out)
         domains.answer_detaches(self, out)
-
-    def unit_of(self, svm: Svm, device: Name) -> Name:
-        """Entries and flushes belong to the unit that their own device is behind (N20, S27)."""
-        return self.units[device]
 
     # Handlers, and the steps of each operation in their order.
     on_bind_gpasid = bind.on_bind_gpasid
@@ -145,7 +144,6 @@ class IommuDriver(native.NativeSva):
     bind_goes_on = bind.bind_goes_on
     bind_refused = rollback.bind_refused
     undo = rollback.undo
-
     get_reference = svm.get_reference
     make_svm = svm.make_svm
     attach_data = svm.attach_data
@@ -158,7 +156,8 @@ class IommuDriver(native.NativeSva):
     on_unbind_gpasid = unbind.on_unbind_gpasid
     unbind_device = unbind.unbind_device
     may_unbind = unbind.may_unbind
-
+    unit_of = teardown.unit_of
+    flush_unit_of = teardown.flush_unit_of
     unlink = teardown.unlink
     clear_present = teardown.clear_present
     invalidate_pasid_cache = teardown.invalidate_pasid_cache
@@ -192,7 +191,9 @@ class IommuDriver(native.NativeSva):
     respond = prq.respond
     answer_page = prq.answer_page
     answer_group = prq.answer_group
-
+    on_device_reset = reset.on_device_reset
+    fence_reset = reset.fence_reset
+    hardware = domains.hardware
     on_attach_domain = domains.on_attach_domain
     on_detach_domain = domains.on_detach_domain
     uses_domain = domains.uses_domain

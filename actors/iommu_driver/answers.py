@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from actors.iommu_driver import native
+from actors.iommu_driver import native, reset
 from actors.iommu_driver.native_state import MmStep, Release
 from actors.iommu_driver.prq import end_round
+from actors.iommu_driver.reset_state import Reset
 from actors.iommu_driver.state import Bind, Operation, Registration, Round, Unbind, Work
 from protocol.effects import Out
 from protocol.messages import (
@@ -104,6 +105,8 @@ def on_read_prq_got(driver: IommuDriver, ring: ReadPrqGot, out: Out) -> None:
     task = driver.tasks[ring.call]
     if isinstance(task, Round):
         driver.ring_read(task, ring, out)
+    elif isinstance(task, Reset):
+        reset.scanned(driver, task, ring, out)
     else:
         assert isinstance(task, Operation), "only the PRQ thread and drains read the ring"
         driver.ring_scanned(task, ring, out)
@@ -112,5 +115,8 @@ def on_read_prq_got(driver: IommuDriver, ring: ReadPrqGot, out: Out) -> None:
 def on_drain_requests_got(driver: IommuDriver, drained: DrainRequestsGot, out: Out) -> None:
     """What the device had posted has arrived."""
     task = driver.tasks[drained.call]
-    assert isinstance(task, Operation), "only a drain drains"
-    driver.requests_drained(task, drained, out)
+    if isinstance(task, Reset):
+        reset.fenced(driver, task, out)
+    else:
+        assert isinstance(task, Operation), "only a drain drains"
+        driver.requests_drained(task, drained, out)

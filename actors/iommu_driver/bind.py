@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommu_driver import lock
+from actors.iommu_driver import domains, lock
 from actors.iommu_driver.native_state import NATIVE_DID
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
@@ -40,18 +40,20 @@ def on_bind_gpasid(driver: IommuDriver, request: BindGpasid, sender: Name, out: 
         out.send(sender, Refused(request.call, errno))
         return
 
-    bind = Bind(smallest_free(driver.tasks), request.pasid, request.device, sender, request)
+    device = driver.hardware(request.device)
+    bind = Bind(smallest_free(driver.tasks), request.pasid, device, sender, request)
     insert(driver.tasks, bind.number, bind)
     lock.take(driver, bind, out)
 
 
 def bind_refusal(driver: IommuDriver, request: BindGpasid) -> Errno | None:
     """The checks before the mutex, in the kernel's order."""
-    if request.device not in driver.units:
+    device = driver.hardware(request.device)
+    if device not in driver.units:
         return Errno.EINVAL
     if request.format != "vtd":
         return Errno.EINVAL
-    if driver.pasids[request.device] != PASID_COUNT:
+    if driver.pasids[device] != PASID_COUNT:
         return Errno.EINVAL
     if not PASID_MIN <= request.pasid < PASID_COUNT:
         return Errno.EINVAL
@@ -81,14 +83,15 @@ def pasid_found(driver: IommuDriver, bind: Bind, out: Out) -> None:
         give_up(driver, bind, errno, out)
 
 
-def join_refusal(_driver: IommuDriver, svm: Svm, request: BindGpasid) -> Errno | None:
+def join_refusal(driver: IommuDriver, svm: Svm, request: BindGpasid) -> Errno | None:
     """One bind per (device, PASID), and none to an svm that is on its way out.
 
+    Two mdevs of a device have two second levels and one entry, so they count as one (seed 000).
     While a drain has let go of the mutex its device is still there, UNLINKED: EBUSY as well.
     """
     if svm.vm != request.vm:
         return Errno.EPERM  # VFIO's check, once more: an svm never mixes two VMs (N10).
-    if request.device in svm.devices:
+    if driver.hardware(request.device) in svm.devices:
         return Errno.EBUSY
     if svm.work_queued or not svm_is_bound(svm):
         return Errno.EINVAL
@@ -103,13 +106,13 @@ def svm_is_bound(svm: Svm) -> bool:
 def make_sdev(driver: IommuDriver, bind: Bind, out: Out) -> None:
     """From here on the svm_dev keeps the domain; it may have been detached since the first look."""
     svm = driver.svms[bind.pasid]
-    did = NATIVE_DID if svm.native else driver.domain_id(bind.device, bind.request.vm)
+    did = NATIVE_DID if svm.native else driver.domain_id(bind.request.device, bind.request.vm)
     errno = Errno.EINVAL if did is None else out.may_fail(driver.SDEV)
     if did is None or errno is not None:
         driver.undo(bind, errno or Errno.EINVAL, out)
         return
 
-    insert(svm.devices, bind.device, SvmDev(did))
+    insert(svm.devices, bind.device, SvmDev(did, [bind.request.device]))
     out.record(MemoryAllocated("sdev", svm.object(bind.device)))
     enable_pasid(driver, bind, out)
 
@@ -154,6 +157,7 @@ def link_device(driver: IommuDriver, bind: Bind, out: Out) -> None:
             task=name_of(bind),
         )
     )
+    domains.record_bound(driver, svm, bind.request.device, out)
     if bind.first and svm.native:
         driver.load_msr(bind, out)
     elif bind.first:

@@ -1,5 +1,6 @@
 """Second levels of VMs on devices (aux domains).
 
+A VM may have several on one device, by mdevs of it: one domain for each, by the mdev's name.
 An entry points to the second level of its VM, so the domain stays until the last svm_dev of that VM
 on that device has gone: a detach waits for it (mends S7: as posted the second level could go).
 
@@ -11,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommu_driver.order import insert, smallest_free
-from actors.iommu_driver.state import Detaching
+from actors.iommu_driver.state import Detaching, Svm
 from protocol.effects import Out
 from protocol.errors import Errno
+from protocol.facts import DomainBound, DomainFreed, DomainUnbound
 from protocol.messages import AttachDomain, DetachDomain, Done, Refused
 from protocol.names import Name
 
@@ -21,9 +23,14 @@ if TYPE_CHECKING:
     from actors.iommu_driver import IommuDriver
 
 
+def hardware(driver: IommuDriver, device: Name) -> Name:
+    """The device that has the PASID table: of an mdev, its parent."""
+    return driver.parents.get(device, device)
+
+
 def on_attach_domain(driver: IommuDriver, attach: AttachDomain, sender: Name, out: Out) -> None:
-    """One domain for each VM on a device, with the smallest domain id that is free."""
-    if attach.device not in driver.units:
+    """One domain for each VM on a device or mdev, with the smallest domain id that is free."""
+    if driver.hardware(attach.device) not in driver.units:
         out.send(sender, Refused(attach.call, Errno.EINVAL))
         return
     if attach.vm in driver.domains_on.get(attach.device, {}):
@@ -50,15 +57,20 @@ def answer_detaches(driver: IommuDriver, out: Out) -> None:
             continue
         driver.detaching.remove(waiting)
         domains = driver.domains_on.get(waiting.device, {})
-        domains.pop(waiting.vm, None)
+        freed = domains.pop(waiting.vm, None)
         if not domains:
             driver.domains_on.pop(waiting.device, None)
+        if freed is not None and waiting.device in driver.parents:
+            hardware = driver.hardware(waiting.device)
+            out.record(DomainFreed(waiting.device, hardware, waiting.vm))
         out.send(waiting.asker, Done(waiting.call))
 
 
 def uses_domain(driver: IommuDriver, device: Name, vm: Name) -> bool:
-    """Whether an svm_dev of the VM, in whatever state, is on the device."""
-    return any(svm.vm == vm and device in svm.devices for svm in driver.svms.values())
+    """Whether an svm_dev of the VM, in whatever state, was bound through the device or mdev."""
+    hardware = driver.hardware(device)
+    mine = [svm for svm in driver.svms.values() if svm.vm == vm and hardware in svm.devices]
+    return any(device in svm.devices[hardware].through for svm in mine)
 
 
 def domain_id(driver: IommuDriver, device: Name, vm: Name) -> int | None:
@@ -66,3 +78,18 @@ def domain_id(driver: IommuDriver, device: Name, vm: Name) -> int | None:
     if any(leaving.device == device and leaving.vm == vm for leaving in driver.detaching):
         return None
     return driver.domains_on.get(device, {}).get(vm)
+
+
+def record_bound(driver: IommuDriver, svm: Svm, domain: Name, out: Out) -> None:
+    """A bind through an mdev holds, by the second level that the entry has."""
+    if domain in driver.parents:
+        device = driver.hardware(domain)
+        level = svm.devices[device].through[0]
+        life = (svm.pasid, svm.incarnation)
+        out.record(DomainBound(domain, device, *life, vm=svm.vm, second_level=level))
+
+
+def record_unbound(driver: IommuDriver, svm: Svm, domain: Name, out: Out) -> None:
+    """What was bound through the mdev was asked to go."""
+    if domain in driver.parents:
+        out.record(DomainUnbound(domain, driver.hardware(domain), svm.pasid, svm.incarnation))

@@ -127,7 +127,7 @@ def drain_requests(driver: IommuDriver, task: Operation, out: Out) -> None:
     task.step = Step.DRAIN_REQUESTS
     flush_begins(driver, task, "drain", out)
     out.send(
-        driver.unit_of(svm, task.device),
+        driver.flush_unit_of(svm, task.device),
         DrainRequests(task.number, task.device, svm.pasid, svm.incarnation),
     )
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, assert_never
 
-from actors.iommu_driver import native_bind, native_end, native_release, teardown
+from actors.iommu_driver import native_bind, native_end, native_release
 from actors.iommu_driver.native_state import Hold, MmStep
 from actors.iommu_driver.state import Bind, Operation, Unbind
 from protocol.effects import Out
@@ -144,7 +144,7 @@ class NativeSva:
 
     on_unbind_mm = native_end.on_unbind_mm
     unbind_mm = native_end.unbind_mm
-    entry_was_gone = teardown.entry_was_gone
+    entry_was_gone = native_end.entry_was_gone
     end_mm = native_end.end_mm
     let_go = native_end.let_go
     drop_pasid = native_end.drop_pasid

@@ -113,3 +113,15 @@ def drop_pasid(_driver: IommuDriver, task: Operation, svm: Svm, out: Out) -> Non
     """Only our reference: the PASID is the mm's, as long as its struct."""
     out.record(SvmFreed(svm.pasid, svm.incarnation, svm.id))
     out.send(CORE, PutPasid(task.number, svm.pasid, svm.incarnation, REASON))
+
+
+def entry_was_gone(driver: IommuDriver, task: Operation, out: Out) -> None:
+    """Of a guest: nothing was cached through it.  Of an mm: release took it, and DMA went on.
+
+    What the device asked for since then the unit answers itself.  One flush fetches the questions,
+    the drain's pushes the answers through; a drain alone could overtake them.
+    """
+    if driver.svms[task.pasid].native:
+        driver.invalidate_dev_tlb(task, out)
+    else:
+        driver.begin_drain(task, out)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.iommu_driver import lock
+from actors.iommu_driver import lock, reset
 from actors.iommu_driver.drain import awaits_round, consumer_of, round_ended, round_of
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
@@ -148,6 +148,7 @@ def end_round(driver: IommuDriver, one: Round, out: Out) -> None:
     for task in list(driver.tasks.values()):
         if isinstance(task, Operation) and awaits_round(driver, task, one.unit):
             round_ended(driver, task, out)
+    reset.round_ended(driver, one.unit, out)
     if one.again:
         driver.wake_thread(one.unit, out)
 

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, assert_never
 from msgspec import Struct, field
 
 from actors.iommu_driver.native_state import Hold, MmStep, Release
+from actors.iommu_driver.reset_state import Reset
 from protocol.errors import Errno
 from protocol.messages import BindGpasid, PageResponse, UnbindGpasid
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
@@ -25,9 +26,10 @@ class DevState(Enum):
 
 
 class SvmDev(Struct):
-    """One (PASID, device).  `pending`: groups not yet answered; `users`: how often an mm bound."""
+    """One (PASID, device), bound `through` it or an mdev; `pending`: unanswered groups' ghosts."""
 
     did: int
+    through: list[Name]
     state: DevState = DevState.NEW
     pending: dict[int, Incarnation] = field(default_factory=dict)
     users: int = 1
@@ -160,10 +162,9 @@ class Registration(Struct, tag=True):
     number: Call
 
 
-Operation: TypeAlias = Bind | Unbind | Work
-"""A task that may tear down (device, PASID)."""
-Locker: TypeAlias = Operation | Response  # A task that takes the mutex.
-Task: TypeAlias = Locker | Round | Registration | Release
+Operation: TypeAlias = Bind | Unbind | Work  # It may tear down (device, PASID).
+Locker: TypeAlias = Operation | Response  # It takes the mutex.
+Task: TypeAlias = Locker | Round | Registration | Reset | Release
 
 
 def name_of(task: Locker) -> str:

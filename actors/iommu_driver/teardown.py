@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from actors.iommu_driver import lock
+from actors.iommu_driver import domains, lock
 from actors.iommu_driver.state import (
     Bind,
     DevState,
     Operation,
     Step,
+    Svm,
     Unbind,
     Work,
     name_of,
@@ -40,9 +41,20 @@ from protocol.messages import (
     InvalidatePasidCache,
     ZeroEntry,
 )
+from protocol.names import Name
 
 if TYPE_CHECKING:
     from actors.iommu_driver import IommuDriver
+
+
+def unit_of(driver: IommuDriver, _svm: Svm, device: Name) -> Name:
+    """An entry is in the table of the unit that its own device is behind."""
+    return driver.units[device]
+
+
+def flush_unit_of(driver: IommuDriver, svm: Svm, device: Name) -> Name:
+    """What was cached through an entry is in that same unit (N20, mends S27)."""
+    return driver.unit_of(svm, device)
 
 
 def unlink(driver: IommuDriver, task: Operation, out: Out) -> None:
@@ -50,6 +62,8 @@ def unlink(driver: IommuDriver, task: Operation, out: Out) -> None:
     svm = driver.svms[task.pasid]
     out.record(MemoryUsed("sdev", svm.object(task.device)))
     svm.devices[task.device].state = DevState.UNLINKED
+    if not isinstance(task, Work):
+        domains.record_unbound(driver, svm, task.request.device, out)
     out.record(
         DeviceUnbound(
             device=task.device,
@@ -88,7 +102,7 @@ def invalidate_pasid_cache(driver: IommuDriver, task: Operation, out: Out) -> No
     task.step = Step.INVALIDATE_PASID_CACHE
     flush_begins(driver, task, "pasid-cache", out)
     out.send(
-        driver.unit_of(svm, task.device),
+        driver.flush_unit_of(svm, task.device),
         InvalidatePasidCache(task.number, task.device, svm.pasid, svm.incarnation, did),
     )
 
@@ -100,7 +114,7 @@ def invalidate_iotlb(driver: IommuDriver, task: Operation, out: Out) -> None:
     task.step = Step.INVALIDATE_IOTLB
     flush_begins(driver, task, "iotlb", out)
     out.send(
-        driver.unit_of(svm, task.device),
+        driver.flush_unit_of(svm, task.device),
         InvalidateIotlb(task.number, task.device, svm.pasid, svm.incarnation, did),
     )
 
@@ -111,7 +125,7 @@ def invalidate_dev_tlb(driver: IommuDriver, task: Operation, out: Out) -> None:
     task.step = Step.INVALIDATE_DEV_TLB
     flush_begins(driver, task, "device-tlb", out)
     out.send(
-        driver.unit_of(svm, task.device),
+        driver.flush_unit_of(svm, task.device),
         InvalidateDevTlb(task.number, task.device, svm.pasid, svm.incarnation),
     )
 
@@ -129,7 +143,7 @@ def zero_entry(driver: IommuDriver, task: Operation, out: Out) -> None:
 def flush_begins(driver: IommuDriver, task: Operation, flush: str, out: Out) -> None:
     """Said of each invalidation, with the unit that it goes to (N20)."""
     svm = driver.svms[task.pasid]
-    unit = driver.unit_of(svm, task.device)
+    unit = driver.flush_unit_of(svm, task.device)
     out.record(SleepMay(name_of(task), "invalidation"))
     out.record(FlushRequested(flush, task.device, unit, svm.pasid, svm.incarnation))
 
@@ -173,18 +187,6 @@ def teardown_goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
             driver.end_svm(task, out)
         case _:
             raise AssertionError(f"{task.step} is not answered like this")
-
-
-def entry_was_gone(driver: IommuDriver, task: Operation, out: Out) -> None:
-    """Of a guest: nothing was cached through it.  Of an mm: release took it, and DMA went on.
-
-    What the device asked for since then the unit answers itself.  One flush fetches the questions,
-    the drain's pushes the answers through; a drain alone could overtake them.
-    """
-    if driver.svms[task.pasid].native:
-        driver.invalidate_dev_tlb(task, out)
-    else:
-        driver.begin_drain(task, out)
 
 
 def teardown_refused(driver: IommuDriver, task: Operation, out: Out) -> None:

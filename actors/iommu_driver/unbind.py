@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def on_unbind_gpasid(driver: IommuDriver, request: UnbindGpasid, sender: Name, out: Out) -> None:
     """Nothing is looked at before the mutex is held."""
-    unbind = Unbind(smallest_free(driver.tasks), request.pasid, request.device, sender, request)
+    device = driver.hardware(request.device)
+    unbind = Unbind(smallest_free(driver.tasks), request.pasid, device, sender, request)
     insert(driver.tasks, unbind.number, unbind)
     lock.take(driver, unbind, out)
 
@@ -38,12 +39,14 @@ def unbind_device(driver: IommuDriver, task: Unbind, out: Out) -> None:
     driver.unlink(task, out)
 
 
-def may_unbind(_driver: IommuDriver, svm: Svm, request: UnbindGpasid) -> bool:
+def may_unbind(driver: IommuDriver, svm: Svm, request: UnbindGpasid) -> bool:
     """Bound here, for this VM, and not already the work's.
 
-    A device whose drain has let go of the mutex is not bound any more.
+    A device whose drain has let go of the mutex is not bound any more, and what was bound through
+    one mdev is not unbound through another.
     """
     if svm.vm != request.vm or svm.work_queued:
         return False
-    sdev = svm.devices.get(request.device)
-    return sdev is not None and sdev.state is DevState.LINKED
+    sdev = svm.devices.get(driver.hardware(request.device))
+    bound = sdev is not None and sdev.state is DevState.LINKED
+    return sdev is not None and bound and request.device in sdev.through

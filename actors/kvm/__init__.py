@@ -54,7 +54,8 @@ Inbox: TypeAlias = (
 class Kvm:
     """`table` has the VALID entries.  While `blocks` is not 0 no vCPU is in the guest.
 
-    `devices` are those of the VM that still answer, `waiting` the commands that the block holds up.
+    `devices` are those of the VM that still answer, `waiting` the commands that the block holds up,
+    `parents` the devices behind mdevs.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (notifications.TABLE_PAGE,)
@@ -68,12 +69,13 @@ class Kvm:
     tasks: dict[Call, Task] = field(default_factory=dict)
     blocks: int = 0
     waiting: list[Waiting] = field(default_factory=list)
+    parents: dict[Name, Name] = field(default_factory=dict)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """A VM without a vCPU."""
         vm = machine.vm(vm_of(name))
-        return cls(name, vm.name, list(vm.devices))
+        return cls(name, vm.name, list(machine.hardware_of(vm.name)), parents=machine.parents)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """KVM's table of contents."""

@@ -34,7 +34,8 @@ def issue(kvm: Kvm, command: GuestEnqcmd, guest: Name, out: Out) -> None:
     if entry is None:
         out.send(guest, VmExit(command.call))
         return
-    if command.device not in kvm.devices:
+    hardware = kvm.parents.get(command.device, command.device)
+    if hardware not in kvm.devices:
         out.send(guest, GuestEnqcmdGot(command.call, accepted=False))
         return
 
@@ -42,7 +43,7 @@ def issue(kvm: Kvm, command: GuestEnqcmd, guest: Name, out: Out) -> None:
     call = kvm.begin(Command(guest, command.call, command.device, pasid, incarnation))
     out.record(EnqcmdIssued(kvm.vm, command.device, pasid, incarnation))
     out.send(
-        command.device,
+        hardware,
         EnqcmdWrite(
             call=call,
             vm=kvm.vm,
@@ -71,7 +72,7 @@ def lose(kvm: Kvm, device: Name, out: Out) -> None:
     """What was on its way to a device that is gone was not accepted."""
     for call in sorted(kvm.tasks):
         task = kvm.tasks[call]
-        if isinstance(task, Command) and task.device == device:
+        if isinstance(task, Command) and kvm.parents.get(task.device, task.device) == device:
             retire(kvm, call, out, accepted=False)
 
 

@@ -12,21 +12,18 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar, Self, TypeAlias, assert_never
 
-from actors.vdcm import answers, clearing, files, hardware, notifications, programming, works
-from actors.vdcm.state import (
-    Answer,
-    Clear,
-    Dying,
-    Kind,
-    Phase,
-    Slot,
-    Task,
-    Why,
-    Work,
-    WorkState,
+from actors.vdcm import (
+    answers,
+    clearing,
+    files,
+    hardware,
+    notifications,
+    portal,
+    programming,
+    works,
 )
+from actors.vdcm.state import Kind, Phase, Slot, Task, Work
 from protocol.effects import Out, Site
-from protocol.facts import SlotCleared, SlotProgrammed
 from protocol.machine import Machine
 from protocol.messages import (
     DisableVwq,
@@ -34,15 +31,16 @@ from protocol.messages import (
     DrainRequestsGot,
     DrainVwq,
     EnableVwq,
+    EnqcmdWriteGot,
     FindBySpid,
     FindBySpidGot,
+    GuestEnqcmd,
     HostLost,
     NotifyAlloc,
     NotifyBind,
     NotifyFree,
     NotifyUnbind,
     OpenVdev,
-    PutPasid,
     PutPasidGot,
     Refused,
     ReleaseFds,
@@ -54,11 +52,15 @@ from protocol.messages import (
     WqMode,
     WriteVims,
 )
-from protocol.names import CORE, Call, Gpasid, Incarnation, Name, Pasid
+from protocol.names import CORE, Call, Gpasid, Name
 
-Request: TypeAlias = OpenVdev | EnableVwq | DisableVwq | DrainVwq | ResetVdev | WriteVims
+Request: TypeAlias = (
+    OpenVdev | EnableVwq | DisableVwq | DrainVwq | ResetVdev | WriteVims | GuestEnqcmd
+)
 Notice: TypeAlias = NotifyAlloc | NotifyBind | NotifyUnbind | NotifyFree
-Inbox: TypeAlias = Start | HostLost | TimerFired | ReleaseFds | Request | Notice | RunWork | Answer
+Inbox: TypeAlias = (
+    Start | HostLost | TimerFired | ReleaseFds | Request | Notice | RunWork | answers.Answer
+)
 
 
 @dataclass(slots=True)
@@ -68,7 +70,7 @@ class Vdcm:
     `vdevs` has the VMs on this device.  The device `asks_pages` of its `unit`, until it is `lost`.
     """
 
-    SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY,)
+    SITES: ClassVar[tuple[Site, ...]] = (works.NO_MEMORY, programming.COMMAND)
     LOSABLE: ClassVar[bool] = True
 
     name: Name
@@ -87,7 +89,7 @@ class Vdcm:
         """A virtual device for each VM on the device, none of them open."""
         device = machine.device(name.partition(".")[2])
         vdevs = dict.fromkeys(machine.vms_on(device.name), Phase.CLOSED)
-        asks_pages = device.pri and device.ats
+        asks_pages = machine.has_pri(device) and device.ats
         return cls(name, device.name, WqMode(device.wq), vdevs, device.unit, asks_pages)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
@@ -115,6 +117,10 @@ class Vdcm:
                 clearing.on_reset_vdev(self, message, sender, out)
             case WriteVims():
                 programming.on_write_vims(self, message, sender, out)
+            case GuestEnqcmd():
+                portal.on_guest_enqcmd(self, message, sender, out)
+            case EnqcmdWriteGot():
+                answers.take(self, message, out)
             case OpenVdev():
                 files.on_open_vdev(self, message, sender, out)
             case ReleaseFds():
@@ -160,22 +166,10 @@ class Vdcm:
         """Ask for the host PASID in the set of the slot's own VM, with a reference (S24, S33)."""
         out.send(CORE, FindBySpid(call, slot.vm, gpasid, slot.reason))
 
-    def slots_freed(self, free: NotifyFree) -> list[Slot]:
-        """Every slot that the freed PASID is in."""
-        return notifications.slots_of(self, free)
-
-    def slots_unbound(self, unbind: NotifyUnbind) -> list[Slot]:
-        """The right to submit; what the guest has programmed itself, it clears itself."""
-        return [slot for slot in notifications.slots_of(self, unbind) if slot.kind is Kind.SWQ]
-
     def queue_work(self, slot: Slot, out: Out) -> Verdict:
         """A notification cannot be refused: what cannot be queued now is queued later (S41)."""
         works.queue(self, slot, out)
         return Verdict.OK
-
-    def is_due(self, task: Clear) -> bool:
-        """A work clears only the life that it was queued for, not what came into the slot since."""
-        return task.why is not Why.WORK or self.works[task.work].state is WorkState.RUNNING
 
     def quiesce(self, slot: Slot, call: Call, out: Out, *, abort: bool) -> None:
         """Have the hardware behind the slot stop, with its host PASID (mends S25f)."""
@@ -185,15 +179,12 @@ class Vdcm:
         """Whether what ran with the slot's PASID may have left page requests on their way."""
         return self.asks_pages and slot.kind is not Kind.IMS and not self.lost
 
-    def fill(self, slot: Slot, pasid: Pasid, incarnation: Incarnation, out: Out) -> None:
-        """The reference is granted: from now on the slot has to be cleared by somebody."""
-        slot.pasid, slot.incarnation, slot.in_use = pasid, incarnation, True
-        out.record(SlotProgrammed(slot.vm, self.device, slot.kind.value, pasid, incarnation))
-
-    def clear(self, slot: Slot, call: Call, out: Out) -> None:
-        """The hardware is clean: the slot is empty, its work over, and its reference goes back."""
-        kind = slot.kind.value
-        out.record(SlotCleared(slot.vm, self.device, kind, slot.pasid, slot.incarnation))
-        works.end(self, slot, out)
-        out.send(CORE, PutPasid(call, slot.pasid, slot.incarnation, slot.reason))
-        slot.pasid, slot.incarnation, slot.in_use, slot.dying = 0, 0, False, Dying.NO
+    # What happens to a slot is told in the modules beside this one; here its rules become methods.
+    slots_freed = notifications.slots_freed
+    slots_unbound = notifications.slots_unbound
+    fill = programming.fill
+    clear = clearing.clear
+    put = clearing.put_reference
+    is_due = clearing.is_due
+    put_failed = clearing.put_failed
+    put_submission = portal.put_reference

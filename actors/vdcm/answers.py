@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from actors.vdcm import clearing, files, hardware, notifications, pages, programming
+from actors.vdcm import clearing, files, hardware, notifications, pages, portal, programming
 from actors.vdcm.state import (
-    Answer,
     Clear,
     ClearStep,
     Close,
@@ -16,13 +15,25 @@ from actors.vdcm.state import (
     Right,
     RightStep,
 )
+from actors.vdcm.submission import Submission, SubmissionStep
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.messages import Done, DrainRequestsGot, FindBySpidGot, PutPasidGot, Refused, Verdict
+from protocol.messages import (
+    Done,
+    DrainRequestsGot,
+    EnqcmdWriteGot,
+    FindBySpidGot,
+    PutPasidGot,
+    Refused,
+    Verdict,
+)
 from protocol.names import Call
 
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
+
+Answer: TypeAlias = Done | Refused | FindBySpidGot | PutPasidGot | DrainRequestsGot | EnqcmdWriteGot
+"""What the core, the device and its unit answer."""
 
 
 def resume(vdcm: Vdcm, call: Call, out: Out) -> None:
@@ -51,7 +62,7 @@ def take(vdcm: Vdcm, answer: Answer, out: Out) -> None:
         case Clear(step=ClearStep.DRAIN_REQUESTS) as task, DrainRequestsGot():
             clearing.put(vdcm, call, task, out)
         case Clear(step=ClearStep.PUT) as task, PutPasidGot():
-            clearing.leave(vdcm, call, task, out)
+            clearing.leave(vdcm, call, task, out, found=not vdcm.put_failed(answer))
         case Open() as task, Done():
             files.opened(vdcm, call, task, out)
         case Open() as task, Refused():
@@ -64,7 +75,25 @@ def take(vdcm: Vdcm, answer: Answer, out: Out) -> None:
             programming.refuse(vdcm, call, task, Errno.ENXIO, out)
         case Program(step=ProgramStep.PUT, errno=Errno() as errno) as task, PutPasidGot():
             programming.refuse(vdcm, call, task, errno, out)
+        case Submission() as task, _:
+            take_of_submission(vdcm, answer, task, out)
         case _, Done() | Refused():
             hardware.answered(vdcm, answer, out)
+        case _:
+            pass  # A second copy: nobody waits for it any more.
+
+
+def take_of_submission(vdcm: Vdcm, answer: Answer, task: Submission, out: Out) -> None:
+    """The slow path to a shared WQ."""
+    call = answer.call
+    match task.step, answer:
+        case SubmissionStep.FIND, FindBySpidGot():
+            portal.found(vdcm, answer, task, out)
+        case SubmissionStep.FIND, Refused():
+            portal.refuse(vdcm, call, task, out)
+        case SubmissionStep.DEVICE, EnqcmdWriteGot(accepted=accepted):
+            portal.answered(vdcm, call, task, out, accepted=accepted)
+        case SubmissionStep.PUT, PutPasidGot():
+            portal.finish(vdcm, call, task, out)
         case _:
             pass  # A second copy: nobody waits for it any more.

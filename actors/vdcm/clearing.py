@@ -12,12 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.vdcm import pages, slots, works
-from actors.vdcm.state import Clear, ClearStep, Kind, Phase, Why, key_of
+from actors.vdcm.state import Clear, ClearStep, Dying, Kind, Phase, Slot, Why, WorkState, key_of
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import FdsReleased, SleepMay
-from protocol.messages import DisableVwq, Done, Refused, ResetVdev, WriteVims
-from protocol.names import Call, Name, vm_of
+from protocol.facts import FdsReleased, SleepMay, SlotCleared
+from protocol.messages import (
+    DisableVwq,
+    Done,
+    PutPasid,
+    PutPasidGot,
+    Refused,
+    ResetVdev,
+    WriteVims,
+)
+from protocol.names import CORE, Call, Name, vm_of
 
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
@@ -71,6 +79,11 @@ def begin(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
     vdcm.quiesce(slot, call, out, abort=task.abort)
 
 
+def is_due(vdcm: Vdcm, task: Clear) -> bool:
+    """A work clears only the life that it was queued for, not what came into the slot since."""
+    return task.why is not Why.WORK or vdcm.works[task.work].state is WorkState.RUNNING
+
+
 def quiesced(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
     """None of its descriptors is left; a shared WQ has no reference of its own."""
     slot = vdcm.slots[task.slots[0]]
@@ -87,6 +100,26 @@ def put(vdcm: Vdcm, call: Call, task: Clear, out: Out) -> None:
     """The hardware is clean, so the reference goes back."""
     task.step = ClearStep.PUT
     vdcm.clear(vdcm.slots[task.slots[0]], call, out)
+
+
+def clear(vdcm: Vdcm, slot: Slot, call: Call, out: Out) -> None:
+    """The hardware is clean: the slot is empty, its work over, and its reference goes back."""
+    kind = slot.kind.value
+    out.record(SlotCleared(slot.vm, vdcm.device, kind, slot.pasid, slot.incarnation))
+    works.end(vdcm, slot, out)
+    put = PutPasid(call, slot.pasid, slot.incarnation, slot.reason)
+    slot.pasid, slot.incarnation, slot.in_use, slot.dying = 0, 0, False, Dying.NO
+    vdcm.put(slot, put, out)
+
+
+def put_reference(_vdcm: Vdcm, _slot: Slot, put: PutPasid, out: Out) -> None:
+    """Whoever emptied the slot, and why: the reference was the slot's (mends S25b, S25d, S25g)."""
+    out.send(CORE, put)
+
+
+def put_failed(_vdcm: Vdcm, _got: PutPasidGot) -> bool:
+    """Others hold the PASID, too: not to have reclaimed it is no failure (mends S25a)."""
+    return False
 
 
 def leave(vdcm: Vdcm, call: Call, task: Clear, out: Out, *, found: bool = True) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from actors.vdcm import clearing, programming
+from actors.vdcm import clearing, portal, programming
 from actors.vdcm.state import Clear, ClearStep, Drain, Hurry, Kind, Program, ProgramStep, Slot
+from actors.vdcm.submission import Submission, SubmissionStep
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages import (
@@ -61,6 +62,8 @@ def answered(vdcm: Vdcm, answer: Done | Refused, out: Out) -> None:
         case Drain(guest=guest, call=asked), Done():
             del vdcm.tasks[call]
             out.send(guest, Done(asked))
+        case Submission(step=SubmissionStep.DEVICE) as task, Done():
+            portal.answered(vdcm, call, task, out, accepted=False)
         case Hurry(), Done():
             del vdcm.tasks[call]  # Whom it was for has an answer of its own.
         case _:

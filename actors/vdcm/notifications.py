@@ -78,6 +78,16 @@ def slots_of(vdcm: Vdcm, notification: Notification) -> list[Slot]:
     return [s for s in slots_of_vm if s.in_use and s.pasid == notification.pasid]
 
 
+def slots_freed(vdcm: Vdcm, free: NotifyFree) -> list[Slot]:
+    """Every slot that the freed PASID is in."""
+    return slots_of(vdcm, free)
+
+
+def slots_unbound(vdcm: Vdcm, unbind: NotifyUnbind) -> list[Slot]:
+    """The right to submit; what the guest has programmed itself, it clears itself."""
+    return [slot for slot in slots_of(vdcm, unbind) if slot.kind is Kind.SWQ]
+
+
 def dying(vdcm: Vdcm, notification: Notification, concerned: list[Slot], out: Out) -> None:
     """Quiescing sleeps, so each slot gets a work."""
     for slot in concerned:

@@ -8,12 +8,13 @@ Kernel: drivers/vfio/mdev/idxd/vdev.c, idxd_vdcm_enable_wq.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.vdcm import clearing, slots
-from actors.vdcm.state import Kind, Program, ProgramStep
-from protocol.effects import Out
+from actors.vdcm.state import Kind, Program, ProgramStep, Slot
+from protocol.effects import Out, Site
 from protocol.errors import Errno
+from protocol.facts import SlotProgrammed
 from protocol.messages import (
     Done,
     EnableVwq,
@@ -24,10 +25,13 @@ from protocol.messages import (
     WriteIms,
     WriteVims,
 )
-from protocol.names import Call, Name, vm_of
+from protocol.names import Call, Incarnation, Name, Pasid, vm_of
 
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
+
+COMMAND: Final = Site("vdcm.program.command", Errno.ENXIO)
+"""The device's command register reports an error, when the reference is there already."""
 
 
 def on_enable_vwq(vdcm: Vdcm, enable: EnableVwq, guest: Name, out: Out) -> None:
@@ -78,7 +82,17 @@ def found(vdcm: Vdcm, got: FindBySpidGot, task: Program, out: Out) -> None:
     """The reference is ours, and from now on a FREE concerns the slot."""
     slot = vdcm.slots[task.slot]
     vdcm.fill(slot, got.pasid, got.incarnation, out)
-    program(vdcm, got.call, task, out)
+    errno = out.may_fail(COMMAND)
+    if errno is None:
+        program(vdcm, got.call, task, out)
+    else:
+        undo(vdcm, got.call, task, errno, out)
+
+
+def fill(vdcm: Vdcm, slot: Slot, pasid: Pasid, incarnation: Incarnation, out: Out) -> None:
+    """The reference is granted: from now on the slot has to be cleared by somebody."""
+    slot.pasid, slot.incarnation, slot.in_use = pasid, incarnation, True
+    out.record(SlotProgrammed(slot.vm, vdcm.device, slot.kind.value, pasid, incarnation))
 
 
 def program(vdcm: Vdcm, call: Call, task: Program, out: Out) -> None:

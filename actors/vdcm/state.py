@@ -5,19 +5,10 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from actors.vdcm.submission import Submission
 from protocol.errors import Errno
-from protocol.messages import (
-    Done,
-    DrainRequestsGot,
-    FindBySpidGot,
-    NotifyBind,
-    PutPasidGot,
-    Refused,
-)
+from protocol.messages import NotifyBind
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
-
-Answer: TypeAlias = Done | Refused | FindBySpidGot | PutPasidGot | DrainRequestsGot
-"""What the core, the device and its unit answer."""
 
 
 class Phase(Enum):
@@ -189,7 +180,7 @@ class Hurry(Struct, frozen=True, tag=True):
     """An abort for somebody else's quiescing that would wait for a guest."""
 
 
-Task: TypeAlias = Open | Close | Program | Right | Clear | Drain | Hurry
+Task: TypeAlias = Open | Close | Program | Right | Clear | Drain | Hurry | Submission
 """What is under way; each asks for one thing at a time, and the answer finds it by its number."""
 
 

@@ -186,6 +186,10 @@ class Vfio:
         """Exactly those that this call bound, backwards; another's binding stays (mends S8)."""
         return task.bound[::-1]
 
+    def errno_of_alloc(self, failed: Errno) -> Errno:
+        """The errno is a field of its own (mends S30)."""
+        return failed
+
     def errno_of_unbind(self, failed: Errno) -> Errno | None:
         """A PASID that is gone or being cleaned is unbound already (S11)."""
         return None if failed in {Errno.ENOENT, Errno.EBUSY} else failed

@@ -79,7 +79,7 @@ def on_allocated(vfio: "Vfio", alloc: Alloc, answer: Answer, out: Out) -> None:
     """Link it; a PASID that cannot be linked would never be freed, so it goes back at once."""
     failed = refusal(answer)
     if failed is not None:
-        finish(vfio, alloc, Refused(alloc.call, failed), out)
+        finish(vfio, alloc, Refused(alloc.call, vfio.errno_of_alloc(failed)), out)
         return
 
     assert isinstance(answer, AllocPasidGot)

@@ -10,13 +10,14 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from clusters.lineup import Lineup, check, lineup
+from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import nearest, read_step
 from protocol.errors import ExperimentError
-from protocol.machine import Device, Machine, Unit, Vm
+from protocol.machine import Device, Machine, Mdev, Unit, Vm
 from protocol.names import PASID_COUNT, PASID_MIN, Name, guest_of, vm_of
-from protocol.plan import MISBEHAVIOURS, OPERATIONS, Plan, Step
+from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 1 << 20
@@ -47,10 +48,14 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnitTable(Closed, frozen=True):
-    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring."""
+    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
+
+    Without `pds` (page-request drain support) PRI stays off on the devices behind it.
+    """
 
     name: Word
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
+    pds: bool = True
 
 
 class DeviceTable(Closed, frozen=True):
@@ -65,11 +70,19 @@ class DeviceTable(Closed, frozen=True):
     pasids: Annotated[int, Meta(ge=1, le=PASID_COUNT)] = PASID_COUNT
 
 
+class MdevTable(Closed, frozen=True):
+    """`[[machine.mdev]]`: a share of a device with a shared WQ; a VM has it like a device."""
+
+    name: Word
+    parent: Word
+
+
 class MachineTable(Closed, frozen=True):
     """`[machine]`: what hardware there is."""
 
     unit: tuple[UnitTable, ...] = (UnitTable("dmar0"),)
     device: tuple[DeviceTable, ...] = (DeviceTable("dsa0", "dmar0"),)
+    mdev: tuple[MdevTable, ...] = ()
 
 
 class PoolTable(Closed, frozen=True):
@@ -236,16 +249,18 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
     devices = [device.name for device in table.device]
     vms = [f"vm{k}" for k in range(1, guests.count + 1)]
     processes = tuple(f"proc{k}" for k in range(1, experiment.processes.count + 1))
-    _unique(
-        [*units, *devices, *vms, *processes, "core", "workqueue", "iommu", "vfio", "supervisor"],
-        where,
-    )
+    shares = [mdev.name for mdev in table.mdev]
+    others = [*vms, *processes, "core", "workqueue", "iommu", "vfio", "supervisor"]
+    _unique([*units, *devices, *shares, *others], where)
     for k, device in enumerate(table.device):
         if device.unit not in units:
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
                 f"{nearest(device.unit, units)} (units: {', '.join(units)})"
             )
+    mdevs = _mdevs(table, where)
+    parents = [mdev.parent for mdev in mdevs]
+    devices = [name for name in devices if name not in parents] + shares
     groups = guests.groups or tuple((device,) for device in devices)
     for k, group in enumerate(groups):
         for name in group:
@@ -265,15 +280,28 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
             f"{', and the processes of the host need some, too' if processes else ''}"
         )
     return Machine(
-        units=tuple(Unit(unit.name, unit.prq) for unit in table.unit),
+        units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
         devices=tuple(
             Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size) for d in table.device
         ),
         vms=tuple(Vm(vm, groups) for vm in vms),
         pasids=pool.pasids,
         quota=quota,
+        mdevs=mdevs,
         processes=processes,
     )
+
+
+def _mdevs(table: MachineTable, where: str) -> tuple[Mdev, ...]:
+    """The shares of devices; a device that is shared out like this is in no group itself."""
+    shared = [device.name for device in table.device if device.wq == "shared"]
+    for k, mdev in enumerate(table.mdev):
+        if mdev.parent not in shared:
+            raise ExperimentError(
+                f"{where}: $.machine.mdev[{k}].parent: '{mdev.parent}' is not a device with a"
+                f" shared WQ{nearest(mdev.parent, shared)} (those are: {', '.join(shared)})"
+            )
+    return tuple(Mdev(mdev.name, mdev.parent) for mdev in table.mdev)
 
 
 def _unique(names: list[str], where: str) -> None:
@@ -293,6 +321,10 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             raise ExperimentError(
                 f"{where}: $.guests.mix: '{operation}' is not an operation"
                 f"{nearest(operation, OPERATIONS)} (operations: {', '.join(OPERATIONS)})"
+            )
+        if operation in SCRIPTED:
+            raise ExperimentError(
+                f"{where}: $.guests.mix: '{operation}' is for scripts, nobody draws it"
             )
     assert set(guests.misbehave) <= set(MISBEHAVIOURS)
     if guests.operations and not sum(guests.mix.values()):
@@ -317,54 +349,13 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             read(step, process.name, machine, f"{place}.steps[{i}]")
             for i, step in enumerate(process.steps)
         )
-    _check_variables(experiment, scripts, where)
+    check_variables([one.name for one in experiment.process], scripts, where)
     for name, steps in scripts.items():
         if name in machine.processes:
-            plans[name] = Plan(steps=steps, forked=_is_forked(name, scripts))
+            plans[name] = Plan(steps=steps, forked=is_forked(name, scripts))
         else:
-            plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=_told(name, scripts))
+            plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=told(name, scripts))
     return plans
-
-
-def _is_forked(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> bool:
-    """Whether another process's script forks it, so that it waits for that."""
-    every = (step for steps in scripts.values() for step in steps)
-    return any(step.operation == "fork" and step.owner == name for step in every)
-
-
-def _told(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> tuple[tuple[str, Name], ...]:
-    """Which processes must be told which of `name`'s variables, because their scripts say them."""
-    tell = {
-        (step.variable, other): None
-        for other, steps in scripts.items()
-        for step in steps
-        if step.owner == name and other != name and step.variable
-    }
-    return tuple(tell)
-
-
-def _check_variables(
-    experiment: Experiment, scripts: dict[Name, tuple[Step, ...]], where: str
-) -> None:
-    """A variable is allocated before it is named; another's variable is allocated by its owner."""
-    allocated = {
-        name: [step.variable for step in steps if step.operation == "alloc"]
-        for name, steps in scripts.items()
-    }
-    index = {process.name: k for k, process in enumerate(experiment.process)}
-    for name, steps in scripts.items():
-        known: list[str] = []
-        for i, step in enumerate(steps):
-            place = f"{where}: $.process[{index[name]}].steps[{i}]"
-            if step.operation == "alloc":
-                known.append(step.variable)
-            elif (
-                step.owner and step.variable and step.variable not in allocated.get(step.owner, [])
-            ):
-                raise ExperimentError(f"{place}: {step.owner} never allocates '{step.variable}'")
-            elif step.variable and not step.owner and step.variable not in known:
-                hint = nearest(step.variable, known)
-                raise ExperimentError(f"{place}: '{step.variable}' is not allocated before{hint}")
 
 
 def kinds() -> tuple[str, ...]:

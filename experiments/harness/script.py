@@ -15,11 +15,12 @@ from protocol.machine import Machine
 from protocol.names import PASID_COUNT, Name, vm_of
 from protocol.plan import OPERATIONS, Step
 
-NEEDS_PASID: Final = ("bind", "unbind", "free", "dma", "fault", "ims")
+NEEDS_PASID: Final = ("bind", "unbind", "free", "dma", "fault", "portal", "ims")
 """Operations that name a PASID."""
 MAY_NAME_PASID: Final = (*NEEDS_PASID, "enable")
 NEEDS_DEVICE: Final = (
-    "bind", "unbind", "dma", "fault", "enable", "disable", "drain", "reset", "ims", "unims",
+    "bind", "unbind", "dma", "fault", "portal", "enable", "disable", "drain", "reset",
+    "ims", "unims",
 )  # fmt: skip
 OUTCOMES: Final = ("ok", "fault", "abort", "exit72", *(errno.value for errno in Errno))
 COUNT_MAX: Final = 1_000
@@ -81,7 +82,7 @@ def _operands(
     count = 1
     if words and re.fullmatch(r"x[0-9]+", words[-1]):
         count = int(words.pop()[1:])
-        if operation not in ("dma", "fault"):
+        if operation not in ("dma", "fault", "portal"):
             raise ExperimentError(f"{place.where}: {operation} takes no count")
         if not 1 <= count <= COUNT_MAX:
             raise ExperimentError(f"{place.where}: a count is 1 to {COUNT_MAX}, not {count}")

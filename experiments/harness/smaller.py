@@ -127,28 +127,13 @@ def _names_without(experiment: Experiment, k: int) -> dict[Name, Name]:
 
 
 def _without_devices(experiment: Experiment) -> Less:
-    """Without each device, and without each unit that has none."""
+    """Without each mdev, each device with its mdevs, and each unit that has none."""
     table = experiment.machine
+    for mdev in reversed(table.mdev):
+        yield _without_all_of(experiment, (mdev.name,))
     for gone in reversed(table.device):
-        groups = [
-            tuple(name for name in group if name != gone.name) for group in experiment.guests.groups
-        ]
-        yield structs.replace(
-            experiment,
-            machine=structs.replace(
-                table, device=tuple(device for device in table.device if device != gone)
-            ),
-            guests=structs.replace(
-                experiment.guests, groups=tuple(group for group in groups if group)
-            ),
-            process=tuple(
-                structs.replace(
-                    one, steps=tuple(s for s in one.steps if gone.name not in s.split())
-                )
-                for one in experiment.process
-            ),
-            nemesis=tuple(one for one in experiment.nemesis if not _is_about(one, gone.name)),
-        )
+        shares = (mdev.name for mdev in table.mdev if mdev.parent == gone.name)
+        yield _without_all_of(experiment, (gone.name, *shares))
     for unit in table.unit:
         if all(device.unit != unit.name for device in table.device):
             units = tuple(one for one in table.unit if one != unit)
@@ -157,6 +142,28 @@ def _without_devices(experiment: Experiment) -> Less:
                 machine=structs.replace(table, unit=units),
                 nemesis=tuple(one for one in experiment.nemesis if not _is_about(one, unit.name)),
             )
+
+
+def _without_all_of(experiment: Experiment, gone: tuple[Name, ...]) -> Experiment:
+    """Without these devices and mdevs, and what is about them."""
+    table, guests = experiment.machine, experiment.guests
+    groups = [tuple(name for name in group if name not in gone) for group in guests.groups]
+    process = [
+        structs.replace(one, steps=tuple(s for s in one.steps if not set(gone) & set(s.split())))
+        for one in experiment.process
+    ]
+    nemeses = [n for n in experiment.nemesis if not any(_is_about(n, name) for name in gone)]
+    return structs.replace(
+        experiment,
+        machine=structs.replace(
+            table,
+            device=tuple(device for device in table.device if device.name not in gone),
+            mdev=tuple(mdev for mdev in table.mdev if mdev.name not in gone),
+        ),
+        guests=structs.replace(guests, groups=tuple(group for group in groups if group)),
+        process=tuple(process),
+        nemesis=tuple(nemeses),
+    )
 
 
 def _is_about(nemesis: NemesisTable, name: Name) -> bool:

@@ -39,6 +39,8 @@ from protocol.facts.hardware import (
     DrainScanned,
     EntryCleared,
     EntryWritten,
+    FunctionReset,
+    FunctionReturned,
     PageRequested,
     PageSettled,
     RequestAutoAnswered,
@@ -72,6 +74,9 @@ from protocol.facts.software import (
     DeviceBound,
     DeviceTornDown,
     DeviceUnbound,
+    DomainBound,
+    DomainFreed,
+    DomainUnbound,
     EnqcmdIssued,
     EnqcmdRetired,
     FdsReleased,
@@ -196,6 +201,11 @@ ActorFact = (
     | OpFail
     | OpInfo
     | VmExited
+    | DomainBound
+    | DomainUnbound
+    | DomainFreed
+    | FunctionReset
+    | FunctionReturned
     | MmPasidAssigned
     | MmNotifierRegistered
     | MmNotifierUnregistered
@@ -241,6 +251,9 @@ __all__ = [
     "DeviceUnbound",
     "DmaBlocked",
     "DmaTranslated",
+    "DomainBound",
+    "DomainFreed",
+    "DomainUnbound",
     "DrainScanned",
     "EnqcmdIssued",
     "EnqcmdRetired",
@@ -257,6 +270,8 @@ __all__ = [
     "FlushRequested",
     "FreeAnswered",
     "FreeRequested",
+    "FunctionReset",
+    "FunctionReturned",
     "HostCrashed",
     "HostGone",
     "HostStarted",

@@ -331,3 +331,34 @@ class MsrCleared(Event, frozen=True, tag="msr.cleared"):
     pasid: Pasid
     incarnation: Incarnation
     why: str = "unbind"
+
+
+class DomainBound(Event, frozen=True, tag="domain.bound"):
+    """driver: a bind through the aux domain of the mdev `domain` holds on (device, PASID).
+
+    The entry points to the second level of `second_level`: there is room for one.
+    """
+
+    domain: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    vm: Name
+    second_level: Name
+
+
+class DomainUnbound(Event, frozen=True, tag="domain.unbound"):
+    """driver: an unbind through the mdev `domain` has taken effect on (device, PASID)."""
+
+    domain: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+class DomainFreed(Event, frozen=True, tag="domain.freed"):
+    """driver: the mdev's aux domain is off the device, and its second level may be freed."""
+
+    domain: Name
+    device: Name
+    vm: Name

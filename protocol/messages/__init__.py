@@ -97,6 +97,7 @@ from protocol.messages.driver import (
 from protocol.messages.hardware import (
     AdvancePrq,
     ClearPresent,
+    DeviceReset,
     DrainRequests,
     DrainRequestsGot,
     FlushDevTlb,
@@ -109,6 +110,8 @@ from protocol.messages.hardware import (
     RaisePageRequest,
     ReadPrq,
     ReadPrqGot,
+    ResetFunction,
+    ReturnToService,
     Translate,
     Translated,
     Translation,
@@ -230,6 +233,9 @@ AnyMessage = (
     | Translated
     | UntranslatedDma
     | FlushDevTlb
+    | ResetFunction
+    | DeviceReset
+    | ReturnToService
     | OpenFile
     | BindFile
     | UnbindFile
@@ -274,6 +280,7 @@ __all__ = [
     "DetachDomain",
     "DetachSpid",
     "DeviceCommand",
+    "DeviceReset",
     "DisableVwq",
     "DisableWq",
     "Done",
@@ -345,9 +352,11 @@ __all__ = [
     "RequestPasidGot",
     "ReserveCapacity",
     "ReserveCapacityGot",
+    "ResetFunction",
     "ResetVdev",
     "RespondPage",
     "ResponseCode",
+    "ReturnToService",
     "RunWork",
     "SetKind",
     "Start",

@@ -26,6 +26,9 @@ class OpenVm(Message, frozen=True, tag=True):
 class GuestEnqcmd(Message, frozen=True, tag=True):
     """guest -> KVM: a vCPU executes ENQCMD with `gpasid`: -> GuestEnqcmdGot or VmExit.
 
+    Or guest -> VDCM, which traps it while the portal is not mapped (migration): -> GuestEnqcmdGot;
+    ENODEV not open, EINVAL a dedicated WQ, ENXIO no PASID or none that may be submitted.
+
     `page` is the page the descriptor touches, `mapped` whether the guest's table has it.
     """
 
@@ -55,7 +58,7 @@ class VmExit(Message, frozen=True, tag=True):
 
 
 class EnqcmdWrite(Message, frozen=True, tag=True):
-    """KVM (the CPU) -> device: the translated command on the shared WQ: -> EnqcmdWriteGot."""
+    """KVM (the CPU), VDCM -> device: the translated command on the shared WQ: -> EnqcmdWriteGot."""
 
     call: Call
     vm: Name

@@ -8,12 +8,14 @@ from typing import Final
 
 from protocol.errors import ExperimentError
 from protocol.properties.atomic_code_never_sleeps import AtomicCodeNeverSleeps
+from protocol.properties.binds_keep_their_second_level import BindsKeepTheirSecondLevel
 from protocol.properties.contexts_hold_references import ContextsHoldReferences
 from protocol.properties.damage_confined_to_the_vm import DamageConfinedToTheVm
 from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEndedBeforeReclaim
 from protocol.properties.device_tlb_flushed_before_reclaim import DeviceTlbFlushedBeforeReclaim
 from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
 from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
+from protocol.properties.drained_before_return_to_service import DrainedBeforeReturnToService
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
 from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
@@ -85,6 +87,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     QuotasAddUp,
     OnlyTheOwnerActs,
     OneBindPerDevice,
+    BindsKeepTheirSecondLevel,
     PresentEntriesUnchanged,
     PrivateDataKept,
     AtomicCodeNeverSleeps,
@@ -97,6 +100,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     OnePasidForAnMm,
     UnbindOfAnMmInOrder,
     HardwareOffBeforePageTables,
+    DrainedBeforeReturnToService,
     FreedPasidsAreReclaimed,
     ExitedVmsLeaveNothing,
     ExitedProcessesLeaveNothing,

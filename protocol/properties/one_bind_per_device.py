@@ -16,7 +16,7 @@ from protocol.properties.property import Kind, Owed, named, when
 
 
 class OneBindPerDevice:
-    """A device is bound to a PASID at most once, and only the call that bound it rolls it back."""
+    """A device is bound to a PASID at most once; a bind that fails undoes what it did, no more."""
 
     name: ClassVar[str] = "one-bind-per-device"
     kind: ClassVar[Kind] = Kind.ALWAYS
@@ -30,7 +30,11 @@ class OneBindPerDevice:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.groups = {vm.name: vm.groups for vm in machine.vms}
+        parents = machine.parents
+        self.groups = {
+            vm.name: [[parents.get(one, one) for one in group] for group in vm.groups]
+            for vm in machine.vms
+        }
         self.settled: dict[Pasid, dict[Name, bool]] = {}
         """Devices bound, and whether the bind call that did it has succeeded since."""
 
@@ -51,8 +55,10 @@ class OneBindPerDevice:
                     f"a bind that failed undid the earlier bind of {fact.device} to "
                     f"{named(fact.pasid, fact.incarnation)} at {when(record.stamp)}"
                 )
-        elif type(fact) is BindAnswered and not fact.errno:
+        elif type(fact) is BindAnswered:
             bound = self.settled.get(fact.pasid, {})
+            if fact.errno:
+                return self._refused(record, fact, bound)
             for device in self.groups[fact.vm][fact.group]:
                 if device in bound:
                     bound[device] = True
@@ -62,3 +68,13 @@ class OneBindPerDevice:
 
     def unmet(self) -> list[Owed]:
         return []
+
+    def _refused(self, record: Record, fact: BindAnswered, bound: dict[Name, bool]) -> str | None:
+        """What this call had bound is undone; where it had bound nothing, others' is not meant."""
+        left = [one for one in self.groups[fact.vm][fact.group] if bound.get(one) is False]
+        if not fact.rolled_back or not left:
+            return None
+        return (
+            f"a bind of {named(fact.pasid, fact.incarnation)} to group {fact.group} of {fact.vm} "
+            f"failed with {fact.errno} at {when(record.stamp)}, and {left[0]} stayed bound"
+        )

@@ -89,5 +89,7 @@ def _path(actor: Name, fact: OpInvoked) -> tuple[Name, ...]:
             return actor, VFIO
         case "dma" | "fault":
             return actor, kvm_of(vm_of(actor)), fact.device
+        case "portal":
+            return actor, vdcm_of(fact.device), fact.device
         case _:
             return actor, vdcm_of(fact.device)

@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
-from actors.iommu_driver import Inbox, IommuDriver
+from actors.iommu_driver import IommuDriver
+from actors.iommu_driver.inbox import Inbox
 from protocol.effects import CALM, Chance, SetTimer
 from protocol.errors import Errno
 from protocol.facts import Fact
@@ -156,7 +157,7 @@ class Hands:
             self.sent.append((effect.to, effect.message))
             if isinstance(effect.message, Call):
                 self.open.append((effect.to, effect.message))
-        copy = msgspec.msgpack.decode(msgspec.msgpack.encode(self.driver), type=IommuDriver)
+        copy = msgspec.msgpack.decode(msgspec.msgpack.encode(self.driver), type=type(self.driver))
         assert copy == self.driver
         self.driver = copy
 

@@ -65,6 +65,24 @@ def test_a_queue_that_nobody_touched_is_enabled_first_and_only_once() -> None:
     assert hand(guest, ended(1), "dsa0") == [(KVM, command(1, 0))]
 
 
+def test_by_the_slow_path_the_commands_go_to_the_vdcm() -> None:
+    """Whatever the queue: it is the VDCM that refuses them for a dedicated one."""
+    guest = doing(Step("portal", "p", device="dsa0", count=2))
+    assert hand(guest, Done(1), VDCMS[0]) == [(VDCMS[0], command(1, 0))]
+    assert hand(guest, TAKEN, VDCMS[0]) == [(VDCMS[0], command(2, 1))]
+    hand(guest, TAKEN, VDCMS[0])
+    hand(guest, ended(1), "dsa0")
+    assert step(guest, ended(2), "dsa0").facts == [OpOk(2, "portal")]
+
+
+def test_err_a_slow_path_that_the_vdcm_refuses_is_given_up() -> None:
+    guest = doing(Step("portal", "p", device="iax0"))
+    request = GuestEnqcmd(1, "iax0", 1, 1, 0, mapped=True)
+    assert hand(guest, Done(1), VDCMS[2]) == [(VDCMS[2], request)]
+    refused = Refused(1, Errno.EINVAL)
+    assert step(guest, refused, VDCMS[2]).facts == [OpFail(2, "portal", "EINVAL")]
+
+
 def test_a_queue_that_was_disabled_is_left_so() -> None:
     guest = doing(Step("disable", device="dsa0"), Step("dma", "p", device="dsa0"))
     assert hand(guest, Done(1), VDCMS[0]) == [(KVM, command(1, 0))]
@@ -86,6 +104,13 @@ def test_a_completion_may_come_before_its_command_is_known_to_have_retired() -> 
     hand(guest, Done(1), VDCMS[0])
     assert step(guest, ended(1), "dsa0").facts == []
     assert step(guest, TAKEN, KVM).facts == [OpOk(2, "dma")]
+
+
+def test_a_descriptor_that_has_completed_got_in_whatever_kvm_says_of_a_lost_device() -> None:
+    guest = dma()
+    hand(guest, Done(1), VDCMS[0])
+    hand(guest, ended(1), "dsa0")
+    assert step(guest, RETRY, KVM).facts == [OpOk(2, "dma")]
 
 
 @pytest.mark.parametrize("status", [Status.FAULT, Status.ABORT])

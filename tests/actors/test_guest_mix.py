@@ -8,10 +8,11 @@ import pytest
 from actors.guest import Guest
 from protocol.facts import OpInvoked
 from protocol.names import Name
-from protocol.plan import MISBEHAVIOURS, OPERATIONS, Plan
+from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan
 from tests.actors.guest_hands import GUEST, MACHINE, Host
 
-ALL = {operation: 1 for operation in OPERATIONS if operation != "exit"} | {"dma": 4, "fault": 3}
+DRAWN = [one for one in OPERATIONS if one not in ("exit", *SCRIPTED)]
+ALL = dict.fromkeys(DRAWN, 1) | {"dma": 4, "fault": 3}
 LATE = ("double-free", "late-unbind", "free-before-unbind", "unbind-with-dma", "unbind-in-use")
 
 
@@ -125,3 +126,9 @@ def test_submissions_beside_the_one_that_is_waited_for_are_few() -> None:
     assert [fact.operation for fact in outcomes[:3]] == ["alloc", "bind", "enable"]
     assert host.most_running == 4
     assert guest.tasks == {}
+
+
+def test_what_only_scripts_have_is_never_drawn() -> None:
+    """Whoever gives it a weight is told so; a guest that is given one draws other things."""
+    mix = {"alloc": 1, "free": 1} | dict.fromkeys(SCRIPTED, 50)
+    assert set(operations(run(Plan((), 40, mix), 1))) == {"alloc", "free"}

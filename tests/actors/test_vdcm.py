@@ -43,6 +43,7 @@ from tests.actors.vdcm_hands import (
     put_of,
     take,
 )
+from tests.helpers import Failing
 
 DISABLE = DisableWq(1, "vm1")
 ABORT = DisableWq(1, "vm1", abort=True)
@@ -160,6 +161,16 @@ def test_err_what_the_device_refuses_is_put_before_the_guest_hears() -> None:
     assert pairs(out) == [(CORE, put_of("wq"))]
     assert out.facts == [SlotCleared("vm1", DSA, "wq", 7, 70)]
     assert hand(vdcm, GOT) == [(GUEST, Refused(8, Errno.EBUSY))]
+    assert vdcm == opened()
+
+
+def test_err_a_command_that_fails_after_the_look_up_costs_no_reference() -> None:
+    """The device has not been told anything yet (S25g)."""
+    vdcm = opened()
+    hand(vdcm, EnableVwq(8, 4), GUEST)
+    out = take(vdcm, found(7), chance=Failing("vdcm.program.command"))
+    assert pairs(out) == [(CORE, put_of("wq"))]
+    assert hand(vdcm, GOT) == [(GUEST, Refused(8, Errno.ENXIO))]
     assert vdcm == opened()
 
 

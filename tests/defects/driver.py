@@ -2,9 +2,11 @@
 
 from msgspec.structs import replace
 
+from actors.defects.aux_binds_counted import CountsAuxBinds
 from actors.iommu_driver import IommuDriver
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
+from actors.iommu_driver.reset_state import Reset, ResetStep
 from actors.iommu_driver.state import (
     Bind,
     Operation,
@@ -22,11 +24,14 @@ from protocol.messages import (
     NotifyFree,
     PageGroupResponse,
     ReadPrqGot,
+    ReturnToService,
     Verdict,
     WriteEntry,
     ZeroEntry,
 )
 from protocol.names import CORE, Call, Incarnation, Name
+
+__all__ = ["CountsAuxBinds"]
 
 
 class LeavesTheEntryPresent(IommuDriver):
@@ -151,6 +156,24 @@ class HasOneUnit(IommuDriver):
 
     def unit_of(self, _svm: Svm, _device: Name) -> Name:
         return next(iter(self.units.values()))
+
+
+class ReturnsWithoutADrain(IommuDriver):
+    """O18.  A device that was reset works again at once, whatever of it is still on its way."""
+
+    def on_device_reset(self, device: Name, out: Out) -> None:
+        out.send(device, ReturnToService())
+
+
+class FencesOnce(IommuDriver):
+    """O18, the other half.  Answers that are on their way to the device are not waited for."""
+
+    def fence_reset(self, reset: Reset, step: ResetStep, out: Out) -> None:
+        if step is ResetStep.FENCE_IN:
+            super().fence_reset(reset, step, out)
+            return
+        del self.tasks[reset.number]
+        out.send(reset.device, ReturnToService())
 
 
 class WritesAnEntryInTwoGoes(IommuUnit):

@@ -81,6 +81,7 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("quotas-add-up", stages.THREE_OF_TWO, core=core.AllowsOneTooMany),
     planted("only-the-owner-acts", stages.ANOTHERS, core=core.OwnsForEveryone),
     planted("one-bind-per-device", stages.BOUND_TWICE, vfio=users.RollsBackEverything),
+    planted("binds-keep-their-second-level", stages.TWO_MDEVS, iommu=driver.CountsAuxBinds),
     planted("present-entries-unchanged", stages.PLAIN, unit=driver.WritesAnEntryInTwoGoes),
     planted(
         # The core guards against the driver's half, and without that the core's is never met.
@@ -103,6 +104,9 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
     planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
+    # What must be in order: O18.
+    planted("drained-before-return-to-service", stages.RESET, iommu=driver.ReturnsWithoutADrain),
+    planted("drained-before-return-to-service", stages.RESET_AND_ON, iommu=driver.FencesOnce),
     planted("one-pasid-for-an-mm", stages.USED_TWICE, process=native.ForgetsItsPasid),
     planted("unbind-of-an-mm-in-order", stages.CLOSED, iommu=native.PutsThePasidFirst),
     planted(

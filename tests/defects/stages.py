@@ -73,10 +73,10 @@ def _device(text: str) -> tuple[str, str, str]:
     return name, unit or "dmar0", "\n".join(KEYS[word] for word in words)
 
 
-def slow(link: str) -> Nemesis:
+def slow(link: str, wait_steps: tuple[int, int] = (50, 100)) -> Nemesis:
     """Messages of this link wait longer than all the others, from the beginning to the end."""
     return Nemesis(
-        "delay", link, every_steps=(1, 1), lasts_steps=(2000, 2000), wait_steps=(50, 100), times=1
+        "delay", link, every_steps=(1, 1), lasts_steps=(2000, 2000), wait_steps=wait_steps, times=1
     )
 
 
@@ -147,6 +147,12 @@ SAME_SPID: Final = stage(
 THREE_OF_TWO: Final = stage(("p = alloc", "q = alloc", "r = alloc"))
 EXIT: Final = stage(("p = alloc", "bind p dsa0", "async dma p dsa0", "free p", "exit"))
 ANOTHERS: Final = stage(LIFE, ("unbind vm1.guest.p dsa0",))
+WITH_M1: Final = ("p = alloc", "bind p m0", "bind p m1", "dma p m1", "unbind p m0", "free p")
+TWO_MDEVS: Final = Stage(
+    stage(WITH_M1).text.replace("['dsa0']", "['m0'], ['m1']")
+    + '\n[[machine.mdev]]\nname = "m0"\nparent = "dsa0"'
+    + '\n[[machine.mdev]]\nname = "m1"\nparent = "dsa0"'
+)
 BOUND_TWICE: Final = stage(
     ("p = alloc", "bind p dsa0", "bind p dsa0", "unbind p dsa0", "free p"), devices="dsa0 dsa1"
 )
@@ -154,6 +160,17 @@ TWO_UNITS: Final = stage(LIFE, devices="dsa0@dmar0 dsa1@dmar1")
 FAILED_ALLOC: Final = stage(
     ("p = alloc", "free p", "q = alloc", "free q"),
     faults=(Nemesis("fail", "core", site="core.alloc.nospc", nth=1),),
+)
+RESET: Final = stage(
+    ("p = alloc", "bind p dsa0", "async fault p dsa0 x4", "async fault p dsa0 x4"),
+    faults=(Nemesis("reset", "dsa0", every_steps=(20, 150)),),
+)
+RESET_AND_ON: Final = stage(
+    ("p = alloc", "bind p dsa0", *("fault p dsa0 x2",) * 9),
+    faults=(
+        Nemesis("reset", "dsa0", every_steps=(30, 90)),
+        slow("iommu -> dmar0", wait_steps=(2, 8)),
+    ),
 )
 # Lost between BIND and FREE: it has its right to submit, and no work of it is under way yet (R9).
 LOST_VDCM: Final = stage(

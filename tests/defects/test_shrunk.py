@@ -50,6 +50,7 @@ STEPS: Final = {
     "AllowsOneTooMany": 29,
     "OwnsForEveryone": 46,
     "RollsBackEverything": 67,
+    "CountsAuxBinds": 78,
     "WritesAnEntryInTwoGoes": 40,
     "ReplacesData+AttachesDataPerDevice": 75,
     "DrainsInItsHandler": 69,

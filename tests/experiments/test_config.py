@@ -71,7 +71,39 @@ def test_changes_are_typed_and_reach_into_lists() -> None:
     assert experiment.network.delay_steps == (0, 3)
 
 
+MDEVS = """
+title = "x"
+[[machine.device]]
+name = "dsa0"
+unit = "dmar0"
+[[machine.device]]
+name = "dsa1"
+unit = "dmar0"
+wq   = "dedicated"
+[[machine.mdev]]
+name   = "m0"
+parent = "dsa0"
+"""
+
+
+def test_a_vm_has_an_mdev_in_the_place_of_its_parent() -> None:
+    machine = machine_of(read_experiment(MDEVS, "t.toml"))
+    assert machine.parents == {"m0": "dsa0"}
+    assert machine.vm("vm1").groups == (("dsa1",), ("m0",))
+
+
 WRONG = {
+    MDEVS.replace('parent = "dsa0"', 'parent = "dsa"'): (
+        "$.machine.mdev[0].parent: 'dsa' is not a device with a shared WQ; did you mean 'dsa0'?"
+    ),
+    MDEVS.replace('parent = "dsa0"', 'parent = "dsa1"'): (
+        "$.machine.mdev[0].parent: 'dsa1' is not a device with a shared WQ"
+    ),
+    MDEVS.replace('"m0"', '"dsa1"'): "the name 'dsa1' is given twice",
+    MDEVS + '[guests]\ngroups = [["dsa0"]]': "$.guests.groups[0]: 'dsa0' is not a device",
+    'title = "x"\n[guests]\noperations = 1\nmix = { "free-all" = 1 }': (
+        "$.guests.mix: 'free-all' is for scripts, nobody draws it"
+    ),
     "title = 1": "$.title: wants text, not 1",
     'title = "x"\ntitel = "y"': "$: 'titel' is not a key here; did you mean 'title'?",
     'title = "x"\n[network]\nlost = 1': "$.network: 'lost' is not a key here (keys: semantics,",

@@ -122,6 +122,14 @@ def test_a_device_goes_with_its_steps_and_then_its_unit_may_go() -> None:
     assert any(len(one.machine.unit) == 1 for one in smaller(without))
 
 
+def test_an_mdev_goes_alone_and_with_its_parent() -> None:
+    experiment = load(EXPERIMENTS / "ioasid" / "two_aux_domains.toml")
+    found = [[mdev.name for mdev in one.machine.mdev] for one in smaller(experiment)]
+    assert [one for one in found if len(one) < 2] == [["m0"], ["m1"], []]
+    without = next(one for one in smaller(experiment) if len(one.machine.mdev) == 1)
+    assert all("m1" not in step.split() for step in without.process[0].steps)
+
+
 def test_who_allocates_goes_with_all_who_use_it() -> None:
     """Also those of another process."""
     experiment = read_experiment(THREE, "three")

@@ -33,8 +33,8 @@ PASID: Pasid = 5
 class Story:
     """Tells one property a history, input by input, and keeps what it says."""
 
-    def __init__(self, name: str) -> None:
-        self.property: Property = property_named(name)(MACHINE)
+    def __init__(self, name: str, machine: Machine = MACHINE) -> None:
+        self.property: Property = property_named(name)(machine)
         self.inputs: dict[str, int] = {}
         self.said: list[str] = []
         self.step = 0

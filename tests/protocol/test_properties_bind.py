@@ -65,6 +65,23 @@ def test_err_a_failed_bind_undoes_an_earlier_one() -> None:
     )
 
 
+def test_err_a_failed_bind_leaves_a_device_bound() -> None:
+    story = Story("one-bind-per-device")
+    story.then("iommu", bound("dsa0"))
+    (sentence,) = story.then("vfio", replace(answered("EINVAL"), rolled_back=1))
+    assert sentence == (
+        "a bind of PASID 5 (life 1) to group 0 of vm1 failed with EINVAL at input 1 of vfio, "
+        "and dsa0 stayed bound"
+    )
+
+
+def test_a_bind_that_bound_nothing_may_fail_beside_one_under_way() -> None:
+    story = Story("one-bind-per-device")
+    story.then("iommu", bound("dsa0"))
+    story.then("vfio", answered("EBUSY"))
+    assert story.said == []
+
+
 def test_another_group_s_success_settles_nothing_here() -> None:
     story = Story("one-bind-per-device")
     story.then("iommu", bound())

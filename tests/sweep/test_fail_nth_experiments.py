@@ -18,9 +18,12 @@ from experiments.harness.setup import setup_of
 from tests.worlds import assert_fine
 
 TREE: Final = Path(__file__).parents[2] / "experiments"
-FILES: Final = {path.stem: path for path in sorted(TREE.glob("*/*.toml"))}
+FILES: Final = {
+    path.stem: path for path in sorted(TREE.glob("*/*.toml")) if path.parent.name != "bugs"
+}
+"""Those in which nothing may break; the bank's are for `bank --sound`, without their defects."""
 WHOLE: Final = "normal_life"
-POINTS: Final = {"failing steps": 20, "crashes": 372, "losses": 1448}
+POINTS: Final = {"failing steps": 22, "crashes": 372, "losses": 1448}
 STRIDES: Final = {"kill_everyone": 997, "concurrent_multi_device_bind": 499}
 STRIDE: Final = 97
 """Prime to the pattern in which the kinds of faults come."""
