@@ -61,7 +61,10 @@ class Vm(Struct, frozen=True):
 
 
 class Machine(Struct, frozen=True):
-    """`pasids`: the core's capacity, numbers 1 to `pasids`.  `quota`: of each VM's IOASID set."""
+    """`pasids`: the core's capacity, numbers 1 to `pasids`.  `quota`: of each VM's IOASID set.
+
+    `processes` are those of the host itself, which use the devices by native SVA.
+    """
 
     units: tuple[Unit, ...]
     devices: tuple[Device, ...]
@@ -69,6 +72,12 @@ class Machine(Struct, frozen=True):
     pasids: int = 8
     quota: int = 8
     mdevs: tuple[Mdev, ...] = ()
+    processes: tuple[Name, ...] = ()
+
+    @property
+    def host_quota(self) -> int:
+        """What the VMs leave to the host's own set, for the PASIDs of processes."""
+        return self.pasids - self.quota * len(self.vms)
 
     def unit_of(self, device: Name) -> Name:
         """The unit that the device is behind."""

@@ -45,7 +45,7 @@ from protocol.messages import (
     WqMode,
     WriteIms,
 )
-from protocol.names import Name, Pasid, vm_of
+from protocol.names import Name, Pasid, guest_of, vm_of
 
 Inbox: TypeAlias = (
     Start
@@ -88,13 +88,15 @@ class Device:
     groups: dict[int, Group] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
     service: Service = Service.IN
+    processes: tuple[Name, ...] = ()
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """A device with nothing enabled."""
         spec = machine.device(name)
-        pri = machine.has_pri(spec)
-        return cls(name, spec.unit, WqMode(spec.wq), spec.wq_size, spec.ats, pri)
+        mode, pri = WqMode(spec.wq), machine.has_pri(spec)
+        fields = (name, spec.unit, mode, spec.wq_size, spec.ats, pri)
+        return cls(*fields, processes=machine.processes)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The device's table of contents."""
@@ -183,6 +185,10 @@ class Device:
             return False
         held = [one for one in self.descriptors.values() if one.work.vm == vm or queue.slot is None]
         return len(held) < self.wq_size
+
+    def user_of(self, vm: Name) -> Name:
+        """Who reads the completion records: the VM's guest, or a process of the host itself."""
+        return vm if vm in self.processes else guest_of(vm)
 
     def may_request_page(self) -> bool:
         """Page requests need PRI, ATS, and a group index that nobody is owed an answer for."""

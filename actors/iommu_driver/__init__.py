@@ -1,15 +1,15 @@
 """The VT-d driver, as a user of PASIDs.
 
-In each device's PASID table it nests a guest's first level over its VM's second, and it holds one
-reference on every PASID it has bound, from the first bind to the last teardown.  A guest is not
-trusted to unbind before it frees: then the core's FREE makes this driver clean up.
+In each device's PASID table it nests a guest's first level over its VM's second, or points to a
+process's own (`native`).  It holds one reference on every PASID it has bound, from the first bind
+to the last teardown; the core's FREE makes it clean up for whoever frees before he unbinds.
 
 Kernel: drivers/iommu/intel/{svm,pasid}.c; "[PATCH V4 14/18] iommu/vt-d: Listen to IOASID
 notifications".  §4.2 to §4.4.  One module per operation; the class names the steps of all.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, assert_never
+from typing import ClassVar, Self
 
 from actors.iommu_driver import (
     answers,
@@ -18,6 +18,7 @@ from actors.iommu_driver import (
     drain,
     free,
     lock,
+    native,
     prq,
     reset,
     rollback,
@@ -53,17 +54,17 @@ from protocol.messages import (
     TimerFired,
     UnbindGpasid,
 )
-from protocol.names import Call, Name, Pasid
+from protocol.names import NO_SET, Call, Name, Pasid
 
 __all__ = ["Inbox", "IommuDriver"]
 
 
 @dataclass(slots=True)
-class IommuDriver:
+class IommuDriver(native.NativeSva):
     """A PASID is in `svms` exactly while we hold its reference `svm`.
 
     `domains_on` has the domain id of each VM on each device and mdev, `parents` the device behind
-    an mdev; `detaching` waits for svm_devs.
+    an mdev; `detaching` waits for svm_devs; PASIDs of mms are out of `host_set`.
     """
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
@@ -81,6 +82,8 @@ class IommuDriver:
     pasid_mutex: Mutex = field(default_factory=Mutex)
     tasks: dict[Call, Task] = field(default_factory=dict)
     parents: dict[Name, Name] = field(default_factory=dict)
+    host_quota: int = 0
+    host_set: int = NO_SET
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -88,7 +91,7 @@ class IommuDriver:
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
         pri = {device.name: machine.has_pri(device) for device in machine.devices}
-        return cls(units, pasids, pri, parents=machine.parents)
+        return cls(units, pasids, pri, parents=machine.parents, host_quota=machine.host_quota)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
@@ -124,7 +127,7 @@ class IommuDriver:
             case HostLost():
                 pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
             case _:
-                assert_never(message)
+                native.on_message(self, message, sender, out)
         lock.hand_over(self, out)
         domains.answer_detaches(self, out)
 
@@ -165,7 +168,6 @@ class IommuDriver:
     teardown_goes_on = teardown.teardown_goes_on
     teardown_refused = teardown.teardown_refused
     torn_down = teardown.torn_down
-
     begin_drain = drain.begin_drain
     scan_ring = drain.scan_ring
     ring_scanned = drain.ring_scanned

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from actors.iommu_driver import native
 from actors.iommu_driver.answers import Answer
 from protocol.messages import (
     AttachDomain,
@@ -24,4 +25,5 @@ from protocol.messages import (
 Request: TypeAlias = AttachDomain | DetachDomain | BindGpasid | UnbindGpasid | PageResponse
 Notice: TypeAlias = NotifyFree | NotifyAlloc | NotifyBind | NotifyUnbind
 Interrupt: TypeAlias = PageRequestInterrupt | DeviceReset
-Inbox: TypeAlias = Start | HostLost | TimerFired | Request | Notice | Interrupt | RunWork | Answer
+World: TypeAlias = Start | HostLost | TimerFired
+Inbox: TypeAlias = World | Request | Notice | Interrupt | RunWork | Answer | native.Inbox

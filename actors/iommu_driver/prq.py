@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.iommu_driver import lock, reset
-from actors.iommu_driver.drain import awaits_round, round_ended, round_of
+from actors.iommu_driver.drain import awaits_round, consumer_of, round_ended, round_of
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
     DevState,
@@ -40,7 +40,7 @@ from protocol.messages import (
     ResponseCode,
     TimerFired,
 )
-from protocol.names import VFIO, Incarnation, Name
+from protocol.names import Incarnation, Name
 
 if TYPE_CHECKING:
     from actors.iommu_driver import IommuDriver
@@ -96,7 +96,7 @@ def take_request(driver: IommuDriver, unit: Name, request: PageRequest, out: Out
     insert(sdev.pending, request.group, request.incarnation)
     out.record(PageReported(request.device, request.pasid, request.incarnation, request.group))
     out.send(
-        VFIO,
+        consumer_of(svm),
         PageRequestReport(
             vm=svm.vm,
             device=request.device,

@@ -50,6 +50,17 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.native import (
+    FileDropped,
+    FileHeld,
+    FileReleased,
+    MmFreed,
+    MmNotifierRegistered,
+    MmNotifierUnregistered,
+    MmPasidAssigned,
+    PageTablesFreed,
+    ProcessExited,
+)
 from protocol.facts.process import (
     OpFail,
     OpInfo,
@@ -205,6 +216,15 @@ ActorFact = (
     | WorkDue
     | WorkFinished
     | PageWithheld
+    | MmPasidAssigned
+    | MmNotifierRegistered
+    | MmNotifierUnregistered
+    | PageTablesFreed
+    | MmFreed
+    | ProcessExited
+    | FileHeld
+    | FileDropped
+    | FileReleased
 )
 """Every fact an actor can state."""
 
@@ -254,6 +274,9 @@ __all__ = [
     "FaultBegun",
     "FaultHealed",
     "FdsReleased",
+    "FileDropped",
+    "FileHeld",
+    "FileReleased",
     "FlushRequested",
     "FreeAnswered",
     "FreeRequested",
@@ -270,6 +293,10 @@ __all__ = [
     "MemoryUsed",
     "MessageDelivered",
     "MessageSent",
+    "MmFreed",
+    "MmNotifierRegistered",
+    "MmNotifierUnregistered",
+    "MmPasidAssigned",
     "MsrCleared",
     "MsrLoaded",
     "NotificationAnswered",
@@ -286,11 +313,13 @@ __all__ = [
     "PageReported",
     "PageRequested",
     "PageSettled",
+    "PageTablesFreed",
     "PageWithheld",
     "PasidAllocated",
     "PasidLinked",
     "PasidReclaimed",
     "PasidUnlinked",
+    "ProcessExited",
     "PropertyViolated",
     "ReferenceDropped",
     "ReferenceTaken",

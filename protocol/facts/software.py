@@ -325,11 +325,12 @@ class MsrLoaded(Event, frozen=True, tag="msr.loaded"):
 
 
 class MsrCleared(Event, frozen=True, tag="msr.cleared"):
-    """cpu: it is not any more."""
+    """cpu: it is not any more; `why`: the driver's `unbind`, or the task's `exit`."""
 
     cpu: Name
     pasid: Pasid
     incarnation: Incarnation
+    why: str = "unbind"
 
 
 class DomainBound(Event, frozen=True, tag="domain.bound"):

@@ -132,6 +132,26 @@ from protocol.messages.hardware import (
     WriteEntry,
     ZeroEntry,
 )
+from protocol.messages.native import (
+    AssignPasid,
+    BindFile,
+    BindMm,
+    BindMmGot,
+    DupFiles,
+    Forked,
+    Kill,
+    LoadMsr,
+    MmRelease,
+    OpenFile,
+    PinMm,
+    PinMmGot,
+    PutFile,
+    RegisterMmNotifier,
+    UnbindFile,
+    UnbindMm,
+    UnpinMm,
+    UnregisterMmNotifier,
+)
 
 AnyMessage = (
     Done
@@ -240,6 +260,24 @@ AnyMessage = (
     | CustomAllocGot
     | CustomFree
     | CustomFreed
+    | OpenFile
+    | BindFile
+    | UnbindFile
+    | PutFile
+    | DupFiles
+    | Forked
+    | Kill
+    | BindMm
+    | BindMmGot
+    | UnbindMm
+    | PinMm
+    | PinMmGot
+    | UnpinMm
+    | AssignPasid
+    | RegisterMmNotifier
+    | UnregisterMmNotifier
+    | MmRelease
+    | LoadMsr
 )
 """Every message there is."""
 
@@ -251,10 +289,14 @@ __all__ = [
     "AllocSet",
     "AllocSetGot",
     "AnyMessage",
+    "AssignPasid",
     "AttachData",
     "AttachDomain",
     "AttachSpid",
+    "BindFile",
     "BindGpasid",
+    "BindMm",
+    "BindMmGot",
     "BindPgtbl",
     "CallGetter",
     "CancelCapacity",
@@ -277,6 +319,7 @@ __all__ = [
     "DrainRequestsGot",
     "DrainVwq",
     "DrainWq",
+    "DupFiles",
     "EnableVwq",
     "EnableWq",
     "EnqcmdWrite",
@@ -288,6 +331,7 @@ __all__ = [
     "FindPasidWithGetter",
     "FlushDevTlb",
     "FlushFaults",
+    "Forked",
     "FreeAllInSet",
     "FreePasid",
     "FreePasidRange",
@@ -302,7 +346,10 @@ __all__ = [
     "InvalidateDevTlb",
     "InvalidateIotlb",
     "InvalidatePasidCache",
+    "Kill",
+    "LoadMsr",
     "Message",
+    "MmRelease",
     "Notification",
     "NotifyAlloc",
     "NotifyBind",
@@ -310,6 +357,7 @@ __all__ = [
     "NotifyReply",
     "NotifyUnbind",
     "OpenContainer",
+    "OpenFile",
     "OpenVdev",
     "OpenVm",
     "PageGroupResponse",
@@ -317,7 +365,10 @@ __all__ = [
     "PageRequestInterrupt",
     "PageRequestReport",
     "PageResponse",
+    "PinMm",
+    "PinMmGot",
     "Priority",
+    "PutFile",
     "PutPasid",
     "PutPasidGot",
     "QueueWork",
@@ -326,6 +377,7 @@ __all__ = [
     "ReadPrqGot",
     "Refused",
     "RegisterAllocator",
+    "RegisterMmNotifier",
     "RegisterNotifier",
     "RegisterNotifierMm",
     "ReleaseFds",
@@ -349,9 +401,13 @@ __all__ = [
     "Translate",
     "Translated",
     "Translation",
+    "UnbindFile",
     "UnbindGpasid",
+    "UnbindMm",
     "UnbindPgtbl",
+    "UnpinMm",
     "UnregisterAllocator",
+    "UnregisterMmNotifier",
     "UnregisterNotifier",
     "UntranslatedDma",
     "Verdict",

@@ -17,7 +17,14 @@ from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from protocol.facts import Event, PasidAllocated, PasidReclaimed, ReferenceDropped, ReferenceTaken
+from protocol.facts import (
+    Event,
+    MmPasidAssigned,
+    PasidAllocated,
+    PasidReclaimed,
+    ReferenceDropped,
+    ReferenceTaken,
+)
 from protocol.history import Record, Stamp
 from protocol.machine import Machine
 from protocol.names import Incarnation, Name, Pasid
@@ -275,6 +282,12 @@ class Owners:
         if was is not None:
             self.before[fact.pasid] = was
         self.now[fact.pasid] = (fact.incarnation, fact.token, fact.set)
+
+    def assigned(self, fact: MmPasidAssigned) -> None:
+        """A PASID of the host's own set, which has no token, is an mm's from here on."""
+        now = self.now.get(fact.pasid)
+        if now is not None and now[0] == fact.incarnation:
+            self.now[fact.pasid] = (fact.incarnation, fact.mm, now[2])
 
     def of(self, pasid: Pasid, incarnation: Incarnation) -> Owner | None:
         """The owner of that life (ghost 0: of the present one), None if it is long over."""

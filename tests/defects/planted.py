@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from clusters.cluster import ActorClass, Role
-from tests.defects import core, driver, order, stages, users
+from tests.defects import core, driver, native, order, stages, users
 from tests.defects.stages import Stage
 
 
@@ -66,6 +66,13 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("descriptors-ended-before-reclaim", stages.FREED_WITH_DMA, vdcm=order.QueuesLater),
     planted("driver-done-before-reclaim", stages.PLAIN, iommu=driver.PutsWithDataAttached),
     planted("msr-cleared-before-reclaim", stages.PLAIN, kvm=users.LoadsTheMsr),
+    planted(
+        # Whichever of the two clears it is enough.
+        "msr-cleared-before-reclaim",
+        stages.CLOSED,
+        iommu=native.LeavesTheMsrLoaded,
+        process=native.ExitsWithTheMsr,
+    ),
     planted("freed-before-reclaim", stages.FAILED_ALLOC, core=core.TakesBackAFailedAlloc),
     # What must never be: N1 to N20.
     Planted(
@@ -139,6 +146,11 @@ PLANTED: Final[tuple[Planted, ...]] = (
     ),
     planted("drained-before-return-to-service", stages.RESET, iommu=driver.ReturnsWithoutADrain),
     planted("drained-before-return-to-service", stages.RESET_AND_ON, iommu=driver.FencesOnce),
+    planted("one-pasid-for-an-mm", stages.USED_TWICE, process=native.ForgetsItsPasid),
+    planted("unbind-of-an-mm-in-order", stages.CLOSED, iommu=native.PutsThePasidFirst),
+    planted(
+        "hardware-off-before-page-tables", stages.EXITED_OPEN, process=native.FreesPageTablesFirst
+    ),
     # What must come in the end: L1 to L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
     planted("page-requests-end", stages.RESET_WITH_FAULT, iommu=order.LosesAnAnswer),
@@ -149,6 +161,9 @@ PLANTED: Final[tuple[Planted, ...]] = (
         {"iommu": driver.TakesTheMutexTwice},
         also=("operations-end",),
         why="the bind that waits for itself is not answered",
+    ),
+    planted(
+        "exited-processes-leave-nothing", stages.EXITED_OPEN, process=native.PinsTheAddressSpace
     ),
     planted("vm-entry-lifted", stages.FREED, kvm=users.LeavesTheBlockUp),
     planted("outcomes-as-scripted", stages.LATE, vfio=users.FailsALateUnbind),

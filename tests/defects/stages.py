@@ -54,6 +54,16 @@ def stage(
     return Stage("\n".join(tables), schedules, faults)
 
 
+def processes(*scripts: tuple[str, ...], schedules: int = SCHEDULES) -> Stage:
+    """Processes of the host with these scripts, on one device with a shared WQ."""
+    tables = [f'title = "{"; ".join(scripts[0])}"', "[pool]\npasids = 3", "[guests]\ncount = 0"]
+    tables.append('[[machine.device]]\nname = "dsa0"\nunit = "dmar0"')
+    tables.append(f"[processes]\ncount = {len(scripts)}")
+    for number, steps in enumerate(scripts, start=1):
+        tables.append(f'[[process]]\nname = "proc{number}"\nsteps = {list(steps)}')
+    return Stage("\n".join(tables), schedules)
+
+
 KEYS: Final = {
     "dedicated": 'wq = "dedicated"',
     "no-ats": "ats = false",
@@ -194,3 +204,7 @@ LOST_VDCM: Final = stage(
     ("p = alloc", "bind p dsa0", "dma p dsa0 x16", "free p"),
     faults=(Nemesis("lose", "vdcm.dsa0", every_steps=(60, 90), times=1),),
 )
+# Processes of the host.
+USED_TWICE: Final = processes(("open dsa0", "bind dsa0", "unbind dsa0", "bind dsa0"))
+CLOSED: Final = processes(("open dsa0", "bind dsa0", "dma dsa0", "close dsa0", "exit"))
+EXITED_OPEN: Final = processes(("open dsa0", "bind dsa0", "async dma dsa0 x2", "exit"))

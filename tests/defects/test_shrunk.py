@@ -77,6 +77,11 @@ STEPS: Final = {
     "LeavesTheBlockUp": 121,
     "FailsALateUnbind": 67,
     "ForgetsWhoWaits": 130,
+    "LeavesTheMsrLoaded+ExitsWithTheMsr": 75,
+    "ForgetsItsPasid": 80,
+    "PutsThePasidFirst": 66,
+    "FreesPageTablesFirst": 37,
+    "PinsTheAddressSpace": 39,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
