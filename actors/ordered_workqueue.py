@@ -13,6 +13,7 @@ from typing import ClassVar, Self, TypeAlias, assert_never
 from msgspec import Struct
 
 from protocol.effects import Out, Site
+from protocol.facts import WorkDue, WorkFinished, WorkLinedUp
 from protocol.machine import Machine
 from protocol.messages import HostLost, QueueWork, RunWork, Start, WorkDone
 from protocol.names import Incarnation, Name, Pasid
@@ -68,6 +69,7 @@ class OrderedWorkqueue:
             return  # It will run anyway.
 
         self.queued.append(Item(owner, queue.work, queue.pasid, queue.incarnation))
+        out.record(WorkLinedUp(owner, queue.work, queue.pasid, queue.incarnation))
         self.run(out)
 
     def on_work_done(self, done: WorkDone, owner: Name, out: Out) -> None:
@@ -77,6 +79,7 @@ class OrderedWorkqueue:
             return  # Its owner was lost, and it was given up then.
 
         self.running.remove(item)
+        out.record(WorkFinished(owner, item.work, item.pasid, item.incarnation))
         self.run(out)
 
     def on_host_lost(self, lost: HostLost, out: Out) -> None:
@@ -91,6 +94,7 @@ class OrderedWorkqueue:
         while self.queued and self.may_begin():
             item = self.queued.pop(self.turn(out))
             self.running.append(item)
+            out.record(WorkDue(item.owner, item.work, item.pasid, item.incarnation))
             out.send(item.owner, RunWork(item.work, item.pasid, item.incarnation))
 
     def may_begin(self) -> bool:

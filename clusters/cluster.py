@@ -15,13 +15,26 @@ from actors.iommu_driver import IommuDriver
 from actors.iommu_unit import IommuUnit
 from actors.kvm import Kvm
 from actors.ordered_workqueue import OrderedWorkqueue
+from actors.process import Process
+from actors.uacce import Uacce
 from actors.vdcm import Vdcm
 from actors.vfio import Vfio
 from protocol.effects import Out, Site
 from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, HostLost, ReleaseFds, Start
-from protocol.names import CORE, IOMMU, VFIO, WORKQUEUE, Name, guest_of, kvm_of, vdcm_of, vm_of
+from protocol.names import (
+    CORE,
+    IOMMU,
+    VFIO,
+    WORKQUEUE,
+    Name,
+    guest_of,
+    kvm_of,
+    uacce_of,
+    vdcm_of,
+    vm_of,
+)
 from protocol.plan import Plan
 
 Role: TypeAlias = str
@@ -63,11 +76,19 @@ ROLES: Final[dict[Role, ActorClass]] = {
     "guest": Guest,
     "unit": IommuUnit,
     "device": Device,
+    "uacce": Uacce,
+    "process": Process,
 }
 
 
+NATIVE: Final = ("uacce", "process")
+"""Roles that only a machine with processes of its own has."""
+PLANNED: Final = ("guest", "process")
+"""Roles of those who do what a plan says."""
+
+
 class GuestClass(Protocol):
-    """A guest is made with its plan, too."""
+    """A guest, or a process, is made with its plan, too."""
 
     def of(self, machine: Machine, name: Name, plan: Plan = ...) -> Actor:
         """The guest before its `Start`."""
@@ -84,6 +105,9 @@ def names(machine: Machine) -> dict[Name, Role]:
     for vm in machine.vms:
         roles[kvm_of(vm.name)] = "kvm"
         roles[guest_of(vm.name)] = "guest"
+    if machine.processes:
+        roles |= {uacce_of(device.name): "uacce" for device in machine.devices}
+    roles |= dict.fromkeys(machine.processes, "process")
     return roles
 
 
@@ -96,7 +120,7 @@ def build(
     chosen = {**ROLES, **(classes or {})}
     actors: dict[Name, Actor] = {}
     for name, role in names(machine).items():
-        if role == "guest":
+        if role in PLANNED:
             guest = cast("GuestClass", chosen[role])
             actors[name] = guest.of(machine, name, plans.get(name, Plan()))
         else:

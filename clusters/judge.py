@@ -224,7 +224,7 @@ class Frozen:
         match record.fact:
             case FaultBegun(fault=fault, target=target) if fault in FREEZING:
                 self._faults[fault, target] = None
-            case FaultBegun(fault="lose", target=target):
+            case FaultBegun(fault="lose" | "remove", target=target):
                 for fault in FREEZING:
                     self._faults.pop((fault, target), None)
             case FaultHealed(fault=fault, target=target):

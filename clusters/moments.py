@@ -16,6 +16,8 @@ PAST_MAX: Final = 1024
 """After so many inputs of an actor the clocks of its past are made, and the past is let go."""
 NEAR: Final = 24
 """So many causes of an input are looked at before its clock is made."""
+CLOSE: Final = 6
+"""And so many causes of each of its actor's last inputs."""
 STEP_NS: Final = 1_000
 """Simulated time: a step is a microsecond."""
 
@@ -52,16 +54,33 @@ class Moment(Struct):
     def saw(self, actor: Name, n: int) -> bool:
         """Whether input `n` of `actor` happened before this one (or is it).
 
-        Mostly it did, and is near in the chain of causes that led here: then no clock is made.
+        Mostly it did, and is near in the chain of causes that led here, or to what the actor did
+        shortly before: then no clock is made.
         """
-        near: Moment | None = self
+        if is_near(self, actor, n, NEAR):
+            return True
+        before = self.before
         for _ in range(NEAR):
-            if near is None or near.made is not None:
+            if before is None:
                 break
-            if near.actor == actor and near.n >= n:
+            if is_near(before, actor, n, CLOSE):
                 return True
-            near = near.origin
+            before = before.before
         return self.clock.get(actor, 0) >= n
+
+
+def is_near(moment: Moment, actor: Name, n: int, hops: int) -> bool:
+    """Whether input `n` of `actor`, or a later one, is among the last causes of an input."""
+    near: Moment | None = moment
+    for _ in range(hops):
+        if near is None:
+            return False
+        if near.made is not None:
+            return near.made.get(actor, 0) >= n
+        if near.actor == actor and near.n >= n:
+            return True
+        near = near.origin
+    return False
 
 
 def clock_of(moment: Moment) -> Clock:

@@ -25,11 +25,13 @@ FAULTS: Final = {
     "duplicate": "a message is sent twice, below the link layer",
     "drop": "a message is lost, below the link layer",
     "fail": "a fallible step fails with the errno that the kernel gives there",
-    "remove": "the device is pulled out",
-    "reset": "the device, or the host, is reset",
+    "remove": "the device is pulled out: its invalidations time out, and it never comes back",
+    "reset": "the function is reset: what is in the device ends, what it is owed it forgets",
 }
-LATER: Final = ("amnesia", "partition", "duplicate", "drop", "remove", "reset")
+LATER: Final = ("amnesia", "partition", "duplicate", "drop")
 """Those that come with a later issue."""
+OF_DEVICES: Final = ("remove", "reset")
+"""Those that only a device can suffer."""
 MODES: Final = ("one", "minority", "majority", "all")
 ARROW: Final = " -> "
 
@@ -113,8 +115,12 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
         raise ExperimentError(
             f"{where}.target: '{nemesis.target}' is nobody: there are {len(found)} of them"
         )
-    if nemesis.fault == "lose":
-        for name in found:
+    for name in found:
+        if nemesis.fault in OF_DEVICES and roles[name] != "device":
+            raise ExperimentError(
+                f"{where}.target: {name} is no device; only a device can suffer '{nemesis.fault}'"
+            )
+        if nemesis.fault == "lose":
             refuse_loss(name, actors[name])
 
 

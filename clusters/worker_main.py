@@ -12,11 +12,13 @@ from queue import SimpleQueue
 from threading import Thread
 
 from clusters.tasks import Desk, Task
+from clusters.uncollected import collect_seldom
 
 
 def main() -> None:
     """Serve the parent at the other end of the pipe whose number is the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
     parent: Connection[bytes, Task] = Connection(int(sys.argv[1]))
     tasks: SimpleQueue[Task] = SimpleQueue()
     Thread(target=_listen, args=(parent, tasks), daemon=True).start()

@@ -10,10 +10,14 @@ from protocol.names import PASID_COUNT, Name
 
 
 class Unit(Struct, frozen=True):
-    """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1)."""
+    """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1).
+
+    `pds`: it supports page-request drain; without that nobody can be drained, and PRI stays off.
+    """
 
     name: Name
     prq: int = 4
+    pds: bool = True
 
 
 class Device(Struct, frozen=True):
@@ -57,7 +61,10 @@ class Vm(Struct, frozen=True):
 
 
 class Machine(Struct, frozen=True):
-    """`pasids`: the core's capacity, numbers 1 to `pasids`.  `quota`: of each VM's IOASID set."""
+    """`pasids`: the core's capacity, numbers 1 to `pasids`.  `quota`: of each VM's IOASID set.
+
+    `processes` are those of the host itself, which use the devices by native SVA.
+    """
 
     units: tuple[Unit, ...]
     devices: tuple[Device, ...]
@@ -65,10 +72,20 @@ class Machine(Struct, frozen=True):
     pasids: int = 8
     quota: int = 8
     mdevs: tuple[Mdev, ...] = ()
+    processes: tuple[Name, ...] = ()
+
+    @property
+    def host_quota(self) -> int:
+        """What the VMs leave to the host's own set, for the PASIDs of processes."""
+        return self.pasids - self.quota * len(self.vms)
 
     def unit_of(self, device: Name) -> Name:
         """The unit that the device is behind."""
         return self.device(device).unit
+
+    def has_pri(self, device: Device) -> bool:
+        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
+        return device.pri and next(u.pds for u in self.units if u.name == device.unit)
 
     def device(self, name: Name) -> Device:
         """The device of that name; of an mdev, its parent."""

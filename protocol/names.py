@@ -50,6 +50,11 @@ def vdcm_of(device: Name) -> Name:
     return f"vdcm.{device}"
 
 
+def uacce_of(device: Name) -> Name:
+    """The driver behind the character device of an accelerator."""
+    return f"uacce.{device}"
+
+
 def vm_of(name: Name) -> Name:
     """The VM (mm token) that `vm1.guest` or `vm1.kvm` belongs to.
 

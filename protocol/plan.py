@@ -36,6 +36,7 @@ class Plan(Struct, frozen=True):
     does not: `free-before-unbind`, `unbind-with-dma`, `double-free`, `late-unbind`, `no-response`,
     `foreign-pasid`.  `tell` lists (variable, process): after an alloc into the variable the process
     is told it, because its script names it; if there is none, that it stands for nothing.
+    `forked`: of a process of the host, that it begins when another forks it.
     """
 
     steps: tuple[Step, ...] = ()
@@ -43,6 +44,7 @@ class Plan(Struct, frozen=True):
     mix: dict[str, int] = {}
     misbehave: tuple[str, ...] = ()
     tell: tuple[tuple[str, Name], ...] = ()
+    forked: bool = False
 
 
 OPERATIONS: dict[str, str] = {
@@ -67,6 +69,19 @@ OPERATIONS: dict[str, str] = {
 
 SCRIPTED: tuple[str, ...] = ("free-all", "open-vm")
 """Operations that only a script has: nobody draws them."""
+
+PROCESS_OPERATIONS: dict[str, str] = {
+    "open": "open the device and map its portal",
+    "bind": "bind the file to the process's own mm, and enable a WQ for it",
+    "dma": "submit descriptors that touch mapped pages (ENQCMD, or the dedicated WQ's portal)",
+    "fault": "submit a descriptor that touches an absent page, so that the device asks for it",
+    "unbind": "stop DMA and undo bind",
+    "close": "unmap the portal and close the file, its own or an inherited one",
+    "fork": "the child begins, with the descriptors and a new mm",
+    "kill": "SIGKILL to another process",
+    "exit": "do_exit: what is open is closed by the kernel, after the address space has gone",
+}
+"""The operations of a process of the host, with what each does."""
 
 MISBEHAVIOURS: dict[str, str] = {
     "free-before-unbind": "frees a PASID that is still bound",

@@ -9,8 +9,18 @@ Kernel: drivers/dma/idxd is its driver; PCIe ATS and PRI say how it asks the uni
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, TypeAlias, assert_never
 
-from actors.device import queues, work
-from actors.device.state import Command, Descriptor, Group, Line, Slot, Waiting, Work, WorkQueue
+from actors.device import queues, reset, work
+from actors.device.state import (
+    Command,
+    Descriptor,
+    Group,
+    Line,
+    Service,
+    Slot,
+    Waiting,
+    Work,
+    WorkQueue,
+)
 from protocol.effects import Out, Site
 from protocol.facts import CacheFlushed
 from protocol.machine import Machine
@@ -26,6 +36,8 @@ from protocol.messages import (
     FlushDevTlb,
     HostLost,
     PageGroupResponse,
+    ResetFunction,
+    ReturnToService,
     Start,
     Status,
     SubmitDescriptor,
@@ -33,7 +45,7 @@ from protocol.messages import (
     WqMode,
     WriteIms,
 )
-from protocol.names import Name, Pasid, vm_of
+from protocol.names import Name, Pasid, guest_of, vm_of
 
 Inbox: TypeAlias = (
     Start
@@ -48,6 +60,8 @@ Inbox: TypeAlias = (
     | Translated
     | PageGroupResponse
     | FlushDevTlb
+    | ResetFunction
+    | ReturnToService
 )
 
 
@@ -73,12 +87,16 @@ class Device:
     tlb: dict[Pasid, dict[int, Line]] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
     waiting: list[Waiting] = field(default_factory=list)
+    service: Service = Service.IN
+    processes: tuple[Name, ...] = ()
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """A device with nothing enabled."""
         spec = machine.device(name)
-        return cls(name, spec.unit, WqMode(spec.wq), spec.wq_size, spec.ats, spec.pri)
+        mode, pri = WqMode(spec.wq), machine.has_pri(spec)
+        fields = (name, spec.unit, mode, spec.wq_size, spec.ats, pri)
+        return cls(*fields, processes=machine.processes)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The device's table of contents."""
@@ -99,6 +117,10 @@ class Device:
                 self.on_command(message, sender, out)
             case WriteIms():
                 self.on_write_ims(message, sender, out)
+            case ResetFunction():
+                reset.begin(self, out)
+            case ReturnToService():
+                reset.end(self, out)
             case Start():
                 pass  # Hardware is there before any software.
             case HostLost():
@@ -159,15 +181,20 @@ class Device:
     def has_room(self, vm: Name) -> bool:
         """Whether the WQ takes one more: all VMs share one, each dedicated WQ has its own bound."""
         queue = self.queues.get(vm)
-        if queue is None or queue.closing:
+        if queue is None or queue.closing or self.service is not Service.IN:
             return False
         held = [one for one in self.descriptors.values() if one.work.vm == vm or queue.slot is None]
         return len(held) < self.wq_size
+
+    def user_of(self, vm: Name) -> Name:
+        """Who reads the completion records: the VM's guest, or a process of the host itself."""
+        return vm if vm in self.processes else guest_of(vm)
 
     def may_request_page(self) -> bool:
         """Page requests need PRI, ATS, and a group index that nobody is owed an answer for."""
         return self.pri and self.ats and len(self.groups) < work.GROUPS
 
     def answer_commands(self, out: Out) -> None:
-        """Descriptors have left: maybe the last that a command waited for."""
+        """Descriptors have left: maybe the last that a command, or a reset, waited for."""
         queues.answer(self, out)
+        reset.look_whether_empty(self, out)

@@ -1,5 +1,6 @@
 """What a device holds: work queues, descriptors, device TLB, page groups, commands that wait."""
 
+from enum import Enum
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -9,6 +10,14 @@ from protocol.names import Incarnation, Name, Pasid
 
 Command: TypeAlias = DisableWq | DrainWq | DrainPasid
 """What is answered when none of its descriptors is left in the device."""
+
+
+class Service(Enum):
+    """RESETTING: what has asked the unit for a translation is not through yet.  OUT: reset."""
+
+    IN = "in"
+    RESETTING = "resetting"
+    OUT = "out"
 
 
 class Line(Struct, frozen=True):

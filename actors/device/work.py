@@ -35,7 +35,6 @@ from protocol.messages import (
     Translation,
     UntranslatedDma,
 )
-from protocol.names import guest_of
 
 if TYPE_CHECKING:
     from actors.device import Device
@@ -165,7 +164,7 @@ def end(device: Device, number: int, status: Status, out: Out) -> None:
             status=status.value,
         )
     )
-    out.send(guest_of(work.vm), DescriptorDone(device.name, work.tag, status))
+    out.send(device.user_of(work.vm), DescriptorDone(device.name, work.tag, status))
     device.answer_commands(out)
 
 

@@ -144,7 +144,7 @@ def on_retired(guest: "Guest", task: Operation, got: GuestEnqcmdGot, out: Out) -
     """Accepted: the next one.  RETRY: again, but not for ever."""
     if not task.left:
         completions.land(guest, task, out)  # The device was lost meanwhile.
-    elif got.accepted:
+    elif got.accepted or has_completed(task):
         task.left -= 1
         submit_next(guest, task, out)
     elif task.tries == RETRIES:
@@ -153,6 +153,14 @@ def on_retired(guest: "Guest", task: Operation, got: GuestEnqcmdGot, out: Out) -
         task.tries += 1
         task.waits = Waits.RETRY
         out.set_timer(f"retry:{task.number}")
+
+
+def has_completed(task: Operation) -> bool:
+    """Whether the record of the command's descriptor is there: then it did get in.
+
+    Of a device that is pulled out KVM says that it accepted nothing, although it may have.
+    """
+    return all(flight.tag != task.tag for flight in task.flying)
 
 
 def on_timer(guest: "Guest", timer: str, out: Out) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.guest.state import Responding
 from protocol.effects import Out
+from protocol.facts import PageWithheld
 from protocol.messages import PageRequestReport, RespondPage, ResponseCode
 from protocol.names import VFIO
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def on_page_request_report(guest: "Guest", report: PageRequestReport, out: Out) -> None:
     """Answer, or remember for which descriptor it is useless to wait."""
     if guest.withholds(out):
-        withhold(guest, report)
+        withhold(guest, report, out)
         return
 
     number = guest.free_number()
@@ -35,11 +36,12 @@ def on_page_request_report(guest: "Guest", report: PageRequestReport, out: Out) 
     out.send(VFIO, response)
 
 
-def withhold(guest: "Guest", report: PageRequestReport) -> None:
+def withhold(guest: "Guest", report: PageRequestReport, out: Out) -> None:
     """The descriptor that touched the page is left to wait.
 
     Through a dedicated queue it has the PASID of the queue, whatever the guest believes that to be.
     """
+    out.record(PageWithheld(report.device, report.pasid, report.incarnation, report.group))
     for task in guest.running():
         known = report.device in guest.dedicated or task.value.gpasid == report.gpasid
         if known and guest.hardware(task.step) == report.device:

@@ -137,19 +137,19 @@ class IoasidCore:
 
     # Handlers and rules are functions of the modules beside this one.  Here they become methods, so
     # that a revision or a defect can override any one of them.
-    # Alloc, free, reclaim.
     on_alloc_pasid = alloc.on_alloc_pasid
     number_for = alloc.number_for
     refuse_alloc = alloc.refuse_alloc
     allocate = alloc.allocate
     on_free_pasid = alloc.on_free_pasid
     on_free_all_in_set = alloc.on_free_all_in_set
+    reply = alloc.reply
     free = alloc.free
+    free_returns = alloc.free_returns
     may_free = alloc.may_free
     let_go = alloc.let_go
     change_state = alloc.change_state
     reclaim = alloc.reclaim
-    # The ledger.
     on_get_pasid = ledger.on_get_pasid
     get_refusal = ledger.get_refusal
     on_get_if_owned = ledger.on_get_if_owned

@@ -34,6 +34,7 @@ from protocol.lifecycle import Move, State, move
 from protocol.messages import (
     AllocPasid,
     AllocPasidGot,
+    AnyMessage,
     Done,
     FreeAllInSet,
     FreePasid,
@@ -56,7 +57,7 @@ def on_alloc_pasid(core: IoasidCore, alloc: AllocPasid, sender: Name, out: Out) 
 
     incarnation = core.allocate(pasid, alloc.set, sender, out)
     core.notify(pasid, Notice(Transition.ALLOC), out)
-    out.send(sender, AllocPasidGot(alloc.call, pasid, incarnation))
+    core.reply(sender, AllocPasidGot(alloc.call, pasid, incarnation), out)
 
 
 def number_for(core: IoasidCore, alloc: AllocPasid) -> Pasid:
@@ -92,14 +93,19 @@ def allocate(core: IoasidCore, pasid: Pasid, number: int, owner: Name, out: Out)
 def on_free_pasid(core: IoasidCore, free: FreePasid, sender: Name, out: Out) -> None:
     """Answered at once and always Done (N18)."""
     core.free(free.pasid, free.set, sender, out)
-    out.send(sender, Done(free.call))
+    core.reply(sender, Done(free.call), out)
 
 
 def on_free_all_in_set(core: IoasidCore, free: FreeAllInSet, sender: Name, out: Out) -> None:
     """As free, for each PASID of the set."""
     for pasid in [n for n, life in enumerate(core.lives) if life and life.set == free.set]:
         core.free(pasid, free.set, sender, out)
-    out.send(sender, Done(free.call))
+    core.reply(sender, Done(free.call), out)
+
+
+def reply(_core: IoasidCore, to: Name, message: AnyMessage, out: Out) -> None:
+    """Alloc and free do not wait for the chain that they begin."""
+    out.send(to, message)
 
 
 def free(core: IoasidCore, pasid: Pasid, number: int, by: Name, out: Out) -> None:
@@ -108,13 +114,20 @@ def free(core: IoasidCore, pasid: Pasid, number: int, by: Name, out: Out) -> Non
     life = find_life(core, pasid)
     if life is None:
         out.record(FreeRequested(pasid, 0, number, by, effective=False, state=State.FREE.value))
-        out.record(FreeAnswered(pasid, 0, by))
+        core.free_returns(pasid, 0, by, out)
         return
 
     incarnation, effective = life.incarnation, core.may_free(life, number)
     out.record(FreeRequested(pasid, incarnation, number, by, effective, life.state.value))
     if effective:
         core.let_go(pasid, out)
+    core.free_returns(pasid, incarnation, by, out)
+
+
+def free_returns(
+    _core: IoasidCore, pasid: Pasid, incarnation: Incarnation, by: Name, out: Out
+) -> None:
+    """In the call itself (N18)."""
     out.record(FreeAnswered(pasid, incarnation, by))
 
 

@@ -1,15 +1,15 @@
 """The VT-d driver, as a user of PASIDs.
 
-In each device's PASID table it nests a guest's first level over its VM's second, and it holds one
-reference on every PASID it has bound, from the first bind to the last teardown.  A guest is not
-trusted to unbind before it frees: then the core's FREE makes this driver clean up.
+In each device's PASID table it nests a guest's first level over its VM's second, or points to a
+process's own (`native`).  It holds one reference on every PASID it has bound, from the first bind
+to the last teardown; the core's FREE makes it clean up for whoever frees before he unbinds.
 
 Kernel: drivers/iommu/intel/{svm,pasid}.c; "[PATCH V4 14/18] iommu/vt-d: Listen to IOASID
 notifications".  §4.2 to §4.4.  One module per operation; the class names the steps of all.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias, assert_never
+from typing import ClassVar, Self
 
 from actors.iommu_driver import (
     answers,
@@ -18,12 +18,15 @@ from actors.iommu_driver import (
     drain,
     free,
     lock,
+    native,
     prq,
+    reset,
     rollback,
     svm,
     teardown,
     unbind,
 )
+from actors.iommu_driver.inbox import Inbox
 from actors.iommu_driver.state import Detaching, Mutex, Svm, Task
 from protocol.effects import Out, Site
 from protocol.errors import Errno
@@ -32,6 +35,7 @@ from protocol.messages import (
     AttachDomain,
     BindGpasid,
     DetachDomain,
+    DeviceReset,
     Done,
     DrainRequestsGot,
     FindPasidGot,
@@ -50,19 +54,17 @@ from protocol.messages import (
     TimerFired,
     UnbindGpasid,
 )
-from protocol.names import Call, Name, Pasid
+from protocol.names import NO_SET, Call, Name, Pasid
 
-Request: TypeAlias = AttachDomain | DetachDomain | BindGpasid | UnbindGpasid | PageResponse
-Notice: TypeAlias = NotifyFree | NotifyAlloc | NotifyBind | NotifyUnbind | PageRequestInterrupt
-Inbox: TypeAlias = Start | HostLost | TimerFired | Request | Notice | RunWork | answers.Answer
+__all__ = ["Inbox", "IommuDriver"]
 
 
 @dataclass(slots=True)
-class IommuDriver:
+class IommuDriver(native.NativeSva):
     """A PASID is in `svms` exactly while we hold its reference `svm`.
 
     `domains_on` has the domain id of each VM on each device and mdev, `parents` the device behind
-    an mdev; `detaching` waits for svm_devs.
+    an mdev; `detaching` waits for svm_devs; PASIDs of mms are out of `host_set`.
     """
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
@@ -80,14 +82,16 @@ class IommuDriver:
     pasid_mutex: Mutex = field(default_factory=Mutex)
     tasks: dict[Call, Task] = field(default_factory=dict)
     parents: dict[Name, Name] = field(default_factory=dict)
+    host_quota: int = 0
+    host_set: int = NO_SET
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """Nothing is bound; all that the machine says of its devices is known."""
         units = {device.name: device.unit for device in machine.devices}
         pasids = {device.name: device.pasids for device in machine.devices}
-        pri = {device.name: device.pri for device in machine.devices}
-        return cls(units, pasids, pri, parents=machine.parents)
+        pri = {device.name: machine.has_pri(device) for device in machine.devices}
+        return cls(units, pasids, pri, parents=machine.parents, host_quota=machine.host_quota)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents; at the end mutex and domains go to those who wait."""
@@ -112,6 +116,8 @@ class IommuDriver:
                 self.on_set_notification(message, sender, out)
             case RunWork():
                 self.on_run_work(message, out)
+            case DeviceReset():
+                self.on_device_reset(sender, out)
             case AttachDomain():
                 self.on_attach_domain(message, sender, out)
             case DetachDomain():
@@ -121,11 +127,12 @@ class IommuDriver:
             case HostLost():
                 pass  # VFIO unbinds for a guest that is gone; invalidating a lost device times out.
             case _:
-                assert_never(message)
+                native.on_message(self, message, sender, out)
         lock.hand_over(self, out)
         domains.answer_detaches(self, out)
 
     # Handlers, and the steps of each operation in their order.
+    may_let_go = lock.may_let_go
     on_bind_gpasid = bind.on_bind_gpasid
     bind_refusal = bind.bind_refusal
     find_pasid = bind.find_pasid
@@ -136,10 +143,8 @@ class IommuDriver:
     link_device = bind.link_device
     attach_spid = bind.attach_spid
     bind_goes_on = bind.bind_goes_on
-
     bind_refused = rollback.bind_refused
     undo = rollback.undo
-
     get_reference = svm.get_reference
     make_svm = svm.make_svm
     attach_data = svm.attach_data
@@ -149,11 +154,9 @@ class IommuDriver:
     detach_data = svm.detach_data
     put_reference = svm.put_reference
     finish = svm.finish
-
     on_unbind_gpasid = unbind.on_unbind_gpasid
     unbind_device = unbind.unbind_device
     may_unbind = unbind.may_unbind
-
     unit_of = teardown.unit_of
     flush_unit_of = teardown.flush_unit_of
     unlink = teardown.unlink
@@ -165,7 +168,6 @@ class IommuDriver:
     teardown_goes_on = teardown.teardown_goes_on
     teardown_refused = teardown.teardown_refused
     torn_down = teardown.torn_down
-
     begin_drain = drain.begin_drain
     scan_ring = drain.scan_ring
     ring_scanned = drain.ring_scanned
@@ -175,6 +177,7 @@ class IommuDriver:
     requests_drained = drain.requests_drained
 
     on_start = free.on_start
+    notifier_priority = free.notifier_priority
     on_set_notification = free.on_set_notification
     on_notify_free = free.on_notify_free
     queue_work = free.queue_work
@@ -190,7 +193,8 @@ class IommuDriver:
     respond = prq.respond
     answer_page = prq.answer_page
     answer_group = prq.answer_group
-
+    on_device_reset = reset.on_device_reset
+    fence_reset = reset.fence_reset
     hardware = domains.hardware
     on_attach_domain = domains.on_attach_domain
     on_detach_domain = domains.on_detach_domain

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from actors.iommu_driver import native, reset
+from actors.iommu_driver.native_state import MmStep, Release
 from actors.iommu_driver.prq import end_round
+from actors.iommu_driver.reset_state import Reset
 from actors.iommu_driver.state import Bind, Operation, Registration, Round, Unbind, Work
 from protocol.effects import Out
 from protocol.messages import (
@@ -48,12 +51,16 @@ def on_done(driver: IommuDriver, done: Done, out: Out) -> None:
     """The call has succeeded."""
     task = driver.tasks[done.call]
     match task:
+        case Bind() | Unbind() | Work() if type(task.step) is MmStep:
+            native.goes_on(driver, task, out)
         case Bind():
             driver.bind_goes_on(task, out)
         case Unbind() | Work():
             driver.teardown_goes_on(task, out)
         case Round():
             end_round(driver, task, out)
+        case Release():
+            driver.release_goes_on(task, out)
         case Registration():
             del driver.tasks[task.number]
         case _:
@@ -64,6 +71,10 @@ def on_refused(driver: IommuDriver, refused: Refused, out: Out) -> None:
     """The call has failed.  A bind fails with it; a teardown goes on."""
     task = driver.tasks[refused.call]
     match task:
+        case Bind() | Unbind() | Work() if type(task.step) is MmStep:
+            native.refused(driver, task, refused.errno, out)
+        case Release():
+            driver.release_goes_on(task, out)
         case Bind():
             driver.bind_refused(task, refused.errno, out)
         case Unbind() | Work():
@@ -83,7 +94,10 @@ def on_put_pasid_got(driver: IommuDriver, got: PutPasidGot, out: Out) -> None:
     """Whether that reclaimed the PASID is nothing to us."""
     task = driver.tasks[got.call]
     assert isinstance(task, Operation), "only the end of an svm puts"
-    driver.finish(task, out)
+    if isinstance(task.step, MmStep):
+        native.goes_on(driver, task, out)
+    else:
+        driver.finish(task, out)
 
 
 def on_read_prq_got(driver: IommuDriver, ring: ReadPrqGot, out: Out) -> None:
@@ -91,6 +105,8 @@ def on_read_prq_got(driver: IommuDriver, ring: ReadPrqGot, out: Out) -> None:
     task = driver.tasks[ring.call]
     if isinstance(task, Round):
         driver.ring_read(task, ring, out)
+    elif isinstance(task, Reset):
+        reset.scanned(driver, task, ring, out)
     else:
         assert isinstance(task, Operation), "only the PRQ thread and drains read the ring"
         driver.ring_scanned(task, ring, out)
@@ -99,5 +115,8 @@ def on_read_prq_got(driver: IommuDriver, ring: ReadPrqGot, out: Out) -> None:
 def on_drain_requests_got(driver: IommuDriver, drained: DrainRequestsGot, out: Out) -> None:
     """What the device had posted has arrived."""
     task = driver.tasks[drained.call]
-    assert isinstance(task, Operation), "only a drain drains"
-    driver.requests_drained(task, drained, out)
+    if isinstance(task, Reset):
+        reset.fenced(driver, task, out)
+    else:
+        assert isinstance(task, Operation), "only a drain drains"
+        driver.requests_drained(task, drained, out)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommu_driver import domains, lock
+from actors.iommu_driver.native_state import NATIVE_DID
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
     Bind,
@@ -105,7 +106,7 @@ def svm_is_bound(svm: Svm) -> bool:
 def make_sdev(driver: IommuDriver, bind: Bind, out: Out) -> None:
     """From here on the svm_dev keeps the domain; it may have been detached since the first look."""
     svm = driver.svms[bind.pasid]
-    did = driver.domain_id(bind.request.device, bind.request.vm)
+    did = NATIVE_DID if svm.native else driver.domain_id(bind.request.device, bind.request.vm)
     errno = Errno.EINVAL if did is None else out.may_fail(driver.SDEV)
     if did is None or errno is not None:
         driver.undo(bind, errno or Errno.EINVAL, out)
@@ -157,7 +158,9 @@ def link_device(driver: IommuDriver, bind: Bind, out: Out) -> None:
         )
     )
     domains.record_bound(driver, svm, bind.request.device, out)
-    if bind.first:
+    if bind.first and svm.native:
+        driver.load_msr(bind, out)
+    elif bind.first:
         driver.attach_spid(bind, out)
     else:
         driver.finish(bind, out)

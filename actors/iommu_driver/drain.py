@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommu_driver import lock
-from actors.iommu_driver.state import Operation, Round, Step, name_of
+from actors.iommu_driver.state import Operation, Round, Step, Svm, name_of
 from actors.iommu_driver.teardown import flush_begins
 from protocol.effects import Out
 from protocol.facts import DrainScanned, MemoryUsed, SleepMay
@@ -93,7 +93,13 @@ def flush_faults(driver: IommuDriver, task: Operation, out: Out) -> None:
     """All that was reported reaches its consumer, which may need the mutex for an answer."""
     task.step = Step.FLUSH_FAULTS
     lock.release(driver, task, out)
-    out.send(VFIO, FlushFaults(task.number, task.device))
+    consumer = consumer_of(driver.svms[task.pasid])
+    out.send(consumer, FlushFaults(task.number, task.device))
+
+
+def consumer_of(svm: Svm) -> Name:
+    """Who deals with its faults: VFIO for a guest, the mm itself for a process."""
+    return svm.vm if svm.native else VFIO
 
 
 def answer_pending(driver: IommuDriver, task: Operation, out: Out) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from actors.iommu_driver import lock
+from actors.iommu_driver.native_end import has_put
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import DevState, Registration, Step, Svm, Work
 from actors.iommu_driver.svm import look_up
@@ -46,14 +47,19 @@ def on_start(driver: IommuDriver, out: Out) -> None:
     """FREE of any set's PASID concerns us: the global chain."""
     registration = Registration(smallest_free(driver.tasks))
     insert(driver.tasks, registration.number, registration)
-    out.send(CORE, RegisterNotifier(registration.number, NO_SET, Priority.IOMMU))
+    out.send(CORE, RegisterNotifier(registration.number, NO_SET, driver.notifier_priority()))
+
+
+def notifier_priority(_driver: IommuDriver) -> Priority:
+    """After the vCPUs and the devices: the translation goes last (mends S19)."""
+    return Priority.IOMMU
 
 
 def on_notify_free(driver: IommuDriver, free: NotifyFree, core: Name, out: Out) -> None:
     """Draining sleeps, so the handler only queues the work, once."""
     notification_begins(free, "FREE", out)
     svm = look_up(driver, free.pasid, out)
-    if svm is None:
+    if svm is None or has_put(svm):
         answer_notification(free, "FREE", Verdict.DONE, core, out)  # UNBIND came first.
         return
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from actors.iommu_driver.native_state import MmStep
 from actors.iommu_driver.state import (
     MUTEX,
     Bind,
@@ -37,9 +38,14 @@ def take(driver: IommuDriver, task: Locker, out: Out) -> None:
 
 def release(driver: IommuDriver, task: Locker, out: Out) -> None:
     """Only the holder lets go."""
-    assert driver.pasid_mutex.holder == task.number, f"{name_of(task)} does not hold {MUTEX}"
+    assert driver.may_let_go(task), f"{name_of(task)} does not hold {MUTEX}"
     driver.pasid_mutex.holder = None
     out.record(LockReleased(MUTEX, "mutex", name_of(task)))
+
+
+def may_let_go(driver: IommuDriver, task: Locker) -> bool:
+    """Whether the task holds the mutex."""
+    return driver.pasid_mutex.holder == task.number
 
 
 def hand_over(driver: IommuDriver, out: Out) -> None:
@@ -56,6 +62,8 @@ def hand_over(driver: IommuDriver, out: Out) -> None:
 def locked(driver: IommuDriver, task: Locker, out: Out) -> None:
     """The task holds the mutex now, for the first time or again in the middle of its drain."""
     match task:
+        case Bind(step=MmStep.MUTEX) | Unbind(step=MmStep.MUTEX):
+            driver.begin_mm(task, out)
         case Bind(step=Step.MUTEX):
             driver.find_pasid(task, out)
         case Unbind(step=Step.MUTEX):

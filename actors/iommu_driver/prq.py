@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from actors.iommu_driver import lock
-from actors.iommu_driver.drain import awaits_round, round_ended, round_of
+from actors.iommu_driver import lock, reset
+from actors.iommu_driver.drain import awaits_round, consumer_of, round_ended, round_of
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
     DevState,
@@ -40,7 +40,7 @@ from protocol.messages import (
     ResponseCode,
     TimerFired,
 )
-from protocol.names import VFIO, Incarnation, Name
+from protocol.names import Incarnation, Name
 
 if TYPE_CHECKING:
     from actors.iommu_driver import IommuDriver
@@ -96,7 +96,7 @@ def take_request(driver: IommuDriver, unit: Name, request: PageRequest, out: Out
     insert(sdev.pending, request.group, request.incarnation)
     out.record(PageReported(request.device, request.pasid, request.incarnation, request.group))
     out.send(
-        VFIO,
+        consumer_of(svm),
         PageRequestReport(
             vm=svm.vm,
             device=request.device,
@@ -148,6 +148,7 @@ def end_round(driver: IommuDriver, one: Round, out: Out) -> None:
     for task in list(driver.tasks.values()):
         if isinstance(task, Operation) and awaits_round(driver, task, one.unit):
             round_ended(driver, task, out)
+    reset.round_ended(driver, one.unit, out)
     if one.again:
         driver.wake_thread(one.unit, out)
 

@@ -1,6 +1,6 @@
 """What the VT-d driver remembers: its svms, and the operations that are under way (§1.6, §1.7).
 
-Kernel: struct intel_svm and struct intel_svm_dev in include/linux/intel-iommu.h, as V4 has them.
+Kernel: struct intel_svm, struct intel_svm_dev in include/linux/intel-iommu.h, as V4 has them.
 """
 
 from enum import Enum
@@ -8,6 +8,8 @@ from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct, field
 
+from actors.iommu_driver.native_state import Hold, MmStep, Release
+from actors.iommu_driver.reset_state import Reset
 from protocol.errors import Errno
 from protocol.messages import BindGpasid, PageResponse, UnbindGpasid
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
@@ -16,10 +18,7 @@ MUTEX: Final = "pasid_mutex"
 
 
 class DevState(Enum):
-    """NEW: its entry is being written.  LINKED: bound.  UNLINKED: its teardown is not over yet.
-
-    Only a LINKED one is found by the PRQ thread, by page responses and by unbind.
-    """
+    """Being written; bound, and found by PRQ thread, page responses, unbind; in its teardown."""
 
     NEW = "new"
     LINKED = "linked"
@@ -33,13 +32,14 @@ class SvmDev(Struct):
     through: list[Name]
     state: DevState = DevState.NEW
     pending: dict[int, Incarnation] = field(default_factory=dict)
+    users: int = 1
 
 
 class Svm(Struct):
     """One bound PASID: it exists exactly while we hold its reference `svm`.
 
-    `id` is what the core keeps as private data.  `has_data`, `has_spid`: what the core holds of it,
-    so that whoever ends the svm undoes just that.
+    `id` is the core's private data.  `has_data`, `has_spid`, or `holds` of a `native` one: what
+    core and mm hold of it, so that whoever ends the svm undoes just that.
     """
 
     id: int
@@ -52,6 +52,8 @@ class Svm(Struct):
     has_data: bool = False
     has_spid: bool = False
     work_queued: bool = False
+    native: bool = False
+    holds: list[Hold] = field(default_factory=list)
 
     def object(self, device: Name = "") -> str:
         """What facts call its memory, or that of one of its svm_devs."""
@@ -59,7 +61,7 @@ class Svm(Struct):
 
 
 class Mutex(Struct):
-    """pasid_mutex: the number of the task that holds it, and of those that wait, in order."""
+    """pasid_mutex: who holds it and who waits, in order, by the numbers of tasks."""
 
     holder: Call | None = None
     waiters: list[Call] = field(default_factory=list)
@@ -110,31 +112,31 @@ class Bind(Struct, tag=True):
     device: Name
     asker: Name
     request: BindGpasid
-    step: Step = Step.MUTEX
+    step: Step | MmStep = Step.MUTEX
     first: bool = False
     errno: Errno | None = None
 
 
 class Unbind(Struct, tag=True):
-    """UnbindGpasid."""
+    """UnbindGpasid, or UnbindMm in its words, as a Bind is BindMm in those of BindGpasid."""
 
     number: Call
     pasid: Pasid
     device: Name
     asker: Name
     request: UnbindGpasid
-    step: Step = Step.MUTEX
+    step: Step | MmStep = Step.MUTEX
 
 
 class Work(Struct, tag=True):
-    """The work that FREE queued; `device` is the one that it tears down now."""
+    """The work that FREE queued, now at `device`; a `notify:` is its own handler's, unqueued."""
 
     number: Call
     pasid: Pasid
     work: str
     incarnation: Incarnation
     device: Name = ""
-    step: Step = Step.MUTEX
+    step: Step | MmStep = Step.MUTEX
 
 
 class Response(Struct, tag=True):
@@ -160,11 +162,9 @@ class Registration(Struct, tag=True):
     number: Call
 
 
-Operation: TypeAlias = Bind | Unbind | Work
-"""A task that may tear down (device, PASID)."""
-Locker: TypeAlias = Operation | Response
-"""A task that takes the mutex."""
-Task: TypeAlias = Locker | Round | Registration
+Operation: TypeAlias = Bind | Unbind | Work  # It may tear down (device, PASID).
+Locker: TypeAlias = Operation | Response  # It takes the mutex.
+Task: TypeAlias = Locker | Round | Registration | Reset | Release
 
 
 def name_of(task: Locker) -> str:
@@ -175,7 +175,7 @@ def name_of(task: Locker) -> str:
         case Unbind():
             return f"unbind:{task.number}"
         case Work():
-            return f"teardown:{task.number}"
+            return task.work if task.work.startswith("notify:") else f"teardown:{task.number}"
         case Response():
             return f"response:{task.number}"
         case _:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.iommu_driver import lock
+from actors.iommu_driver.native_state import MM
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
     Bind,
@@ -36,6 +37,7 @@ from protocol.facts import (
 )
 from protocol.messages import (
     AttachData,
+    BindMmGot,
     DetachData,
     DetachSpid,
     Done,
@@ -119,6 +121,8 @@ def end_svm(driver: IommuDriver, task: Operation, out: Out) -> None:
     if svm.work_queued and not isinstance(task, Work):
         wake_work(driver, svm.pasid, out)
         driver.finish(task, out)
+    elif svm.native:
+        driver.end_mm(task, out)
     elif svm.has_spid:
         driver.detach_spid(task, out)
     elif svm.has_data:
@@ -160,6 +164,8 @@ def finish(driver: IommuDriver, task: Operation, out: Out) -> None:
     match task:
         case Bind(errno=Errno() as errno):
             out.send(task.asker, Refused(task.request.call, errno))
+        case Bind(request=request) if request.format == MM:
+            out.send(task.asker, BindMmGot(request.call, request.pasid, request.incarnation))
         case Bind() | Unbind():
             out.send(task.asker, Done(task.request.call))
         case Work():

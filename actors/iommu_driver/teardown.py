@@ -192,9 +192,9 @@ def teardown_goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
 def teardown_refused(driver: IommuDriver, task: Operation, out: Out) -> None:
     """A teardown cannot fail.
 
-    No entry: nothing was cached through it.  A device that is gone has no TLB (S48).
+    A device that is gone has no TLB (S48).
     """
     if task.step is Step.CLEAR_PRESENT:
-        driver.begin_drain(task, out)
+        driver.entry_was_gone(task, out)
     else:
         driver.teardown_goes_on(task, out)

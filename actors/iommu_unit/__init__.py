@@ -62,7 +62,8 @@ Inbox: TypeAlias = (
 class IommuUnit:
     """Only an invalidation removes a line; the head of `queue` waits for its device.
 
-    `has_ats` has the devices behind the unit; `ppr` is the pending-page-request bit.
+    `has_ats` has the devices behind the unit; `ppr` is the pending-page-request bit, `pds` says
+    that a drain waits for page requests.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
@@ -71,6 +72,7 @@ class IommuUnit:
     name: Name
     has_ats: dict[Name, bool]
     ring_size: int
+    pds: bool
     lost: list[Name] = field(default_factory=list)
     entries: dict[Tag, Entry] = field(default_factory=dict)
     pasid_cache: dict[Tag, Line] = field(default_factory=dict)
@@ -83,8 +85,9 @@ class IommuUnit:
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """An empty unit, with the devices that the machine puts behind it."""
-        size = next(unit.prq for unit in machine.units if unit.name == name)
-        return cls(name, {d.name: d.ats for d in machine.devices if d.unit == name}, size)
+        spec = next(unit for unit in machine.units if unit.name == name)
+        has_ats = {d.name: d.ats for d in machine.devices if d.unit == name}
+        return cls(name, has_ats, spec.prq, spec.pds)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The unit's table of contents."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from actors.iommu_unit.state import Invalidation, Queued
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import CacheFlushed
+from protocol.facts import CacheFlushed, RequestsDrained
 from protocol.messages import (
     Done,
     DrainRequests,
@@ -65,6 +65,8 @@ def flush(unit: IommuUnit, invalidation: Invalidation, out: Out) -> None:
         case InvalidatePasidCache():
             unit.pasid_cache.pop(tag, None)
             record_flushed(unit, "pasid-cache", invalidation, out)
+        case InvalidateIotlb() if not selects(unit, invalidation):
+            pass  # Lines of another domain stay.
         case InvalidateIotlb() | DrainRequests():
             unit.iotlb.pop(tag, None)
             record_flushed(unit, "iotlb", invalidation, out)
@@ -74,11 +76,26 @@ def flush(unit: IommuUnit, invalidation: Invalidation, out: Out) -> None:
             assert_never(invalidation)
 
 
+def selects(unit: IommuUnit, invalidation: InvalidateIotlb) -> bool:
+    """Whether it is of the domain that the entry, until it is zeroed, has (VT-d 6.5.2.4)."""
+    entry = unit.entries.get((invalidation.device, invalidation.pasid))
+    return entry is None or entry.did == invalidation.did
+
+
 def waits_for_device(unit: IommuUnit, invalidation: Invalidation) -> bool:
-    """Whether a device TLB that can still answer is to be flushed."""
-    concerns_device = isinstance(invalidation, InvalidateDevTlb | DrainRequests)
+    """Whether a device TLB that can still answer is to be flushed.
+
+    Without PDS the bit that makes a drain wait is reserved, so nothing is waited for.
+    """
+    match invalidation:
+        case InvalidateDevTlb():
+            waits = True
+        case DrainRequests():
+            waits = unit.pds
+        case _:
+            waits = False
     device = invalidation.device
-    return concerns_device and unit.reaches(device) and unit.has_ats[device]
+    return waits and unit.reaches(device) and unit.has_ats[device]
 
 
 def answer_head(unit: IommuUnit, out: Out) -> None:
@@ -88,6 +105,7 @@ def answer_head(unit: IommuUnit, out: Out) -> None:
     match invalidation:
         case DrainRequests():
             # Links are in order: what the device posted before its completion is in the ring now.
+            record_drained(unit, head.requester, invalidation, out)
             out.send(head.requester, DrainRequestsGot(invalidation.call, unit.overflow))
         case InvalidateDevTlb() if not unit.reaches(invalidation.device):
             out.send(head.requester, Refused(invalidation.call, Errno.ETIMEDOUT))
@@ -101,4 +119,20 @@ def record_flushed(unit: IommuUnit, cache: str, invalidation: Invalidation, out:
         return
     out.record(
         CacheFlushed(cache, invalidation.device, invalidation.pasid, invalidation.incarnation)
+    )
+
+
+def record_drained(unit: IommuUnit, by: Name, drain: DrainRequests, out: Out) -> None:
+    """Nothing is drained of a device that another unit has."""
+    if drain.device not in unit.has_ats:
+        return
+    out.record(
+        RequestsDrained(
+            unit=unit.name,
+            device=drain.device,
+            pasid=drain.pasid,
+            incarnation=drain.incarnation,
+            by=by,
+            overflow=unit.overflow,
+        )
     )

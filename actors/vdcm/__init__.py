@@ -89,7 +89,7 @@ class Vdcm:
         """A virtual device for each VM on the device, none of them open."""
         device = machine.device(name.partition(".")[2])
         vdevs = dict.fromkeys(machine.vms_on(device.name), Phase.CLOSED)
-        asks_pages = device.pri and device.ats
+        asks_pages = machine.has_pri(device) and device.ats
         return cls(name, device.name, WqMode(device.wq), vdevs, device.unit, asks_pages)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:

@@ -2,7 +2,9 @@
 
 A notification handler is atomic and draining sleeps.  A slot that is dying has one work, on its way
 to the ordered workqueue, in it, or running; if somebody else clears the slot first, the work is
-over there and then, and its turn changes nothing.
+over there and then, and its turn changes nothing, unless the slot dies again before it comes:
+then the same place in the queue serves once more, since after FREE the driver's work stands behind
+it (O1, S19).
 
 Kernel: drivers/vfio/mdev/idxd/mdev.c of the Intel data-centre kernel ("DCP").
 """
@@ -34,10 +36,25 @@ NO_MEMORY: Final = Site("vdcm.queue.nomem", Errno.ENOMEM)
 
 def queue(vdcm: Vdcm, slot: Slot, out: Out) -> None:
     """Once, whatever else is notified until it has run."""
-    if slot.work not in vdcm.works:
+    work = vdcm.works.get(slot.work)
+    if work is None:
         key = key_of(slot.vm, slot.kind, slot.pasid)
         vdcm.works[slot.work] = Work(key, slot.pasid, slot.incarnation)
         submit(vdcm, slot.work, out)
+    elif work.state is WorkState.STALE:
+        revive(vdcm, slot, work, out)
+
+
+def revive(vdcm: Vdcm, slot: Slot, work: Work, out: Out) -> None:
+    """There is something to do again: for its turn, or for the task of its turn that is in line."""
+    work.pasid, work.incarnation = slot.pasid, slot.incarnation
+    work.state = WorkState.QUEUED
+    out.record(WorkQueued(slot.work, work.pasid, work.incarnation))
+    for task in vdcm.tasks.values():
+        if isinstance(task, Clear) and task.work == slot.work:
+            work.state = WorkState.RUNNING
+            task.abort = task.abort or slot.dying is Dying.FREE
+            out.record(WorkBegun(slot.work, work.pasid, work.incarnation))
 
 
 def submit(vdcm: Vdcm, name: str, out: Out) -> None:

@@ -46,7 +46,7 @@ def _packed(name: Name, role: str, units: list[Name]) -> Name:
         return units[0]
     if role in {"guest", "kvm"}:
         return vm_of(name)
-    return name.removeprefix("vdcm.")
+    return name.removeprefix("vdcm.").removeprefix("uacce.")
 
 
 def hosts_of(placement: Placement) -> dict[Name, list[Name]]:

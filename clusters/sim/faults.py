@@ -11,12 +11,12 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from clusters.cluster import Role, losses, refuse_loss
-from clusters.nemesis import ARROW, Nemesis, candidates, passes
+from clusters.nemesis import ARROW, OF_DEVICES, Nemesis, candidates, passes
 from clusters.sim.tape import Begin, Fail, Heal
 from protocol.errors import ExperimentError
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone, HostStarted
-from protocol.messages import ReleaseFds
+from protocol.messages import ReleaseFds, ResetFunction
 from protocol.names import Name
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Faults:
         ends = target.split(ARROW, 1) if fault == "delay" else [target]
         if any(end not in world.hosts or end in self.lost for end in ends):
             return False
+        if fault in OF_DEVICES:
+            return world.roles.get(target) == "device"
         return fault != "lose" or world.hosts[target].actor.LOSABLE
 
     def begin(self, fault: str, target: Name) -> None:
@@ -73,7 +75,14 @@ class Faults:
             case "delay":
                 world.network.delay(target, self._wait(target))
             case "lose":
+                refuse_loss(target, world.hosts[target].actor)
                 self._lose(target)
+                return
+            case "remove":
+                self._lose(target)  # The hotplug interrupt tells the others what HostLost says.
+                return
+            case "reset":
+                world.tell(target, ResetFunction())
                 return
             case _:
                 raise AssertionError(f"{fault} is not a fault of the simulator")
@@ -111,7 +120,6 @@ class Faults:
 
     def _lose(self, target: Name) -> None:
         world = self._world
-        refuse_loss(target, world.hosts[target].actor)
         world.state(HostGone(), of=target)
         self.lost[target] = None
         self.active = [one for one in self.active if target not in one[1].split(ARROW)]

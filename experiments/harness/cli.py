@@ -18,6 +18,7 @@ from typing import Final
 import click
 import msgspec
 
+from clusters.uncollected import collect_seldom
 from experiments.harness.interruption import listening
 from experiments.harness.options import EXIT_CODES, write_examples
 from experiments.harness.result import RESULT_FORMAT, Exit, Status
@@ -130,6 +131,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """The command; every way out has its exit code and no traceback shows."""
     given = list(sys.argv[1:] if words is None else words)
     _open_streams()
+    collect_seldom()
     with listening():
         code = _run(given)
     sys.exit(code)

@@ -10,6 +10,8 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from clusters.lineup import Lineup, check, lineup
+from experiments.harness.knowing import check_variables, is_forked, told
+from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import nearest, read_step
 from protocol.errors import ExperimentError
@@ -46,10 +48,14 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UnitTable(Closed, frozen=True):
-    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring."""
+    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
+
+    Without `pds` (page-request drain support) PRI stays off on the devices behind it.
+    """
 
     name: Word
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
+    pds: bool = True
 
 
 class DeviceTable(Closed, frozen=True):
@@ -96,8 +102,14 @@ class GuestsTable(Closed, frozen=True):
     misbehave: tuple[Misbehaviour, ...] = ()
 
 
+class ProcessesTable(Closed, frozen=True):
+    """`[processes]`: `count` processes of the host, proc1 to procN, that use native SVA."""
+
+    count: Annotated[int, Meta(ge=0, le=256)] = 0
+
+
 class ProcessTable(Closed, frozen=True):
-    """`[[process]]`: the script of one process, `vm1.guest`."""
+    """`[[process]]`: the script of one process, `vm1.guest` or `proc1`."""
 
     name: str
     steps: tuple[str, ...]
@@ -193,6 +205,7 @@ class Experiment(Closed, frozen=True):
     machine: MachineTable = MachineTable()
     pool: PoolTable = PoolTable()
     guests: GuestsTable = GuestsTable()
+    processes: ProcessesTable = ProcessesTable()
     process: tuple[ProcessTable, ...] = ()
     network: NetworkTable = NetworkTable()
     nemesis: tuple[NemesisTable, ...] = ()
@@ -235,8 +248,9 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
     units = [unit.name for unit in table.unit]
     devices = [device.name for device in table.device]
     vms = [f"vm{k}" for k in range(1, guests.count + 1)]
+    processes = tuple(f"proc{k}" for k in range(1, experiment.processes.count + 1))
     shares = [mdev.name for mdev in table.mdev]
-    others = [*vms, "core", "workqueue", "iommu", "vfio", "supervisor"]
+    others = [*vms, *processes, "core", "workqueue", "iommu", "vfio", "supervisor"]
     _unique([*units, *devices, *shares, *others], where)
     for k, device in enumerate(table.device):
         if device.unit not in units:
@@ -257,14 +271,16 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
                 )
     _unique([name for group in groups for name in group], f"{where}: $.guests.groups")
     pool = experiment.pool
-    quota = pool.quota or max(1, pool.pasids // max(1, guests.count))
-    if quota * guests.count > pool.pasids:
+    owners = guests.count + bool(processes)  # All processes of the host have one set.
+    quota = pool.quota or max(1, pool.pasids // max(1, owners))
+    if quota * guests.count + bool(processes) > pool.pasids:
         raise ExperimentError(
             f"{where}: $.pool.quota: {guests.count} VMs of {quota} PASIDs need"
             f" {quota * guests.count}, the pool has {pool.pasids}"
+            f"{', and the processes of the host need some, too' if processes else ''}"
         )
     return Machine(
-        units=tuple(Unit(unit.name, unit.prq) for unit in table.unit),
+        units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
         devices=tuple(
             Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size) for d in table.device
         ),
@@ -272,6 +288,7 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
         pasids=pool.pasids,
         quota=quota,
         mdevs=mdevs,
+        processes=processes,
     )
 
 
@@ -316,6 +333,7 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
         )
     mix = Plan(operations=guests.operations, mix=guests.mix, misbehave=guests.misbehave)
     plans = {guest_of(vm.name): mix for vm in machine.vms}
+    plans |= dict.fromkeys(machine.processes, Plan())
     scripts: dict[Name, tuple[Step, ...]] = {}
     for k, process in enumerate(experiment.process):
         place = f"{where}: $.process[{k}]"
@@ -326,52 +344,35 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             )
         if process.name in scripts:
             raise ExperimentError(f"{place}.name: '{process.name}' has a script already")
+        read = read_process_step if process.name in machine.processes else read_step
         scripts[process.name] = tuple(
-            read_step(step, process.name, machine, f"{place}.steps[{i}]")
+            read(step, process.name, machine, f"{place}.steps[{i}]")
             for i, step in enumerate(process.steps)
         )
-    _check_variables(experiment, scripts, where)
+    check_variables([one.name for one in experiment.process], scripts, where)
     for name, steps in scripts.items():
-        plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=_told(name, scripts))
+        if name in machine.processes:
+            plans[name] = Plan(steps=steps, forked=is_forked(name, scripts))
+        else:
+            plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=told(name, scripts))
     return plans
-
-
-def _told(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> tuple[tuple[str, Name], ...]:
-    """Which processes must be told which of `name`'s variables, because their scripts say them."""
-    tell = {
-        (step.variable, other): None
-        for other, steps in scripts.items()
-        for step in steps
-        if step.owner == name and other != name
-    }
-    return tuple(tell)
-
-
-def _check_variables(
-    experiment: Experiment, scripts: dict[Name, tuple[Step, ...]], where: str
-) -> None:
-    """A variable is allocated before it is named; another's variable is allocated by its owner."""
-    allocated = {
-        name: [step.variable for step in steps if step.operation == "alloc"]
-        for name, steps in scripts.items()
-    }
-    index = {process.name: k for k, process in enumerate(experiment.process)}
-    for name, steps in scripts.items():
-        known: list[str] = []
-        for i, step in enumerate(steps):
-            place = f"{where}: $.process[{index[name]}].steps[{i}]"
-            if step.operation == "alloc":
-                known.append(step.variable)
-            elif step.owner and step.variable not in allocated.get(step.owner, []):
-                raise ExperimentError(f"{place}: {step.owner} never allocates '{step.variable}'")
-            elif step.variable and not step.owner and step.variable not in known:
-                hint = nearest(step.variable, known)
-                raise ExperimentError(f"{place}: '{step.variable}' is not allocated before{hint}")
 
 
 def kinds() -> tuple[str, ...]:
     """The kinds of actors a nemesis may name."""
-    return ("core", "workqueue", "iommu", "vfio", "kvm", "vdcm", "guest", "unit", "device")
+    return (
+        "core",
+        "workqueue",
+        "iommu",
+        "vfio",
+        "kvm",
+        "vdcm",
+        "guest",
+        "unit",
+        "device",
+        "uacce",
+        "process",
+    )
 
 
 def is_vm(name: Name, machine: Machine) -> bool:

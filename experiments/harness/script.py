@@ -62,7 +62,7 @@ def read_step(text: str, process: Name, machine: Machine, where: str) -> Step:
         )  # fmt: skip
         raise ExperimentError(f"{where}: {rule}")
     step = {"operation": operation, "variable": variable, "wait": wait, "text": text.strip()}
-    expect = _outcomes(outcome, where) if arrow else ()
+    expect = outcomes(outcome, where) if arrow else ()
     return _operands(step, rest, expect, _Place(process, machine, where))
 
 
@@ -131,7 +131,8 @@ def _pasid(word: str, where: str) -> tuple[Name, str, int]:
     raise ExperimentError(f"{where}: '{word}' is not a variable or #number")
 
 
-def _outcomes(text: str, where: str) -> tuple[str, ...]:
+def outcomes(text: str, where: str) -> tuple[str, ...]:
+    """What stands behind the arrow."""
     text = text.strip()
     inner = re.fullmatch(r"any\((.*)\)", text)
     names = [name.strip() for name in (inner[1] if inner else text).split(",")]

@@ -23,10 +23,10 @@ from clusters.sim.search.graph import STATES, Bounds, Found
 from clusters.sim.search.handling import LeakError
 from clusters.sim.search.sharded import Scope, there
 from clusters.sim.search.space import Space
-from clusters.sim.search.strikes import DELAYS
+from clusters.sim.search.strikes import DELAYS, STRIKES
 from clusters.sim.search.symmetry import alike
 from clusters.sim.search.tree import walk
-from clusters.sim.search.uncollected import uncollected
+from clusters.uncollected import uncollected
 from clusters.workers import Here, Workers
 from experiments.harness.exploring import Crew
 from experiments.harness.interruption import held
@@ -300,16 +300,16 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
     world = scope.world()
     roles = roles_of(machine, world.names)
     for nemesis, bound in zip(setup.nemeses, world.strikes.bounds, strict=True):
-        if nemesis.fault == "lose":
-            whom = " or ".join(candidates(nemesis, roles)[0])
-            found.append(f"{whom} lost while anything is on its way, at most {bound} in a run")
+        if nemesis.fault in STRIKES:
+            whom, struck = " or ".join(candidates(nemesis, roles)[0]), STRIKES[nemesis.fault]
+            found.append(f"{whom} {struck} while anything is on its way, at most {bound} in a run")
         elif nemesis.fault == "fail":
             found.append(f"{nemesis.site} failing at any passage, at most {bound} in a run")
     if any(nemesis.fault in DELAYS for nemesis in setup.nemeses):
         found.append("crashes, pauses and delays are among the orders")
     if setup.plans:
         found.append("what comes before the first operation in one order")
-    if any(nemesis.fault == "lose" for nemesis in setup.nemeses):
+    if any(nemesis.fault in ("lose", "remove") for nemesis in setup.nemeses):
         found.append("a loss is told at once to who has no files and no message of the lost")
     if scope.alike:
         found.append(f"{', '.join(scope.alike)} can be exchanged")

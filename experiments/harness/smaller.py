@@ -49,6 +49,7 @@ class SmallerExperiment:
         for k in range(experiment.guests.count, 0, -1):
             yield from self._valid(_without_vm(experiment, k), _names_without(experiment, k))
         for smaller in (
+            *_without_last_process(experiment),
             *_scripted(experiment, self.setup, tape),
             *_without_devices(experiment),
             *_without_steps(experiment),
@@ -100,6 +101,22 @@ def _without_vm(experiment: Experiment, k: int) -> Experiment:
             if not about(one.target)
         ),
     )
+
+
+def _without_last_process(experiment: Experiment) -> Less:
+    """And without what the others do to it."""
+    count = experiment.processes.count
+    gone = f"proc{count}"
+    if count:
+        yield structs.replace(
+            experiment,
+            processes=structs.replace(experiment.processes, count=count - 1),
+            process=tuple(
+                structs.replace(one, steps=tuple(s for s in one.steps if gone not in s.split()))
+                for one in experiment.process
+                if one.name != gone
+            ),
+        )
 
 
 def _names_without(experiment: Experiment, k: int) -> dict[Name, Name]:
@@ -268,11 +285,14 @@ def _sensible(experiment: Experiment) -> Experiment:
         scripts = {
             one.name: [read_step(text, one.name, machine, one.name) for text in one.steps]
             for one in experiment.process
+            if one.name not in machine.processes  # Those of the host have no variables.
         }
     except (ExperimentError, StopIteration):
         return experiment
     process = tuple(
         structs.replace(one, steps=tuple(_allocated(scripts, one.name)))
+        if one.name in scripts
+        else one
         for one in experiment.process
     )
     if not experiment.guests.operations:

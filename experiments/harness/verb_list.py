@@ -22,8 +22,8 @@ class Thing(Struct, frozen=True, omit_defaults=True):
 
 
 NOUNS: Final = (
-    "experiments", "properties", "faults", "operations", "misbehaviours", "strategies",
-    "revisions", "defects", "bugs", "sites", "runs",
+    "experiments", "properties", "invariants", "faults", "operations", "misbehaviours",
+    "strategies", "revisions", "defects", "bugs", "sites", "runs",
 )  # fmt: skip
 
 
@@ -85,6 +85,19 @@ def _properties() -> list[Thing]:
         )
         for kind in PROPERTIES
     ]
+
+
+def _invariants() -> list[Thing]:
+    from experiments.harness.invariants import breakers, holders, says
+
+    broken = breakers()
+    things = []
+    for rule, held in holders().items():
+        names = ", ".join(one.name for one in held) or "no property yet"
+        more = {"says": " ".join(says(one) for one in held)}
+        by = dict.fromkeys(name for one in held for name in broken[one.name])
+        things.append(Thing(rule, names, {**more, "broken by": ", ".join(by)} if held else {}))
+    return things
 
 
 def _faults() -> list[Thing]:
@@ -174,6 +187,7 @@ def _runs(runs: Path) -> list[Thing]:
 MAKERS: Final[dict[str, Callable[[], list[Thing]]]] = {
     "experiments": _experiments,
     "properties": _properties,
+    "invariants": _invariants,
     "faults": _faults,
     "operations": _operations,
     "misbehaviours": _misbehaviours,

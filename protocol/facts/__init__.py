@@ -39,13 +39,27 @@ from protocol.facts.hardware import (
     DrainScanned,
     EntryCleared,
     EntryWritten,
+    FunctionReset,
+    FunctionReturned,
     PageRequested,
     PageSettled,
     RequestAutoAnswered,
     RequestRinged,
+    RequestsDrained,
     RequestTaken,
     WqCleared,
     WqProgrammed,
+)
+from protocol.facts.native import (
+    FileDropped,
+    FileHeld,
+    FileReleased,
+    MmFreed,
+    MmNotifierRegistered,
+    MmNotifierUnregistered,
+    MmPasidAssigned,
+    PageTablesFreed,
+    ProcessExited,
 )
 from protocol.facts.process import (
     OpFail,
@@ -80,6 +94,7 @@ from protocol.facts.software import (
     NotificationHandled,
     PageAnswered,
     PageReported,
+    PageWithheld,
     PasidLinked,
     PasidUnlinked,
     SleepMay,
@@ -93,7 +108,10 @@ from protocol.facts.software import (
     VmEntryBlocked,
     VmEntryLifted,
     WorkBegun,
+    WorkDue,
     WorkEnded,
+    WorkFinished,
+    WorkLinedUp,
     WorkQueued,
 )
 from protocol.facts.world import (
@@ -191,6 +209,22 @@ ActorFact = (
     | DomainBound
     | DomainUnbound
     | DomainFreed
+    | FunctionReset
+    | FunctionReturned
+    | RequestsDrained
+    | WorkLinedUp
+    | WorkDue
+    | WorkFinished
+    | PageWithheld
+    | MmPasidAssigned
+    | MmNotifierRegistered
+    | MmNotifierUnregistered
+    | PageTablesFreed
+    | MmFreed
+    | ProcessExited
+    | FileHeld
+    | FileDropped
+    | FileReleased
 )
 """Every fact an actor can state."""
 
@@ -240,9 +274,14 @@ __all__ = [
     "FaultBegun",
     "FaultHealed",
     "FdsReleased",
+    "FileDropped",
+    "FileHeld",
+    "FileReleased",
     "FlushRequested",
     "FreeAnswered",
     "FreeRequested",
+    "FunctionReset",
+    "FunctionReturned",
     "HostCrashed",
     "HostGone",
     "HostStarted",
@@ -254,6 +293,10 @@ __all__ = [
     "MemoryUsed",
     "MessageDelivered",
     "MessageSent",
+    "MmFreed",
+    "MmNotifierRegistered",
+    "MmNotifierUnregistered",
+    "MmPasidAssigned",
     "MsrCleared",
     "MsrLoaded",
     "NotificationAnswered",
@@ -270,16 +313,20 @@ __all__ = [
     "PageReported",
     "PageRequested",
     "PageSettled",
+    "PageTablesFreed",
+    "PageWithheld",
     "PasidAllocated",
     "PasidLinked",
     "PasidReclaimed",
     "PasidUnlinked",
+    "ProcessExited",
     "PropertyViolated",
     "ReferenceDropped",
     "ReferenceTaken",
     "RequestAutoAnswered",
     "RequestRinged",
     "RequestTaken",
+    "RequestsDrained",
     "RunEnded",
     "RunStarted",
     "SetAllocated",
@@ -303,7 +350,10 @@ __all__ = [
     "VmExited",
     "WitnessSeen",
     "WorkBegun",
+    "WorkDue",
     "WorkEnded",
+    "WorkFinished",
+    "WorkLinedUp",
     "WorkQueued",
     "WqCleared",
     "WqProgrammed",

@@ -136,7 +136,10 @@ class PageRequested(Event, frozen=True, tag="page.requested"):
 
 
 class PageSettled(Event, frozen=True, tag="page.settled"):
-    """device: the group was answered (or aborted and answered later); it waits no more."""
+    """device: the group was answered (or aborted and answered later); it waits no more.
+
+    `code` -1: a reset cancelled it, and a late answer will be ignored.
+    """
 
     device: Name
     pasid: Pasid
@@ -182,3 +185,26 @@ class DrainScanned(Event, frozen=True, tag="drain.scanned"):
     pasid: Pasid
     incarnation: Incarnation
     found: int
+
+
+class FunctionReset(Event, frozen=True, tag="function.reset"):
+    """device: the reset is over: nothing of before is in it, and it is out of service."""
+
+    device: Name
+
+
+class FunctionReturned(Event, frozen=True, tag="function.returned"):
+    """device: it takes work again."""
+
+    device: Name
+
+
+class RequestsDrained(Event, frozen=True, tag="requests.drained"):
+    """unit: a drain that `by` asked for is complete; `overflow`: the ring had no room meanwhile."""
+
+    unit: Name
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    by: Name
+    overflow: bool

@@ -325,11 +325,12 @@ class MsrLoaded(Event, frozen=True, tag="msr.loaded"):
 
 
 class MsrCleared(Event, frozen=True, tag="msr.cleared"):
-    """cpu: it is not any more."""
+    """cpu: it is not any more; `why`: the driver's `unbind`, or the task's `exit`."""
 
     cpu: Name
     pasid: Pasid
     incarnation: Incarnation
+    why: str = "unbind"
 
 
 class DomainBound(Event, frozen=True, tag="domain.bound"):
@@ -361,3 +362,39 @@ class DomainFreed(Event, frozen=True, tag="domain.freed"):
     domain: Name
     device: Name
     vm: Name
+
+
+class WorkLinedUp(Event, frozen=True, tag="work.lined_up"):
+    """workqueue: `owner`'s work is the last in the queue."""
+
+    owner: Name
+    work: str
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+class WorkDue(Event, frozen=True, tag="work.due"):
+    """workqueue: the turn of `owner`'s work has come, and it leaves the queue."""
+
+    owner: Name
+    work: str
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+class WorkFinished(Event, frozen=True, tag="work.finished"):
+    """workqueue: `owner` has said that its work is through."""
+
+    owner: Name
+    work: str
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+class PageWithheld(Event, frozen=True, tag="page.withheld"):
+    """guest: a bad one leaves a page request that it was handed without an answer."""
+
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    group: int

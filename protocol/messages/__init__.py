@@ -110,6 +110,7 @@ from protocol.messages.driver import (
 from protocol.messages.hardware import (
     AdvancePrq,
     ClearPresent,
+    DeviceReset,
     DrainRequests,
     DrainRequestsGot,
     FlushDevTlb,
@@ -122,12 +123,34 @@ from protocol.messages.hardware import (
     RaisePageRequest,
     ReadPrq,
     ReadPrqGot,
+    ResetFunction,
+    ReturnToService,
     Translate,
     Translated,
     Translation,
     UntranslatedDma,
     WriteEntry,
     ZeroEntry,
+)
+from protocol.messages.native import (
+    AssignPasid,
+    BindFile,
+    BindMm,
+    BindMmGot,
+    DupFiles,
+    Forked,
+    Kill,
+    LoadMsr,
+    MmRelease,
+    OpenFile,
+    PinMm,
+    PinMmGot,
+    PutFile,
+    RegisterMmNotifier,
+    UnbindFile,
+    UnbindMm,
+    UnpinMm,
+    UnregisterMmNotifier,
 )
 
 AnyMessage = (
@@ -223,6 +246,9 @@ AnyMessage = (
     | Translated
     | UntranslatedDma
     | FlushDevTlb
+    | ResetFunction
+    | DeviceReset
+    | ReturnToService
     | AllocPasidWithData
     | SetData
     | FindPasidWithGetter
@@ -234,6 +260,24 @@ AnyMessage = (
     | CustomAllocGot
     | CustomFree
     | CustomFreed
+    | OpenFile
+    | BindFile
+    | UnbindFile
+    | PutFile
+    | DupFiles
+    | Forked
+    | Kill
+    | BindMm
+    | BindMmGot
+    | UnbindMm
+    | PinMm
+    | PinMmGot
+    | UnpinMm
+    | AssignPasid
+    | RegisterMmNotifier
+    | UnregisterMmNotifier
+    | MmRelease
+    | LoadMsr
 )
 """Every message there is."""
 
@@ -245,10 +289,14 @@ __all__ = [
     "AllocSet",
     "AllocSetGot",
     "AnyMessage",
+    "AssignPasid",
     "AttachData",
     "AttachDomain",
     "AttachSpid",
+    "BindFile",
     "BindGpasid",
+    "BindMm",
+    "BindMmGot",
     "BindPgtbl",
     "CallGetter",
     "CancelCapacity",
@@ -262,6 +310,7 @@ __all__ = [
     "DetachDomain",
     "DetachSpid",
     "DeviceCommand",
+    "DeviceReset",
     "DisableVwq",
     "DisableWq",
     "Done",
@@ -270,6 +319,7 @@ __all__ = [
     "DrainRequestsGot",
     "DrainVwq",
     "DrainWq",
+    "DupFiles",
     "EnableVwq",
     "EnableWq",
     "EnqcmdWrite",
@@ -281,6 +331,7 @@ __all__ = [
     "FindPasidWithGetter",
     "FlushDevTlb",
     "FlushFaults",
+    "Forked",
     "FreeAllInSet",
     "FreePasid",
     "FreePasidRange",
@@ -295,7 +346,10 @@ __all__ = [
     "InvalidateDevTlb",
     "InvalidateIotlb",
     "InvalidatePasidCache",
+    "Kill",
+    "LoadMsr",
     "Message",
+    "MmRelease",
     "Notification",
     "NotifyAlloc",
     "NotifyBind",
@@ -303,6 +357,7 @@ __all__ = [
     "NotifyReply",
     "NotifyUnbind",
     "OpenContainer",
+    "OpenFile",
     "OpenVdev",
     "OpenVm",
     "PageGroupResponse",
@@ -310,7 +365,10 @@ __all__ = [
     "PageRequestInterrupt",
     "PageRequestReport",
     "PageResponse",
+    "PinMm",
+    "PinMmGot",
     "Priority",
+    "PutFile",
     "PutPasid",
     "PutPasidGot",
     "QueueWork",
@@ -319,6 +377,7 @@ __all__ = [
     "ReadPrqGot",
     "Refused",
     "RegisterAllocator",
+    "RegisterMmNotifier",
     "RegisterNotifier",
     "RegisterNotifierMm",
     "ReleaseFds",
@@ -326,9 +385,11 @@ __all__ = [
     "RequestPasidGot",
     "ReserveCapacity",
     "ReserveCapacityGot",
+    "ResetFunction",
     "ResetVdev",
     "RespondPage",
     "ResponseCode",
+    "ReturnToService",
     "RunWork",
     "SetData",
     "SetKind",
@@ -340,9 +401,13 @@ __all__ = [
     "Translate",
     "Translated",
     "Translation",
+    "UnbindFile",
     "UnbindGpasid",
+    "UnbindMm",
     "UnbindPgtbl",
+    "UnpinMm",
     "UnregisterAllocator",
+    "UnregisterMmNotifier",
     "UnregisterNotifier",
     "UntranslatedDma",
     "Verdict",

@@ -219,6 +219,24 @@ class UntranslatedDma(Message, frozen=True, tag=True):
     mapped: bool
 
 
+class ResetFunction(Message, frozen=True, tag=True):
+    """supervisor -> device: a function-level reset (FLR).
+
+    What is in the device ends, and what it is owed it forgets.  Not answered.
+    """
+
+
+class DeviceReset(Message, frozen=True, tag=True):
+    """device -> driver: the reset is over, and nothing of before is left in the device.
+
+    It is out of service: it takes no work until ReturnToService.  Not answered.
+    """
+
+
+class ReturnToService(Message, frozen=True, tag=True):
+    """driver -> device: what it had asked for is drained and discarded (O18).  Not answered."""
+
+
 class FlushDevTlb(Message, frozen=True, tag=True):
     """unit -> device: invalidate the device TLB for a PASID (0: all): -> Done."""
 

@@ -15,29 +15,37 @@ from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEnde
 from protocol.properties.device_tlb_flushed_before_reclaim import DeviceTlbFlushedBeforeReclaim
 from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
 from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
+from protocol.properties.drained_before_return_to_service import DrainedBeforeReturnToService
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
+from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
 from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
+from protocol.properties.faults_after_exit import FaultsAfterExit
 from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
 from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
 from protocol.properties.free_while_bound import FreeWhileBound
 from protocol.properties.freed_before_reclaim import FreedBeforeReclaim
 from protocol.properties.freed_pasids_are_reclaimed import FreedPasidsAreReclaimed
+from protocol.properties.hardware_off_before_page_tables import HardwareOffBeforePageTables
 from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
+from protocol.properties.locks_in_order import LocksInOrder
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
 from protocol.properties.no_chained_notification import NoChainedNotification
+from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
 from protocol.properties.one_bind_per_device import OneBindPerDevice
 from protocol.properties.one_notification_per_transition import OneNotificationPerTransition
+from protocol.properties.one_pasid_for_an_mm import OnePasidForAnMm
 from protocol.properties.only_the_owner_acts import OnlyTheOwnerActs
 from protocol.properties.operations_end import OperationsEnd
 from protocol.properties.outcomes_as_scripted import OutcomesAsScripted
 from protocol.properties.page_answered import PageWasAnswered
 from protocol.properties.page_answers_in_the_same_life import PageAnswersInTheSameLife
+from protocol.properties.page_requests_end import PageRequestsEnd
 from protocol.properties.page_requests_settled_before_reclaim import (
     PageRequestsSettledBeforeReclaim,
 )
@@ -47,14 +55,21 @@ from protocol.properties.private_data_kept import PrivateDataKept
 from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
+from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
 from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
+from protocol.properties.subscribers_called_in_order import SubscribersCalledInOrder
+from protocol.properties.teardown_in_order import TeardownInOrder
+from protocol.properties.told_while_bound import ToldWhileBound
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
 from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
+from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
+from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
+from protocol.properties.works_in_order import WorksInOrder
 
 __all__ = ["BY_NAME", "PROPERTIES", "Kind", "Property", "property_named"]
 
@@ -91,8 +106,22 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FreeAnsweredAtOnce,
     NoUseAfterFree,
     FlushesReachTheRightUnit,
+    OnePasidForAnMm,
+    UnbindOfAnMmInOrder,
+    HardwareOffBeforePageTables,
+    DrainedBeforeReturnToService,
+    LocksInOrder,
+    TeardownInOrder,
+    ToldWhileBound,
+    SubscribersCalledInOrder,
+    VcpusKeptOutWhileCleared,
+    WorksInOrder,
+    RegisteredBeforeTheFirstPasid,
     FreedPasidsAreReclaimed,
+    PageRequestsEnd,
     ExitedVmsLeaveNothing,
+    ExitedProcessesLeaveNothing,
+    NoDeadlock,
     VmEntryIsLifted,
     OutcomesAsScripted,
     OperationsEnd,
@@ -104,6 +133,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     PageWasAnswered,
     RingOverflow,
     VmLostWhileBound,
+    FaultsAfterExit,
 )
 
 BY_NAME: Final[dict[str, type[Property]]] = {one.name: one for one in PROPERTIES}

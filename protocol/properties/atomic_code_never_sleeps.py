@@ -1,4 +1,7 @@
-"""N14: a sleep under a spinlock, or in an atomic chain, stops a CPU for good (S5, S20)."""
+"""N14: a sleep under a spinlock, or in an atomic chain, stops a CPU for good (S5, S20).
+
+A caller is still atomic in what it calls: its thread is followed into the core.
+"""
 
 from typing import ClassVar, assert_never
 
@@ -13,8 +16,8 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import Name
-from protocol.properties.property import Kind, Owed, Thing, said, when
+from protocol.names import CORE
+from protocol.properties.property import Kind, Owed, Thing, Thread, said, thread_of, when
 
 
 class AtomicCodeNeverSleeps:
@@ -34,24 +37,27 @@ class AtomicCodeNeverSleeps:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.atomic: dict[tuple[Name, str], dict[Thing, None]] = {}
-        """Of a task, why it may not sleep now."""
+        self.atomic: dict[Thread, dict[Thing, None]] = {}
+        """Of a thread, why it may not sleep now."""
+        self.blocking = False
+        """The core's lock is a mutex: so its chains are blocking ones, and handlers may sleep."""
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
         if type(fact) is LockTaken:
             if fact.kind == "mutex":
-                return self._slept(record, fact)
+                self.blocking = self.blocking or record.stamp.actor == CORE
+                return self._slept(record, fact) if self.atomic else None
             self._enter(record, fact.task, ("with {} {} held", fact.kind, fact.lock))
         elif type(fact) is LockReleased:
             if fact.kind != "mutex":
                 self._leave(record, fact.task, ("with {} {} held", fact.kind, fact.lock))
-        elif type(fact) is NotificationHandled:
+        elif type(fact) is NotificationHandled and not self.blocking:
             self._enter(record, fact.task, ("in its {} handler", fact.notification))
         elif type(fact) is NotificationAnswered:
             self._leave(record, fact.task, ("in its {} handler", fact.notification))
         elif type(fact) is SleepMay:
-            return self._slept(record, fact)
+            return self._slept(record, fact) if self.atomic else None
         if type(fact) is LockWaited and fact.kind == "mutex":
             return self._slept(record, fact)
         return None
@@ -60,7 +66,7 @@ class AtomicCodeNeverSleeps:
         return []
 
     def _enter(self, record: Record, task: str, why: Thing) -> None:
-        key = (record.stamp.actor, task)
+        key = thread_of(record.stamp.actor, task)
         reasons = self.atomic.get(key)
         if reasons is None:
             self.atomic[key] = {why: None}
@@ -68,7 +74,7 @@ class AtomicCodeNeverSleeps:
             reasons[why] = None
 
     def _leave(self, record: Record, task: str, why: Thing) -> None:
-        key = (record.stamp.actor, task)
+        key = thread_of(record.stamp.actor, task)
         reasons = self.atomic.get(key)
         if reasons is not None:  # A mutex is none.
             reasons.pop(why, None)
@@ -76,7 +82,7 @@ class AtomicCodeNeverSleeps:
                 del self.atomic[key]
 
     def _slept(self, record: Record, fact: LockTaken | LockWaited | SleepMay) -> str | None:
-        reasons = self.atomic.get((record.stamp.actor, fact.task))
+        reasons = self.atomic.get(thread_of(record.stamp.actor, fact.task))
         if reasons is None:
             return None
         match fact:

@@ -7,6 +7,7 @@ from protocol.facts import (
     EnqcmdIssued,
     EntryCleared,
     Event,
+    MmPasidAssigned,
     PasidAllocated,
     SlotProgrammed,
     TranslationWritten,
@@ -26,6 +27,7 @@ class DamageConfinedToTheVm:
     source: ClassVar[str] = "v3 01/14 ioasid.rst; J. Gunthorpe and J. Pan on V4, Mar 2021"
     observes: ClassVar[tuple[type[Event], ...]] = (
         PasidAllocated,
+        MmPasidAssigned,
         TranslationWritten,
         SlotProgrammed,
         EnqcmdIssued,
@@ -40,6 +42,8 @@ class DamageConfinedToTheVm:
         fact = record.fact
         if type(fact) is PasidAllocated:
             self.owners.allocated(fact)
+        elif type(fact) is MmPasidAssigned:
+            self.owners.assigned(fact)
         elif type(fact) is TranslationWritten:
             return self._checked(record, fact, fact.vm, "got a translation to")
         if type(fact) is SlotProgrammed:

@@ -38,7 +38,7 @@ class FlushesReachTheRightUnit:
                 "pasid-cache",
                 "iotlb",
                 *(("device-tlb",) if device.ats else ()),
-                *(("drain",) if device.pri else ()),
+                *(("drain",) if machine.has_pri(device) else ()),
             )
             for device in machine.devices
         }

@@ -8,8 +8,11 @@ from protocol.machine import Machine
 from protocol.names import CORE, Incarnation, Name, Pasid
 from protocol.properties.property import Kind, Owed, Since, named, since, when
 
-AT_ONCE: Final = ("FreePasid", "FreeAllInSet", "NotifyReply")
-"""In the call itself, or (as posted) when the chain has run; not when a holder has put."""
+AT_ONCE: Final = ("FreePasid", "FreeAllInSet", "NotifyReply", "HostLost")
+"""In the call itself, or (as posted) when the chain has run; not when a holder has put.
+
+A chain has run, too, when the last subscriber on it was lost: BAD is taken from him (§1.9).
+"""
 
 
 class FreeAnsweredAtOnce:

@@ -1,4 +1,4 @@
-"""L1: a number that never comes back is lost to everybody (S9, S17, S25b)."""
+"""O13, L1: a number that never comes back is lost to everybody (S9, S17, S25b)."""
 
 from typing import ClassVar
 
@@ -28,13 +28,14 @@ from protocol.properties.property import (
 class FreedPasidsAreReclaimed:
     """A freed PASID comes back to the pool, unless only actors that were lost hold it.
 
+    In whatever order works, notifications and puts come after the free: the outcome is this (O13).
     One that only frozen actors hold cannot come back either (see `Owed`); one that somebody else
     holds must, although he may wait for a frozen one: a chain that hangs hangs them all.
     """
 
     name: ClassVar[str] = "freed-pasids-are-reclaimed"
     kind: ClassVar[Kind] = Kind.EVENTUALLY
-    invariant: ClassVar[str] = "L1"
+    invariant: ClassVar[str] = "O13, L1"
     source: ClassVar[str] = "v3 01/14 ioasid.rst"
     observes: ClassVar[tuple[type[Event], ...]] = (
         FreeRequested,

@@ -6,6 +6,7 @@ from protocol.facts import (
     EntryWritten,
     Event,
     FreeRequested,
+    MmPasidAssigned,
     PasidAllocated,
     PasidLinked,
     PasidUnlinked,
@@ -25,6 +26,7 @@ class OnlyTheOwnerActs:
     source: ClassVar[str] = "V4 11/18 ioasid_get_if_owned; v3 01/14 ioasid.rst"
     observes: ClassVar[tuple[type[Event], ...]] = (
         PasidAllocated,
+        MmPasidAssigned,
         ReferenceTaken,
         EntryWritten,
         PasidLinked,
@@ -43,6 +45,8 @@ class OnlyTheOwnerActs:
                 return self._foreign(record, fact, f"{fact.holder} got a reference for {token}")
         elif type(fact) is PasidAllocated:
             self.owners.allocated(fact)
+        elif type(fact) is MmPasidAssigned:
+            self.owners.assigned(fact)
         elif type(fact) is EntryWritten:
             vm = fact.vm
             if vm != self.owners.token(fact.pasid, fact.incarnation, vm):

@@ -2,10 +2,19 @@
 
 from typing import ClassVar
 
-from protocol.facts import Event, HostGone, OpFail, OpInfo, OpInvoked, OpOk, VmExited
+from protocol.facts import (
+    Event,
+    HostGone,
+    OpFail,
+    OpInfo,
+    OpInvoked,
+    OpOk,
+    ProcessExited,
+    VmExited,
+)
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import VFIO, Name, kvm_of, vdcm_of, vm_of
+from protocol.names import VFIO, Name, kvm_of, uacce_of, vdcm_of, vm_of
 from protocol.properties.property import Kind, Owed, Since, named, since
 
 
@@ -13,7 +22,8 @@ class OperationsEnd:
     """Every operation that a process began ends, unless its guest was lost or its VM has exited.
 
     It is owed by whom the guest asks, first hand: VFIO, the device's VDCM, or, for descriptors, KVM
-    and the device, which they go through.  A frozen guest ends nothing.
+    and the device, which they go through.  A frozen guest ends nothing.  A process of the host asks
+    the driver of the device's files, or the device.
     """
 
     name: ClassVar[str] = "operations-end"
@@ -26,6 +36,7 @@ class OperationsEnd:
         OpFail,
         OpInfo,
         VmExited,
+        ProcessExited,
         HostGone,
     )
 
@@ -33,7 +44,8 @@ class OperationsEnd:
         self.open: dict[tuple[Name, int], tuple[OpInvoked, Since]] = {}
         """Of each process and operation: what, since when."""
         self.excused: dict[Name, None] = {}
-        """Processes that are lost, VMs that have exited."""
+        """Guests that are lost, VMs and processes of the host that have exited."""
+        self.processes = machine.processes
 
     def observe(self, record: Record) -> str | None:
         actor = record.stamp.actor
@@ -44,16 +56,25 @@ class OperationsEnd:
             self.open.pop((actor, fact.op), None)
         elif type(fact) is VmExited:
             self.excused[fact.vm] = None
+        elif type(fact) is ProcessExited:
+            self.excused[fact.process] = None
         elif type(fact) is HostGone:
             self.excused[actor] = None
         return None
 
     def unmet(self) -> list[Owed]:
         return [
-            Owed(_said(actor, fact), begun, _path(actor, fact), "it goes through", through=True)
+            self._owed(actor, fact, begun)
             for (actor, _), (fact, begun) in self.open.items()
             if actor not in self.excused and vm_of(actor) not in self.excused
         ]
+
+    def _owed(self, actor: Name, fact: OpInvoked, begun: Since) -> Owed:
+        path = _path(actor, fact)
+        if actor in self.processes:
+            submits = fact.operation in ("dma", "fault")
+            path = (actor, fact.device if submits else uacce_of(fact.device))
+        return Owed(_said(actor, fact), begun, path, "it goes through", through=True)
 
 
 def _said(actor: Name, fact: OpInvoked) -> str:

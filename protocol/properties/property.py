@@ -12,11 +12,19 @@ does not fit costs ten times as much), and makes no words before something is wr
 
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from typing import ClassVar, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from protocol.facts import Event, PasidAllocated, PasidReclaimed, ReferenceDropped, ReferenceTaken
+from protocol.facts import (
+    Event,
+    MmPasidAssigned,
+    PasidAllocated,
+    PasidReclaimed,
+    ReferenceDropped,
+    ReferenceTaken,
+)
 from protocol.history import Record, Stamp
 from protocol.machine import Machine
 from protocol.names import Incarnation, Name, Pasid
@@ -275,6 +283,12 @@ class Owners:
             self.before[fact.pasid] = was
         self.now[fact.pasid] = (fact.incarnation, fact.token, fact.set)
 
+    def assigned(self, fact: MmPasidAssigned) -> None:
+        """A PASID of the host's own set, which has no token, is an mm's from here on."""
+        now = self.now.get(fact.pasid)
+        if now is not None and now[0] == fact.incarnation:
+            self.now[fact.pasid] = (fact.incarnation, fact.mm, now[2])
+
     def of(self, pasid: Pasid, incarnation: Incarnation) -> Owner | None:
         """The owner of that life (ghost 0: of the present one), None if it is long over."""
         now = self.now.get(pasid)
@@ -343,3 +357,22 @@ def actor_of(holder: str) -> Name:
 def only_lost(holders: list[str], gone: dict[Name, None]) -> bool:
     """Whether somebody holds it, and nobody who still runs: it has to stay as it is (§2.3)."""
     return bool(holders) and all(actor_of(holder) in gone for holder in holders)
+
+
+# --- Threads across actors ------------------------------------------------------------------------
+
+Thread: TypeAlias = str
+"""`actor:number`: the task of an actor, and with it all that runs for it elsewhere."""
+
+
+@lru_cache(maxsize=4096)
+def thread_of(actor: Name, task: str) -> Thread:
+    """The thread of a task: `vfio:3` for `free:3` of VFIO, and for `vfio/3` wherever it calls.
+
+    A notification handler is a thread of its own here; whose it runs in only the caller knows.
+    """
+    caller, calls, number = task.partition("/")
+    if calls:
+        return f"{caller}:{number}"
+    word, _, number = task.partition(":")
+    return f"{actor}:{task if word == 'notify' else number or word}"

@@ -6,14 +6,20 @@ from typing import TypeVar
 
 import msgspec
 
-from actors.iommu_driver import Inbox, IommuDriver
+from actors.iommu_driver import IommuDriver
+from actors.iommu_driver.inbox import Inbox
 from protocol.effects import CALM, Chance, SetTimer
 from protocol.errors import Errno
 from protocol.facts import Fact
 from protocol.machine import Device, Machine, Unit, Vm
 from protocol.messages import (
     AdvancePrq,
+    AllocPasid,
+    AllocPasidGot,
+    AllocSet,
+    AllocSetGot,
     AnyMessage,
+    AssignPasid,
     AttachData,
     AttachDomain,
     AttachSpid,
@@ -31,18 +37,24 @@ from protocol.messages import (
     InvalidateDevTlb,
     InvalidateIotlb,
     InvalidatePasidCache,
+    LoadMsr,
     NotifyFree,
     PageRequest,
     PageRequestInterrupt,
+    PinMm,
+    PinMmGot,
     PutPasid,
     PutPasidGot,
     ReadPrq,
     ReadPrqGot,
     Refused,
+    RegisterMmNotifier,
     RunWork,
     Start,
     TimerFired,
     UnbindGpasid,
+    UnpinMm,
+    UnregisterMmNotifier,
     WriteEntry,
     ZeroEntry,
 )
@@ -81,6 +93,14 @@ Call = (
     | AdvancePrq
     | DrainRequests
     | FlushFaults
+    | AllocSet
+    | AllocPasid
+    | PinMm
+    | UnpinMm
+    | AssignPasid
+    | RegisterMmNotifier
+    | UnregisterMmNotifier
+    | LoadMsr
 )
 T = TypeVar("T")
 
@@ -123,6 +143,7 @@ class Hands:
     rings: dict[Name, list[PageRequest]] = field(default_factory=dict)
     data: dict[int, int] = field(default_factory=dict)
     timers: list[str] = field(default_factory=list)
+    mm_pasid: int = 0
     chance: Chance = CALM
 
     def give(self, message: Inbox, sender: Name = VFIO) -> None:
@@ -154,6 +175,14 @@ class Hands:
         match call:
             case FindPasid():
                 return FindPasidGot(call.call, self.data.get(call.pasid, 0))
+            case AllocSet():
+                return AllocSetGot(call.call, 9)
+            case AllocPasid():
+                return AllocPasidGot(call.call, P, LIFE)
+            case PinMm():
+                return PinMmGot(call.call, self.mm_pasid, self.mm_pasid * 10)
+            case AssignPasid():
+                self.mm_pasid = call.pasid
             case AttachData():
                 self.data[call.pasid] = call.data
             case DetachData():

@@ -106,6 +106,13 @@ def test_a_completion_may_come_before_its_command_is_known_to_have_retired() -> 
     assert step(guest, TAKEN, KVM).facts == [OpOk(2, "dma")]
 
 
+def test_a_descriptor_that_has_completed_got_in_whatever_kvm_says_of_a_lost_device() -> None:
+    guest = dma()
+    hand(guest, Done(1), VDCMS[0])
+    hand(guest, ended(1), "dsa0")
+    assert step(guest, RETRY, KVM).facts == [OpOk(2, "dma")]
+
+
 @pytest.mark.parametrize("status", [Status.FAULT, Status.ABORT])
 def test_err_the_first_bad_completion_is_the_outcome(status: Status) -> None:
     guest = dma(count=2)

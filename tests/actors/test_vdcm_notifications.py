@@ -221,15 +221,16 @@ def test_a_late_work_leaves_the_next_life_in_the_slot_alone() -> None:
     assert vdcm == programmed("wq", life=1)
 
 
-def test_a_slot_that_dies_again_before_the_late_work_gets_a_work_of_its_own() -> None:
+def test_a_slot_that_dies_again_before_the_late_work_has_its_turn_for_it() -> None:
     vdcm = programmed("wq")
     hand(vdcm, free_of(7))
     hand(vdcm, DisableVwq(8), GUEST)
     hand(vdcm, Done(1), DSA)
     hand(vdcm, GOT)
     program(vdcm, "wq", life=1)
-    assert hand(vdcm, free_of(7)) == [OK]
-    assert run(vdcm, "wq") == [(WORKQUEUE, WorkDone(WQ)), (CORE, QueueWork(WQ, 7, 71))]
+    out = take(vdcm, free_of(7))
+    assert pairs(out) == [OK]
+    assert out.facts[1] == WorkQueued(WQ, 7, 71)
     assert run(vdcm, "wq") == [(DSA, DisableWq(1, "vm1", abort=True))]
 
 
@@ -276,6 +277,33 @@ def test_bound_again_before_the_work_of_unbind_the_right_never_went() -> None:
     assert hand(vdcm, bind_of(7)) == [OK]
     assert run(vdcm, "swq") == [(WORKQUEUE, WorkDone(SWQ))]
     assert vdcm == entitled(7)
+
+
+def test_freed_after_it_was_bound_again_the_old_place_in_the_queue_serves() -> None:
+    """A new place would be behind the driver's work, and DMA would go on meanwhile (O1)."""
+    vdcm = entitled(7)
+    hand(vdcm, unbind_of(7))
+    hand(vdcm, bind_of(7))
+    assert hand(vdcm, free_of(7)) == [OK]
+    assert run(vdcm, "swq") == [(DSA, DrainPasid(1, 7, 70, abort=True))]
+    assert hand(vdcm, Done(1), DSA) == [(CORE, put_of("swq"))]
+    assert hand(vdcm, GOT) == [(WORKQUEUE, WorkDone(SWQ))]
+
+
+def test_freed_while_the_old_work_is_in_line_it_clears_what_came_into_the_slot() -> None:
+    vdcm = programmed("wq")
+    hand(vdcm, DisableVwq(8), GUEST)
+    hand(vdcm, EnableVwq(9, 4), GUEST)
+    hand(vdcm, free_of(7))
+    assert run(vdcm, "wq") == [(DSA, DisableWq(4, "vm1", abort=True))]
+    hand(vdcm, Done(1), DSA)
+    hand(vdcm, Done(4), DSA)
+    hand(vdcm, GOT)
+    hand(vdcm, found(7, call=2, life=1))
+    stated = facts(vdcm, free_of(7))
+    assert [WorkQueued(WQ, 7, 71), WorkBegun(WQ, 7, 71)] == stated[1:3]
+    sent = hand(vdcm, Done(2), DSA)
+    assert sent == [(GUEST, Done(9)), (DSA, DisableWq(3, "vm1", abort=True))]
 
 
 def test_bound_again_while_the_work_drains_bind_hurries_and_takes_a_new_reference() -> None:

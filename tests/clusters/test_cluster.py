@@ -1,7 +1,9 @@
 import pytest
+from msgspec.structs import replace
 
 from actors.guest import Guest
 from actors.ioasid_core import IoasidCore
+from actors.process import Process
 from actors.vfio import Vfio
 from clusters.cluster import ROLES, build, losses, names, openings, refuse_loss
 from protocol.errors import ExperimentError
@@ -44,6 +46,13 @@ def test_a_cluster_is_built_of_the_sound_actors_and_each_guest_has_its_plan() ->
     guest = actors["vm2.guest"]
     assert guest == Guest.of(MACHINE, "vm2.guest", plan)
     assert actors["vm1.guest"] == Guest.of(MACHINE, "vm1.guest")
+
+
+def test_a_machine_with_processes_has_them_and_the_drivers_of_their_files() -> None:
+    machine = replace(MACHINE, vms=(), processes=("proc1",))
+    assert list(names(machine))[-4:] == ["vfio", "uacce.dsa0", "uacce.dsa1", "proc1"]
+    plan = Plan(forked=True)
+    assert build(machine, {"proc1": plan})["proc1"] == Process.of(machine, "proc1", plan)
 
 
 def test_a_role_can_be_played_by_another_class() -> None:

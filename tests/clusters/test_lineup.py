@@ -129,6 +129,14 @@ def test_err_a_file_that_is_none(text: str, sentence: str) -> None:
         Lineup("a.py", (), (Own("a.py", text),)).classes()
 
 
+def test_of_a_defect_only_what_the_revision_has_not_goes_on_top_of_it() -> None:
+    """The core of v1 is under a mutex already; what S5 needs besides is a caller."""
+    v1 = Lineup("v1").classes()
+    both = Lineup("v1", ("free-in-rcu-callback",)).classes()
+    assert both["core"] is v1["core"]
+    assert both["vfio"] is not ROLES["vfio"]
+
+
 def test_err_two_that_do_not_go_together() -> None:
     own = (Own("a.py", FIELD.format("a")), Own("b.py", FIELD.format("b")))
     with pytest.raises(ExperimentError, match=r"^a\.py and b\.py do not go together: "):

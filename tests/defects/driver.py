@@ -3,10 +3,12 @@
 from msgspec.structs import replace
 
 from actors.defects.aux_binds_counted import CountsAuxBinds
-from actors.iommu_driver import IommuDriver
+from actors.iommu_driver import IommuDriver, lock
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
+from actors.iommu_driver.reset_state import Reset, ResetStep
 from actors.iommu_driver.state import (
+    MUTEX,
     Bind,
     Operation,
     Registration,
@@ -16,13 +18,14 @@ from actors.iommu_driver.state import (
 from actors.iommu_driver.svm import look_up
 from actors.iommu_unit import IommuUnit, table
 from protocol.effects import Out
-from protocol.facts import MemoryFreed, SleepMay
+from protocol.facts import LockReleased, MemoryFreed, SleepMay
 from protocol.messages import (
     DetachSpid,
     Done,
     NotifyFree,
     PageGroupResponse,
     ReadPrqGot,
+    ReturnToService,
     Verdict,
     WriteEntry,
     ZeroEntry,
@@ -33,14 +36,14 @@ __all__ = ["CountsAuxBinds"]
 
 
 class LeavesTheEntryPresent(IommuDriver):
-    """R2.  Teardown begins with the caches and never clears the entry."""
+    """O2.  Teardown begins with the caches and never clears the entry."""
 
     def clear_present(self, task: Operation, out: Out) -> None:
         self.invalidate_pasid_cache(task, out)
 
 
 class FlushesTheIotlbFirst(IommuDriver):
-    """R3.  IOTLB before PASID cache: what is in the PASID cache still fills the IOTLB again."""
+    """O2, R3.  IOTLB before PASID cache: what is in the PASID cache still fills the IOTLB again."""
 
     def teardown_goes_on(self, task: Operation, out: Out) -> None:
         match task.step:
@@ -55,7 +58,7 @@ class FlushesTheIotlbFirst(IommuDriver):
 
 
 class FlushesTheDeviceFirst(IommuDriver):
-    """R4.  Device TLB before IOTLB: what is in the IOTLB still fills the device TLB again."""
+    """O2, R4.  Device TLB before IOTLB: what is in the IOTLB still fills the device TLB again."""
 
     def teardown_goes_on(self, task: Operation, out: Out) -> None:
         match task.step:
@@ -154,6 +157,40 @@ class HasOneUnit(IommuDriver):
 
     def unit_of(self, _svm: Svm, _device: Name) -> Name:
         return next(iter(self.units.values()))
+
+
+class ReturnsWithoutADrain(IommuDriver):
+    """O18.  A device that was reset works again at once, whatever of it is still on its way."""
+
+    def on_device_reset(self, device: Name, out: Out) -> None:
+        out.send(device, ReturnToService())
+
+
+class FencesOnce(IommuDriver):
+    """O18, the other half.  Answers that are on their way to the device are not waited for."""
+
+    def fence_reset(self, reset: Reset, step: ResetStep, out: Out) -> None:
+        if step is ResetStep.FENCE_IN:
+            super().fence_reset(reset, step, out)
+            return
+        del self.tasks[reset.number]
+        out.send(reset.device, ReturnToService())
+
+
+class LetsGoOfWhatIsFree(IommuDriver):
+    """O15, S3.  The FREE handler lets go of a mutex that it has not taken, nor anybody else."""
+
+    def on_notify_free(self, free: NotifyFree, core: Name, out: Out) -> None:
+        super().on_notify_free(free, core, out)
+        if self.pasid_mutex.holder is None:
+            out.record(LockReleased(MUTEX, "mutex", f"notify:{free.call}"))
+
+
+class TakesTheMutexTwice(IommuDriver):
+    """L5.  Who has bound a device waits for the mutex that he holds."""
+
+    def link_device(self, bind: Bind, out: Out) -> None:
+        lock.take(self, bind, out)
 
 
 class WritesAnEntryInTwoGoes(IommuUnit):

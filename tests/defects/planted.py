@@ -3,14 +3,14 @@
 A property that no mistake can break says nothing; one that breaks only in company says nothing of
 its own.  So each defect here is one small method of one actor, written over by a mistake that
 somebody could make, and the experiment beside it is a small one on which random schedules find it.
-Two need more: both who guard a rule are wrong (N13), and who waits has to be kept (N18).
+Some need more: both who guard a rule are wrong (N13, O16), and who waits has to be kept (N18).
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from clusters.cluster import ActorClass, Role
-from tests.defects import core, driver, stages, users
+from tests.defects import core, driver, native, order, stages, users
 from tests.defects.stages import Stage
 
 
@@ -33,19 +33,25 @@ def planted(name: str, at: Stage, **classes: ActorClass) -> Planted:
     return Planted(name, at, classes)
 
 
+ORDER: Final = "hardware flushes what it is asked to: a line is left only where the order is wrong"
+
 PLANTED: Final[tuple[Planted, ...]] = (
     # What must be over at a reclaim: R1 to R11.
     planted("unreferenced-at-reclaim", stages.LOST_VDCM, core=core.ReclaimsFromTheLost),
-    planted("entries-cleared-before-reclaim", stages.PLAIN, iommu=driver.LeavesTheEntryPresent),
-    planted(
+    planted("entries-cleared-before-reclaim", stages.NO_PRI, iommu=order.SetsUpWhatItZeroes),
+    Planted(
         "iommu-caches-flushed-before-reclaim",
         stages.WITHOUT_ATS,
-        iommu=driver.FlushesTheIotlbFirst,
+        {"iommu": driver.FlushesTheIotlbFirst},
+        also=("teardown-in-order",),
+        why=ORDER,
     ),
-    planted(
+    Planted(
         "device-tlb-flushed-before-reclaim",
         stages.WITHOUT_PRI,
-        iommu=driver.FlushesTheDeviceFirst,
+        {"iommu": driver.FlushesTheDeviceFirst},
+        also=("teardown-in-order",),
+        why=ORDER,
     ),
     planted(
         "page-requests-settled-before-reclaim",
@@ -57,11 +63,25 @@ PLANTED: Final[tuple[Planted, ...]] = (
     ),
     planted("slots-cleared-before-reclaim", stages.IMS, vdcm=users.LeavesTheImsEntry),
     planted("descriptors-ended-before-reclaim", stages.SLOW_HARDWARE, vdcm=users.DrainsNothing),
+    planted("descriptors-ended-before-reclaim", stages.FREED_WITH_DMA, vdcm=order.QueuesLater),
     planted("driver-done-before-reclaim", stages.PLAIN, iommu=driver.PutsWithDataAttached),
     planted("msr-cleared-before-reclaim", stages.PLAIN, kvm=users.LoadsTheMsr),
+    planted(
+        # Whichever of the two clears it is enough.
+        "msr-cleared-before-reclaim",
+        stages.CLOSED,
+        iommu=native.LeavesTheMsrLoaded,
+        process=native.ExitsWithTheMsr,
+    ),
     planted("freed-before-reclaim", stages.FAILED_ALLOC, core=core.TakesBackAFailedAlloc),
     # What must never be: N1 to N20.
-    planted("dma-in-its-own-life", stages.UNBOUND_WITH_DMA, iommu=driver.ZeroesAPresentEntry),
+    Planted(
+        "dma-in-its-own-life",
+        stages.UNBOUND_WITH_DMA,
+        {"iommu": driver.ZeroesAPresentEntry},
+        also=("teardown-in-order",),
+        why="a zeroed entry has no domain, so the flush of the IOTLB takes nothing of it",
+    ),
     planted(
         "page-answers-in-the-same-life", stages.FAULTS_OF_TWO, iommu=driver.AnswersForTheFirstBound
     ),
@@ -84,7 +104,13 @@ PLANTED: Final[tuple[Planted, ...]] = (
         iommu=driver.AttachesDataPerDevice,
     ),
     planted("atomic-code-never-sleeps", stages.FREED, iommu=driver.DrainsInItsHandler),
-    planted("no-chained-notification", stages.FREED, iommu=driver.DetachesInItsHandler),
+    Planted(
+        "no-chained-notification",
+        stages.FREED,
+        {"iommu": driver.DetachesInItsHandler},
+        also=("told-while-bound",),
+        why="the UNBIND that the handler of FREE sends is long before the teardown",
+    ),
     Planted(
         "lives-apart-in-a-device",
         stages.IMS_AND_REUSE,
@@ -97,9 +123,48 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
     planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
-    # What must come in the end: L1, L4, L6, and what a script expects.
+    planted("locks-in-order", stages.FREED, iommu=driver.LetsGoOfWhatIsFree),
+    # What must come before what: O1 to O18.
+    planted("teardown-in-order", stages.PLAIN, iommu=driver.FlushesTheIotlbFirst),
+    planted("teardown-in-order", stages.UNBOUND, iommu=driver.LeavesTheEntryPresent),
+    planted("teardown-in-order", stages.PLAIN, iommu=order.DrainsBeforeItFlushes),
+    planted("teardown-in-order", stages.OVERFLOW, iommu=order.DrainsOnce),
+    planted("told-while-bound", stages.PLAIN, iommu=order.TellsBeforeTheEntry),
+    planted("told-while-bound", stages.TWO_UNITS, iommu=order.TellsAtTheFirstUnbind),
+    planted("subscribers-called-in-order", stages.FREED, core=order.TellsTheDriverBeforeTheDevice),
+    planted("subscribers-called-in-order", stages.FREED, core=order.TellsBeforeItIsPending),
+    planted("vcpus-kept-out-while-cleared", stages.PLAIN, kvm=order.LiftsBeforeThePut),
+    planted("vcpus-kept-out-while-cleared", stages.BOUND, kvm=order.ClearsBeforeItUnregisters),
+    planted("works-in-order", stages.IMS_FREED, workqueue=order.RunsTheYoungest),
+    planted("works-in-order", stages.IMS_FREED, workqueue=order.RunsAllAtOnce),
+    planted(
+        # As posted the core refuses, and QEMU opens KVM before anything else.
+        "registered-before-the-first-pasid",
+        stages.PLAIN,
+        core=order.RegistersLatecomers,
+        kvm=order.RegistersLater,
+    ),
+    planted("drained-before-return-to-service", stages.RESET, iommu=driver.ReturnsWithoutADrain),
+    planted("drained-before-return-to-service", stages.RESET_AND_ON, iommu=driver.FencesOnce),
+    planted("one-pasid-for-an-mm", stages.USED_TWICE, process=native.ForgetsItsPasid),
+    planted("unbind-of-an-mm-in-order", stages.CLOSED, iommu=native.PutsThePasidFirst),
+    planted(
+        "hardware-off-before-page-tables", stages.EXITED_OPEN, process=native.FreesPageTablesFirst
+    ),
+    # What must come in the end: L1 to L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
+    planted("page-requests-end", stages.RESET_WITH_FAULT, iommu=order.LosesAnAnswer),
     planted("exited-vms-leave-nothing", stages.EXIT, vdcm=users.LosesTheMm),
+    Planted(
+        "no-deadlock",
+        stages.PLAIN,
+        {"iommu": driver.TakesTheMutexTwice},
+        also=("operations-end",),
+        why="the bind that waits for itself is not answered",
+    ),
+    planted(
+        "exited-processes-leave-nothing", stages.EXITED_OPEN, process=native.PinsTheAddressSpace
+    ),
     planted("vm-entry-lifted", stages.FREED, kvm=users.LeavesTheBlockUp),
     planted("outcomes-as-scripted", stages.LATE, vfio=users.FailsALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),

@@ -13,6 +13,7 @@ from clusters.sim.tape import Tape
 from clusters.sim.world import Setup, simulate
 from protocol.facts import MessageDelivered
 from protocol.history import Record
+from protocol.properties import property_named
 from tests.defects.planted import PLANTED, Planted
 from tests.defects.test_planted import name_of
 
@@ -32,7 +33,9 @@ GUILTY: Final = {
 
 
 def setup_of(one: Planted) -> Setup:
-    return replace(one.stage.setup(), classes=one.classes)
+    """Judged by its own rule alone: where it has company, another might strike first."""
+    own = (property_named(one.property),)
+    return replace(one.stage.setup(), classes=one.classes, properties=own)
 
 
 def failing(one: Planted) -> Tape:

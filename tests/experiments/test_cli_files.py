@@ -95,7 +95,7 @@ def test_err_a_change_that_cannot_be_is_refused_before_anything_is_written(
     assert not (here / "runs").exists()
 
 
-@pytest.mark.parametrize("revision", ["", "v3", 'a"b', "a\nb"])
+@pytest.mark.parametrize("revision", ["", "v33", 'a"b', "a\nb"])
 def test_err_a_revision_that_is_not_there_is_refused(pasidlab: Command, revision: str) -> None:
     ran = pasidlab("run", "right.toml", "--revision", revision)
     assert ran.code == 2

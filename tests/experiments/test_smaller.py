@@ -177,3 +177,25 @@ def test_a_mix_becomes_the_script_of_what_was_drawn() -> None:
 )
 def test_a_step_has_its_text(step: Step, text: str) -> None:
     assert text_of(step) == text
+
+
+def test_the_last_process_of_the_host_goes_with_what_is_done_to_it() -> None:
+    text = """title = "t"
+[guests]
+count = 0
+[processes]
+count = 2
+[[process]]
+name = "proc1"
+steps = ["open dsa0", "fork proc2", "kill proc2", "exit"]
+[[process]]
+name = "proc2"
+steps = ["close dsa0"]
+"""
+    experiment = read_experiment(text, "x.toml")
+    tape = simulate(make(experiment), 1).tape
+    found = SmallerExperiment(experiment, make, make(experiment)).reductions(tape)
+    smaller = next(one.source for one in found)
+    assert isinstance(smaller, SmallerExperiment)
+    assert smaller.experiment.processes.count == 1
+    assert [one.steps for one in smaller.experiment.process] == [("open dsa0", "exit")]

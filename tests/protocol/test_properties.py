@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.harness import invariants
 from protocol import properties
 from protocol.errors import ExperimentError
 from protocol.facts import (
@@ -47,6 +48,7 @@ from protocol.facts import (
     ReferenceDropped,
     ReferenceTaken,
     RequestRinged,
+    RequestsDrained,
     RequestTaken,
     RunEnded,
     SetAllocated,
@@ -55,6 +57,8 @@ from protocol.facts import (
     SlotProgrammed,
     SpidAttached,
     SpidDetached,
+    StateChanged,
+    SubscriberCalled,
     SvmCreated,
     SvmFreed,
     TranslationCleared,
@@ -63,14 +67,16 @@ from protocol.facts import (
     VmEntryBlocked,
     VmEntryLifted,
     WorkBegun,
+    WorkDue,
     WorkEnded,
+    WorkFinished,
+    WorkLinedUp,
     WorkQueued,
     WqCleared,
     WqProgrammed,
 )
 from protocol.history import Record, Stamp
 from protocol.properties import BY_NAME, PROPERTIES, Kind, Property, property_named
-from tests.protocol import invariants_page
 from tests.protocol.stories import MACHINE, PASID, Story, allocated, reclaimed
 
 P = PASID
@@ -87,7 +93,7 @@ def test_a_property_is_named_as_its_file_is(one: type[Property]) -> None:
 @every
 def test_a_property_says_what_holds_and_why(one: type[Property]) -> None:
     assert one.source
-    assert invariants_page.rule(one).endswith(".")
+    assert invariants.says(one).endswith(".")
 
 
 @every
@@ -104,8 +110,8 @@ def test_a_fact_that_it_does_not_observe_is_nothing_to_it(one: type[Property]) -
 
 
 def test_every_rule_has_its_property() -> None:
-    rules = [f"R{n}" for n in range(1, 12)] + [f"N{n}" for n in range(1, 21)] + ["L1", "L4", "L6"]
-    assert list(dict.fromkeys(one.invariant for one in PROPERTIES if one.invariant)) == rules
+    missing = [rule for rule, held in invariants.holders().items() if not held]
+    assert missing == []
 
 
 def test_every_witness_is_a_sometimes() -> None:
@@ -119,6 +125,7 @@ def test_every_witness_is_a_sometimes() -> None:
         "page-answered",
         "ring-overflow",
         "vm-lost-while-bound",
+        "faults-after-exit",
     ]
 
 
@@ -144,8 +151,17 @@ def test_err_a_name_that_is_not() -> None:
 
 
 def test_the_page_about_invariants_is_not_stale() -> None:
-    """If it is: python -m tests.protocol.invariants_page."""
-    assert invariants_page.PAGE.read_text(encoding="utf-8") == invariants_page.page()
+    """If it is: python -m experiments.harness.invariants."""
+    assert invariants.PAGE.read_text(encoding="utf-8") == invariants.page()
+
+
+def test_the_page_says_which_bugs_break_a_rule(tmp_path: Path) -> None:
+    assert set(map(tuple, invariants.breakers(tmp_path).values())) == {()}
+    bug = 'title = "x"\n[expect]\nviolated = ["rollback", "present-entries-unchanged"]\n'
+    (tmp_path / "half-an-entry.toml").write_text(bug)
+    broken = invariants.breakers(tmp_path)
+    assert broken["present-entries-unchanged"] == broken["rollback"] == ["half-an-entry"]
+    assert "(../experiments/bugs/half-an-entry.toml)" in invariants.row(BY_NAME["rollback"], broken)
 
 
 # --- One good life after another ------------------------------------------------------------------
@@ -209,18 +225,23 @@ def freed(life: int) -> Iterator[tuple[str, Event]]:
     yield "vfio", PasidUnlinked(P, life, "vm1")
     yield "core", FreeRequested(P, life, 1, "vfio", effective=True, state="ACTIVE")
     yield "core", ReferenceDropped(P, life, "vfio:owner", 3)
+    yield "core", StateChanged(P, life, "ACTIVE", "FREE_PENDING", 3)
     yield "core", FreeAnswered(P, life, "vfio")
     yield "core", NotificationSent("FREE", P, life, 1, "vm1", 101)
+    yield "core", SubscriberCalled("FREE", P, life, KVM, "vm1", 3)
     yield KVM, VmEntryBlocked("vm1")
     yield KVM, TranslationCleared("vm1", 101, P, life)
     yield "core", ReferenceDropped(P, life, f"{KVM}:translation", 2)
     yield KVM, VmEntryLifted("vm1")
     yield "iommu", MemoryUsed("svm", "svm1")
+    yield "core", SubscriberCalled("FREE", P, life, "iommu", "", 1)
     yield "iommu", WorkQueued("teardown:5", P, life)
+    yield "workqueue", WorkLinedUp("iommu", "teardown:5", P, life)
     yield "dsa0", DescriptorEnded("dsa0", "vm1", "vm1:1", P, life, "success")
     yield "dsa0", WqCleared("vm1", "dsa0", "ims", P, life)
     yield VDCM, SlotCleared("vm1", "dsa0", "swq", P, life)
     yield "core", ReferenceDropped(P, life, SLOT, 1)
+    yield "workqueue", WorkDue("iommu", "teardown:5", P, life)
     yield "iommu", WorkBegun("teardown:5", P, life)
     yield "iommu", SleepMay("teardown:1", "drain")
     yield "iommu", DeviceUnbound("dsa0", P, life, "vm1", "free", "teardown:1")
@@ -229,13 +250,17 @@ def freed(life: int) -> Iterator[tuple[str, Event]]:
         yield "iommu", FlushRequested(flush, "dsa0", "dmar0", P, life)
         yield "dsa0" if flush == "device-tlb" else "dmar0", CacheFlushed(flush, "dsa0", P, life)
     yield "iommu", FlushRequested("drain", "dsa0", "dmar0", P, life)
+    yield "dsa0", CacheFlushed("device-tlb", "dsa0", P, life)
+    yield "dmar0", RequestsDrained("dmar0", "dsa0", P, life, "iommu", overflow=False)
     yield "iommu", DeviceTornDown("dsa0", P, life)
     yield "core", NotificationSent("UNBIND", P, life, 1, "vm1", 101)
     yield "core", SpidDetached(P, life, 1, 101)
     yield "iommu", WorkEnded("teardown:5", P, life)
     yield "iommu", SvmFreed(P, life, 1)
     yield "iommu", MemoryFreed("svm", "svm1")
+    yield "workqueue", WorkFinished("iommu", "teardown:5", P, life)
     yield "core", ReferenceDropped(P, life, "iommu:svm", 0)
+    yield "core", StateChanged(P, life, "FREE_PENDING", "FREE", 0)
     yield "core", reclaimed(life)
     yield "vfio", UnbindRequested(P, life, "vm1", 0, linked=False)
 

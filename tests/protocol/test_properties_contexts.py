@@ -184,7 +184,7 @@ REQUESTED = FreeRequested(P, 1, 1, "vfio", effective=True, state="ACTIVE")
 ANSWERED = FreeAnswered(P, 1, "vfio")
 
 
-@pytest.mark.parametrize("message", ["FreePasid", "FreeAllInSet", "NotifyReply"])
+@pytest.mark.parametrize("message", ["FreePasid", "FreeAllInSet", "NotifyReply", "HostLost"])
 def test_a_free_answered_at_once(message: str) -> None:
     story = Story("free-answered-at-once")
     story.then("core", REQUESTED, ANSWERED, input=message)

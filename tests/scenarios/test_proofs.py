@@ -30,7 +30,7 @@ def test_two_guests_of_whom_one_is_lost_are_proved_with_one_delay() -> None:
     while not search.done:
         search.go_on()
     assert (search.found, search.unknown) == (None, "")
-    assert len(search.graph) == 404_262, "another number is another protocol, or another search"
+    assert len(search.graph) == 410_657, "another number is another protocol, or another search"
     assert search.graph.edges is not None
     assert fair_cycle(search.graph.edges, len(search.graph)) is None
     assert sorted(search.graph.came) == ["free-while-bound", "late-unbind", "vm-lost-while-bound"]
@@ -48,3 +48,16 @@ def test_one_guest_that_is_not_lost_is_proved_in_every_order() -> None:
     assert (search.found, search.unknown) == (None, "")
     assert search.graph.edges is not None
     assert fair_cycle(search.graph.edges, len(search.graph)) is None
+
+
+@pytest.mark.long
+def test_a_device_that_is_reset_and_pulled_out_is_proved_with_one_delay() -> None:
+    space = space_of("proof_device_faults")
+    assert space.strikes.bounds == [1, 1]
+    search = BreadthFirst(Delays(space, 1), edges=True)
+    while not search.done:
+        search.go_on()
+    assert (search.found, search.unknown) == (None, "")
+    assert search.graph.edges is not None
+    assert fair_cycle(search.graph.edges, len(search.graph)) is None
+    assert len(search.graph) == 26_104, "another number is another protocol, or another search"

@@ -71,7 +71,7 @@ def test_help(seen: Callable[..., str], snapshot: SnapshotAssertion, verb: str) 
         "run right.toml --set pool.pasids=four",
         "run right.toml --set pool.pasid=4",
         "run right.toml --set expect.sometimes=['pasid-reusd']",
-        "run right.toml --revision v3",
+        "run right.toml --revision v33",
         "run right.toml --json --seed x",
         "explore right.toml --schedules 0",
         "explore right.toml --for 5min",

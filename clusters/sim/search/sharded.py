@@ -15,9 +15,9 @@ from typing import Final
 from clusters.sim.search.breadth_first import CHUNK, Expand, Expanded, Here
 from clusters.sim.search.delays import DelayedChanges, DelayedState, Delays
 from clusters.sim.search.tree import Above, Tree
-from clusters.sim.search.uncollected import uncollected
 from clusters.sim.search.world_space import Changes, State, WorldSpace
 from clusters.sim.world import Setup
+from clusters.uncollected import uncollected
 from clusters.workers import Workers
 from protocol.names import Name
 

@@ -1,8 +1,8 @@
 """Faults in a search: what may strike in a state, and what it does.
 
 Every order of deliveries is searched, so a fault that only delays (crash, pause, delay) adds
-nothing and is left out.  `lose` strikes at any moment, a `fail` at any passage of its site, each so
-often as its plan says: `times`, and once where the plan sets no bound.
+nothing and is left out.  `lose`, `remove` and `reset` strike at any moment, a `fail` at any passage
+of its site, each so often as its plan says: `times`, and once where the plan sets no bound.
 """
 
 from typing import Final, NamedTuple
@@ -20,10 +20,14 @@ from clusters.sim.world import Setup
 from protocol.facts import Event
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, HostGone
-from protocol.messages import ReleaseFds
+from protocol.messages import ReleaseFds, ResetFunction
 from protocol.names import SUPERVISOR, Name
 
 DELAYS: Final = ("crash", "pause", "delay")
+STRIKES: Final = {"lose": "lost", "remove": "removed", "reset": "reset"}
+"""What strikes by itself, with what becomes of whom it hits."""
+STAYS: Final = -1
+"""In the place of whom a fault takes away, where it takes nobody."""
 
 
 class Struck(NamedTuple):
@@ -34,9 +38,9 @@ class Struck(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """What the loss of an actor does: to the faults, to inboxes, and what is shown.
+    """What a fault that strikes an actor does: to the faults, to inboxes, and what is shown.
 
-    `told`: who learns of it and has none of its files.
+    `target`: who is gone (`STAYS`: nobody); `told`: who learns of it and has none of its files.
     """
 
     label: Label
@@ -66,7 +70,7 @@ class Strikes:
         self._struck: dict[int, Struck] = {}
         self._losses: dict[int, tuple[Loss, ...]] = {}
         self._targets = [
-            candidates(nemesis, self._roles)[0] if nemesis.fault == "lose" else []
+            candidates(nemesis, self._roles)[0] if nemesis.fault in STRIKES else []
             for nemesis in setup.nemeses
         ]
         self.bounds = [self._bound(nemesis) for nemesis in setup.nemeses]
@@ -77,7 +81,7 @@ class Strikes:
         if nemesis.fault in DELAYS:
             return 0
         times = nemesis.times or 1
-        return times * candidates(nemesis, self._roles)[1] if nemesis.fault == "lose" else times
+        return times * candidates(nemesis, self._roles)[1] if nemesis.fault in STRIKES else times
 
     def none(self) -> int:
         """The part of a state in which nothing has struck."""
@@ -115,26 +119,44 @@ class Strikes:
     # A loss.
 
     def losing(self, faults: int, inputs: Inputs) -> tuple[Loss, ...]:
-        """Every actor that can be lost now."""
+        """Every actor that can be struck now."""
         found = self._losses.get(faults)
         if found is None:
             struck, made = self._struck[faults], []
             for index, targets in enumerate(self._targets):
                 if struck.counts[index] < self.bounds[index]:
+                    resets = self._setup.nemeses[index].fault == "reset"
+                    strike = self._reset if resets else self._loss
                     made += [
-                        self._loss(struck, index, target, inputs)
+                        strike(struck, index, target, inputs)
                         for target in targets
                         if target not in struck.lost
                     ]
             found = self._losses[faults] = tuple({loss.label: loss for loss in made}.values())
         return found
 
+    def _reset(self, struck: Struck, index: int, target: Name, inputs: Inputs) -> Loss:
+        """Nobody is gone: a message is on its way to the device."""
+        counts = tuple(count + (at == index) for at, count in enumerate(struck.counts))
+        at = self._names.index(target)
+        item = self._inboxes.item(at, SUPERVISOR, ResetFunction(), 0)
+        begun = FaultBegun("reset", target)
+        return Loss(
+            label=inputs.labels.of((Begin("reset", target),)),
+            target=STAYS,
+            faults=self._number(Struck(counts, struck.lost)),
+            sent=((at, (item,)),),
+            told=(),
+            shown=inputs.show(Shown(SUPERVISOR, "", 0, "", 0, (begun,))),
+        )
+
     def _loss(self, struck: Struck, index: int, target: Name, inputs: Inputs) -> Loss:
         counts = tuple(count + (at == index) for at, count in enumerate(struck.counts))
+        fault = self._setup.nemeses[index].fault
         living = [name for name in self._names if name != target and name not in struck.lost]
         said = losses(self._setup.machine, target, living)
         facts: list[tuple[Name, Event]] = [
-            (SUPERVISOR, FaultBegun("lose", target)),
+            (SUPERVISOR, FaultBegun(fault, target)),
             (target, HostGone()),
         ]
         vms = dict.fromkeys(m.vm for _, m in said if isinstance(m, ReleaseFds))
@@ -146,7 +168,7 @@ class Strikes:
         told = tuple(to for to, items in sent.items() if len(items) == 1)
         shown = [inputs.show(Shown(actor, "", 0, "", 0, (fact,))) for actor, fact in facts]
         return Loss(
-            label=inputs.labels.of((Begin("lose", target),)),
+            label=inputs.labels.of((Begin(fault, target),)),
             target=self._names.index(target),
             faults=self._number(Struck(counts, tuple(sorted([*struck.lost, target])))),
             sent=tuple((to, tuple(items)) for to, items in sent.items()),

@@ -15,7 +15,7 @@ from clusters.sim.search.inboxes import Head, Inboxes
 from clusters.sim.search.inputs import Done, Inputs
 from clusters.sim.search.judging import Judging
 from clusters.sim.search.space import Key, Label
-from clusters.sim.search.strikes import Loss, Strikes
+from clusters.sim.search.strikes import STAYS, Loss, Strikes
 from clusters.sim.tape import Begin, Deliver, Fire, words
 from clusters.sim.world import Setup
 from protocol.messages import HostLost
@@ -219,11 +219,9 @@ class WorldSpace:
     def _lose(self, state: State, loss: Loss) -> Move:
         """An actor is gone: what was on its way to it vanishes, and the others are told."""
         at = loss.target
-        changed = {
-            ACTORS + at: self._gone[at],
-            self._inbox_at + at: self._empty[at],
-            self._faults_at: loss.faults,
-        }
+        changed = {self._faults_at: loss.faults}
+        if at != STAYS:
+            changed |= {ACTORS + at: self._gone[at], self._inbox_at + at: self._empty[at]}
         self._send(state, loss.sent, changed)
         wrong = self._show_all(state, loss.shown, changed)
         told = [*self.inputs.labels.choices[loss.label]]

@@ -1,0 +1,140 @@
+"""Properties of locks: L5 and O15, and N14 where a caller is atomic in what it calls."""
+
+import pytest
+
+from protocol.facts import (
+    Event,
+    LockReleased,
+    LockTaken,
+    LockWaited,
+    NotificationHandled,
+)
+from tests.protocol.stories import Story
+
+MUTEX = "pasid_mutex"
+CORE_LOCK = "ioasid_allocator_lock"
+
+
+def taken(lock: str, task: str) -> LockTaken:
+    return LockTaken(lock, "mutex", task)
+
+
+def waited(lock: str, task: str) -> LockWaited:
+    return LockWaited(lock, "mutex", task)
+
+
+def let_go(lock: str, task: str) -> LockReleased:
+    return LockReleased(lock, "mutex", task)
+
+
+def told(name: str, *facts: tuple[str, Event]) -> list[str]:
+    """What the property says to the facts, each with its actor."""
+    story = Story(name)
+    for actor, fact in facts:
+        story.then(actor, fact)
+    assert story.owed() == []
+    return story.said
+
+
+# --- L5 -------------------------------------------------------------------------------------------
+
+BIND_HOLDS = ("iommu", taken(MUTEX, "bind:3"))
+FREE_HOLDS = ("core", taken(CORE_LOCK, "vfio/5"))
+BIND_WAITS = ("core", waited(CORE_LOCK, "iommu/3"))
+HANDLER_WAITS = ("iommu", waited(MUTEX, "notify:1"))
+
+
+@pytest.mark.parametrize("last", [[BIND_WAITS, HANDLER_WAITS], [HANDLER_WAITS, BIND_WAITS]])
+def test_err_bind_and_free_wait_for_each_other(last: list[tuple[str, Event]]) -> None:
+    """S4: the handler runs in the thread of the free, which holds the core's lock."""
+    (sentence,) = told("no-deadlock", BIND_HOLDS, FREE_HOLDS, *last)
+    assert sentence.startswith("deadlock at input ")
+    assert "vfio:5 waits for pasid_mutex, held by iommu:3" in sentence
+    assert "iommu:3 waits for ioasid_allocator_lock, held by vfio:5" in sentence
+
+
+def test_a_handler_of_a_core_without_a_lock_keeps_nobody_waiting() -> None:
+    assert told("no-deadlock", BIND_HOLDS, BIND_WAITS, HANDLER_WAITS) == []
+
+
+def test_a_handler_that_runs_later_is_nobody_s() -> None:
+    """The chain of the free is over: who is called after it is called by somebody else."""
+    over = ("core", let_go(CORE_LOCK, "vfio/5"))
+    bind = ("core", taken(CORE_LOCK, "iommu/4"))
+    assert told("no-deadlock", BIND_HOLDS, FREE_HOLDS, over, bind, HANDLER_WAITS) == []
+
+
+def test_err_a_thread_waits_for_what_it_holds_itself() -> None:
+    again = ("iommu", waited(MUTEX, "bind:3"))
+    (sentence,) = told("no-deadlock", BIND_HOLDS, again)
+    assert sentence.endswith(": iommu:3 waits for pasid_mutex, held by iommu:3")
+
+
+def test_waiting_for_one_who_does_not_wait_ends() -> None:
+    second = ("iommu", waited(MUTEX, "unbind:4"))
+    third = ("iommu", waited(MUTEX, "unbind:6"))
+    mine = ("iommu", taken(MUTEX, "unbind:4"))
+    free = ("iommu", let_go(MUTEX, "bind:3"))
+    again = ("iommu", waited(MUTEX, "bind:3"))
+    assert told("no-deadlock", BIND_HOLDS, second, third, free, mine, again) == []
+
+
+def test_a_circle_of_others_is_said_once() -> None:
+    third = ("iommu", waited(MUTEX, "unbind:9"))
+    said = told("no-deadlock", BIND_HOLDS, FREE_HOLDS, BIND_WAITS, HANDLER_WAITS, third)
+    assert len(said) == 1
+
+
+# --- O15 ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [("vfio", taken("pasid_lock:vm1", "bind:1")), ("iommu", taken(MUTEX, "bind:1"))],
+        [BIND_HOLDS, ("core", taken(CORE_LOCK, "iommu/3"))],
+        [("core", taken(CORE_LOCK, "iommu/3")), ("iommu", taken(MUTEX, "bind:4"))],
+        [("iommu", taken("iommu->lock", "teardown:1")), ("iommu", taken(MUTEX, "teardown:1"))],
+        [BIND_HOLDS, ("iommu", let_go(MUTEX, "bind:3")), ("iommu", taken(MUTEX, "bind:4"))],
+    ],
+)
+def test_locks_that_are_taken_one_in_the_other(facts: list[tuple[str, Event]]) -> None:
+    assert told("locks-in-order", *facts) == []
+
+
+@pytest.mark.parametrize("last", [waited, taken])
+def test_err_a_handler_takes_the_mutex_under_the_core_s_lock(last: type[Event]) -> None:
+    (sentence,) = told("locks-in-order", FREE_HOLDS, ("iommu", last(MUTEX, "notify:1")))
+    assert sentence.startswith("vfio:5 takes pasid_mutex with ioasid_allocator_lock held, at ")
+
+
+def test_err_a_handler_lets_go_of_the_binder_s_mutex() -> None:
+    """S3, where the core's lock is not held: the handler is a thread of its own."""
+    (sentence,) = told("locks-in-order", BIND_HOLDS, ("iommu", let_go(MUTEX, "notify:1")))
+    assert sentence.startswith("iommu:notify:1 lets go of pasid_mutex, which iommu:3 holds, at ")
+
+
+def test_err_a_mutex_is_let_go_twice() -> None:
+    """S3, where the handler runs in the binder's own thread."""
+    chain = ("core", taken(CORE_LOCK, "iommu/3"))
+    handler = ("iommu", let_go(MUTEX, "notify:1"))
+    binder = ("iommu", let_go(MUTEX, "bind:3"))
+    (sentence,) = told("locks-in-order", BIND_HOLDS, chain, handler, binder)
+    assert sentence.startswith("iommu:3 lets go of pasid_mutex, which nobody holds, at ")
+
+
+# --- N14 ------------------------------------------------------------------------------------------
+
+
+def test_err_an_atomic_caller_takes_the_core_s_mutex() -> None:
+    """S5: the caller is in an RCU callback."""
+    callback = ("vfio", LockTaken("rcu_callback", "softirq", "release:2"))
+    (sentence,) = told("atomic-code-never-sleeps", callback, ("core", taken(CORE_LOCK, "vfio/2")))
+    assert sentence.startswith("core took mutex ioasid_allocator_lock in task vfio/2 at ")
+    assert sentence.endswith(", with softirq rcu_callback held")
+
+
+def test_a_handler_on_a_blocking_chain_may_sleep() -> None:
+    handled = ("iommu", NotificationHandled("FREE", 5, 1, "notify:1"))
+    waits = ("iommu", waited(MUTEX, "notify:1"))
+    assert told("atomic-code-never-sleeps", FREE_HOLDS, handled, waits) == []
