@@ -175,7 +175,6 @@ class IommuDriver(native.NativeSva):
     answer_pending = drain.answer_pending
     drain_requests = drain.drain_requests
     requests_drained = drain.requests_drained
-
     on_start = free.on_start
     notifier_priority = free.notifier_priority
     on_set_notification = free.on_set_notification
@@ -183,7 +182,6 @@ class IommuDriver(native.NativeSva):
     queue_work = free.queue_work
     on_run_work = free.on_run_work
     next_device = free.next_device
-
     on_page_request_interrupt = prq.on_page_request_interrupt
     wake_thread = prq.wake_thread
     on_timer_fired = prq.on_timer_fired

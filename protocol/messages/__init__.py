@@ -17,6 +17,7 @@ from protocol.messages.allocator import (
     UnregisterAllocator,
 )
 from protocol.messages.common import (
+    CommonMessage,
     Done,
     HostLost,
     Message,
@@ -142,6 +143,7 @@ from protocol.messages.native import (
     Kill,
     LoadMsr,
     MmRelease,
+    NativeMessage,
     OpenFile,
     PinMm,
     PinMmGot,
@@ -154,13 +156,7 @@ from protocol.messages.native import (
 )
 
 AnyMessage = (
-    Done
-    | Refused
-    | Start
-    | TimerFired
-    | Told
-    | HostLost
-    | ReleaseFds
+    CommonMessage
     | AllocSet
     | AllocSetGot
     | FreeSet
@@ -260,24 +256,7 @@ AnyMessage = (
     | CustomAllocGot
     | CustomFree
     | CustomFreed
-    | OpenFile
-    | BindFile
-    | UnbindFile
-    | PutFile
-    | DupFiles
-    | Forked
-    | Kill
-    | BindMm
-    | BindMmGot
-    | UnbindMm
-    | PinMm
-    | PinMmGot
-    | UnpinMm
-    | AssignPasid
-    | RegisterMmNotifier
-    | UnregisterMmNotifier
-    | MmRelease
-    | LoadMsr
+    | NativeMessage
 )
 """Every message there is."""
 

@@ -66,3 +66,7 @@ class Told(Message, frozen=True, tag=True):
     pasid: Pasid
     incarnation: Incarnation
     gpasid: Gpasid
+
+
+CommonMessage = Done | Refused | Start | TimerFired | Told | HostLost | ReleaseFds
+"""All of them."""

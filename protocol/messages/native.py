@@ -145,3 +145,26 @@ class LoadMsr(Message, frozen=True, tag=True):
     call: Call
     pasid: Pasid
     incarnation: Incarnation
+
+
+NativeMessage = (
+    OpenFile
+    | BindFile
+    | UnbindFile
+    | PutFile
+    | DupFiles
+    | Forked
+    | Kill
+    | BindMm
+    | BindMmGot
+    | UnbindMm
+    | PinMm
+    | PinMmGot
+    | UnpinMm
+    | AssignPasid
+    | RegisterMmNotifier
+    | UnregisterMmNotifier
+    | MmRelease
+    | LoadMsr
+)
+"""All of them."""
