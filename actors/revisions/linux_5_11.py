@@ -6,7 +6,7 @@ Upstream had neither KVM's table nor the VDCM: those here are the Intel data-cen
 BIND and UNBIND stand for QEMU's word to them.  FREE reaches nobody.
 
 Has S6, S7 (unbind by device alone), S25c at the allocator; S27 and S28 were mended in it.  Its S34c
-and S46 are defects to put on top.  Native SVA is not played.
+and S46 are defects to put on top.  Native SVA: `_native_5_11`.
 """
 
 from typing import Final
@@ -17,12 +17,14 @@ from actors.defects.unbind_by_device_alone import UnbindsByDevice
 from actors.ioasid_core.pool import NONE_FREE, smallest_from
 from actors.ioasid_core.state import Block, Life, Transition
 from actors.iommu_driver.state import Operation
+from actors.revisions._native_5_8 import ForgetsItsPasid
+from actors.revisions._native_5_11 import NativeDriver511
 from protocol.effects import Out
 from protocol.messages import AllocPasid, Done, GetPasid
 from protocol.names import Name, Pasid
 
 SOURCE: Final = "iommu/ioasid: Add ioasid references, cb4789b0d19f, 23 Nov 2020 (v5.11)"
-DATE: Final = "2021-02"
+DATE: Final = "2021-02-14"
 
 
 class PlainCounts(FreesByPut):
@@ -64,4 +66,14 @@ class KeepsTheMutex(HoldsNoReference, UnbindsByDevice):
         self.drain_requests(task, out)
 
 
-CLASSES: Final[dict[str, type]] = {"core": PlainCounts, "iommu": KeepsTheMutex}
+class Driver(KeepsTheMutex, NativeDriver511):
+    """Guests and processes."""
+
+    __slots__ = ()
+
+
+CLASSES: Final[dict[str, type]] = {
+    "core": PlainCounts,
+    "iommu": Driver,
+    "process": ForgetsItsPasid,
+}

@@ -5,6 +5,8 @@ struct is all that keeps the number from a device that is still bound.  IA32_PAS
 first #GP of a task and never disabled: it cannot mean anything else.  (This alternative to counting
 relies on the order: files are released, and with them the pin, before the last mmdrop.)
 
+For guests as linux-5.15, with what it has.
+
 Kernel: "iommu/sva: Assign a PASID to mm on PASID allocation and free it on mm exit"; "mm: Fix PASID
 use-after-free issue".
 """
@@ -16,6 +18,8 @@ from actors.iommu_driver.native_state import Hold
 from actors.iommu_driver.state import Bind, Operation
 from actors.process import Process, ia32_pasid
 from actors.process.state import Msr
+from actors.revisions.linux_5_11 import PlainCounts
+from actors.revisions.linux_5_15 import MainlineDriver
 from protocol.effects import Out
 
 SOURCE: Final = "701fac40384f, Feb 2022; 2667ed10d9f0, Apr 2022"
@@ -53,4 +57,10 @@ class LoadsItsMsr(Process):
         return self.msr
 
 
-CLASSES: Final[dict[str, type]] = {"iommu": DoesNotCount, "process": LoadsItsMsr}
+class Driver(MainlineDriver, DoesNotCount):
+    """Guests and processes."""
+
+    __slots__ = ()
+
+
+CLASSES: Final[dict[str, type]] = {"core": PlainCounts, "iommu": Driver, "process": LoadsItsMsr}

@@ -6,7 +6,7 @@ drain is a comment (until 66ac4db36f4c, days later).  A guest's page requests ar
 QEMU's mm: the device hears INVALID.  KVM and VDCM as in linux-5.11.
 
 Has S6, S7 (all of it), S12, S27; S28 concerns second-level unmaps, which are not played.  Its S34d
-and S46 are defects to put on top.  Native SVA is not played.
+and S46 are defects to put on top.  Native SVA: `_native_5_8`.
 """
 
 from typing import Final
@@ -18,7 +18,8 @@ from actors.defects.unbind_by_device_alone import UnbindsByDevice
 from actors.ioasid_core.state import life_of, owner_entry
 from actors.iommu_driver import lock
 from actors.iommu_driver.prq import invalid
-from actors.iommu_driver.state import Operation, Unbind
+from actors.iommu_driver.state import Unbind
+from actors.revisions._native_5_8 import ForgetsItsPasid, NativeDriver58
 from actors.revisions.linux_5_11 import PlainCounts
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -28,7 +29,7 @@ from protocol.messages import PageRequest, Refused
 from protocol.names import Name, Pasid
 
 SOURCE: Final = "iommu/vt-d: Add bind guest PASID support, 56722a4398a3, May 2020 (v5.8-rc)"
-DATE: Final = "2020-05"
+DATE: Final = "2020-05-17"
 
 
 class CountsNothing(PlainCounts):
@@ -46,8 +47,10 @@ class CountsNothing(PlainCounts):
         self.reclaim(pasid, out)
 
 
-class FirstGuestBind(CountsAuxBinds, FlushesTheFirstUnit, HoldsNoReference, UnbindsByDevice):
-    """drivers/iommu/intel-svm.c."""
+class FirstGuestBind(
+    CountsAuxBinds, FlushesTheFirstUnit, HoldsNoReference, UnbindsByDevice, NativeDriver58
+):
+    """drivers/iommu/intel-svm.c, for guests and processes; the drain is a comment."""
 
     __slots__ = ()
 
@@ -60,14 +63,14 @@ class FirstGuestBind(CountsAuxBinds, FlushesTheFirstUnit, HoldsNoReference, Unbi
         lock.release(self, task, out)
         out.send(task.asker, Refused(task.request.call, Errno.EINVAL))
 
-    def begin_drain(self, task: Operation, out: Out) -> None:
-        """A comment says what should be here."""
-        self.torn_down(task, out)
-
     def take_request(self, unit: Name, request: PageRequest, out: Out) -> None:
         """find_vma in the wrong mm."""
         if request.last:
             self.answer_group(unit, invalid(request), 0, out)
 
 
-CLASSES: Final[dict[str, type]] = {"core": CountsNothing, "iommu": FirstGuestBind}
+CLASSES: Final[dict[str, type]] = {
+    "core": CountsNothing,
+    "iommu": FirstGuestBind,
+    "process": ForgetsItsPasid,
+}

@@ -11,6 +11,7 @@ from typing import Final
 from actors.ioasid_core.mainline import MainlineCore
 
 SOURCE: Final = "drivers/iommu/ioasid.c, include/linux/ioasid.h of Linux 6.1"
+DATE: Final = "2022-12-11"
 
 
 class Linux61Core(MainlineCore):

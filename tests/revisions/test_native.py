@@ -10,7 +10,10 @@ from typing import Final, cast
 
 import pytest
 
-from actors.revisions import linux_5_18, native_5_8, native_5_11, native_5_15
+from actors.revisions import linux_5_18
+from actors.revisions._native_5_8 import ForgetsItsPasid, NativeDriver58
+from actors.revisions._native_5_11 import NativeDriver511
+from actors.revisions._native_5_15 import NativeDriver515
 from clusters.cluster import ActorClass, Role
 from clusters.lineup import Lineup
 from clusters.sim.world import Setup, simulate
@@ -33,6 +36,11 @@ KILLED: Final = ("open dsa0", "bind dsa0", "async dma dsa0 x2", "exit")
 TWICE: Final = ("open dsa0", "bind dsa0", "unbind dsa0", "bind dsa0", "close dsa0", "exit")
 
 
+def native(driver: type) -> dict[str, type]:
+    """The native half alone, on the sound allocator: what it breaks by itself."""
+    return {"iommu": driver, "process": ForgetsItsPasid}
+
+
 def world(steps: tuple[str, ...], classes: Mapping[Role, object], more: str = "") -> Setup:
     text = f'{HEAD}{more}\n[[process]]\nname = "proc1"\nsteps = {list(steps)}\n'
     return replace(world_of(text, cast("Mapping[Role, ActorClass]", classes)), stop_at_first=False)
@@ -49,20 +57,20 @@ def broken(setup: Setup) -> list[str]:
 
 
 def test_5_8_frees_first_and_drains_nothing() -> None:
-    setup = world(ONCE, native_5_8.CLASSES, 'wq = "dedicated"')
+    setup = world(ONCE, native(NativeDriver58), 'wq = "dedicated"')
     assert broken(setup) == ["driver-done-before-reclaim", "flushes-reach-the-right-unit"]
 
 
 def test_5_11_frees_while_a_cpu_has_it_loaded() -> None:
-    assert broken(world(ONCE, native_5_11.CLASSES)) == [
+    assert broken(world(ONCE, native(NativeDriver511))) == [
         "driver-done-before-reclaim",
         "msr-cleared-before-reclaim",
     ]
 
 
 def test_5_15_gives_a_process_that_binds_again_another() -> None:
-    assert broken(world(ONCE, native_5_15.CLASSES)) == []
-    assert broken(world(TWICE, native_5_15.CLASSES)) == ["one-pasid-for-an-mm"]
+    assert broken(world(ONCE, native(NativeDriver515))) == []
+    assert broken(world(TWICE, native(NativeDriver515))) == ["one-pasid-for-an-mm"]
 
 
 @pytest.mark.parametrize("steps", [ONCE, KILLED, TWICE])

@@ -9,11 +9,10 @@ Kernel: drivers/iommu/intel/svm.c, intel_svm_unbind_mm, and drivers/iommu/iommu-
 from typing import Final
 
 from actors.iommu_driver.state import Operation
-from actors.revisions.native_5_8 import ForgetsItsPasid, FreesAtTheLastUnbind
+from actors.revisions._native_5_8 import FreesAtTheLastUnbind
 from protocol.effects import Out
 
 SOURCE: Final = "intel_svm_unbind_mm and iommu_sva_free_pasid, 5.15, Oct 2021"
-DATE: Final = "2021-10-31"
 
 
 class NativeDriver515(FreesAtTheLastUnbind):
@@ -24,6 +23,3 @@ class NativeDriver515(FreesAtTheLastUnbind):
     def entry_was_gone(self, task: Operation, out: Out) -> None:
         """Not present: nothing is flushed, only drained."""
         self.begin_drain(task, out)
-
-
-CLASSES: Final[dict[str, type]] = {"iommu": NativeDriver515, "process": ForgetsItsPasid}

@@ -18,7 +18,6 @@ from protocol.messages import FreePasid
 from protocol.names import CORE
 
 SOURCE: Final = "intel_svm_unbind_mm, torvalds/linux 56722a4398a3 (5.7), May 2020"
-DATE: Final = "2020-08-02"
 
 
 class FreesAtTheLastUnbind(IommuDriver):
@@ -62,6 +61,3 @@ class ForgetsItsPasid(Process):
     def notifier_left(self) -> None:
         """The next first bind gets another."""
         self.mm.pasid = self.mm.incarnation = 0
-
-
-CLASSES: Final[dict[str, type]] = {"iommu": NativeDriver58, "process": ForgetsItsPasid}

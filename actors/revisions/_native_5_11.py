@@ -10,11 +10,10 @@ from typing import ClassVar, Final
 
 from actors.iommu_driver.native_state import Hold
 from actors.iommu_driver.state import Operation
-from actors.revisions.native_5_8 import ForgetsItsPasid, FreesAtTheLastUnbind
+from actors.revisions._native_5_8 import FreesAtTheLastUnbind
 from protocol.effects import Out
 
 SOURCE: Final = "intel_svm_unbind_mm, 5.11; ioasid references: cb4789b0d19f, Nov 2020"
-DATE: Final = "2021-02-14"
 
 
 class NativeDriver511(FreesAtTheLastUnbind):
@@ -32,6 +31,3 @@ class NativeDriver511(FreesAtTheLastUnbind):
     def entry_was_gone(self, task: Operation, out: Out) -> None:
         """Not present: nothing is flushed, only drained."""
         self.begin_drain(task, out)
-
-
-CLASSES: Final[dict[str, type]] = {"iommu": NativeDriver511, "process": ForgetsItsPasid}
