@@ -27,6 +27,7 @@ from protocol.errors import ExperimentError
 from protocol.properties.property import Kind
 
 SCHEDULES: Final = 200
+MAINLINE: Final = "linux-"
 PORTION: Final = 25
 """Schedules that are one job."""
 
@@ -127,7 +128,10 @@ def published() -> list[str]:
 
 
 def between(text: str) -> list[str]:
-    """The revisions of `A..B`, both ends included; either may be left out."""
+    """The revisions of `A..B`, both ends included; either may be left out.
+
+    Between two of the mainline those of the mailing list are not asked, and the other way round.
+    """
     known = published()
     first, dots, last = text.partition("..")
     if not dots:
@@ -145,7 +149,13 @@ def between(text: str) -> list[str]:
             f"--bisect-revisions: '{first}' does not come before '{last}'"
             f" (revisions, in order: {', '.join(known)})"
         )
-    return known[begin : end + 1]
+    ends = [known[begin], known[end]]
+    lines = {name.startswith(MAINLINE) for name in ends if name != SOUND}
+    chosen = known[begin : end + 1]
+    if len(lines) > 1:
+        return chosen
+    (line,) = lines
+    return [name for name in chosen if name == SOUND or name.startswith(MAINLINE) is line]
 
 
 def compared(
