@@ -5,7 +5,7 @@ struct is all that keeps the number from a device that is still bound.  IA32_PAS
 first #GP of a task and never disabled: it cannot mean anything else.  (This alternative to counting
 relies on the order: files are released, and with them the pin, before the last mmdrop.)
 
-For guests as linux-5.15, with what it has.
+What guests meet was not read anew: linux-5.15's, with what it has, stands in.
 
 Kernel: "iommu/sva: Assign a PASID to mm on PASID allocation and free it on mm exit"; "mm: Fix PASID
 use-after-free issue".

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from experiments.harness.comparing import Column, Comparison, Wanted
     from experiments.harness.config import Experiment
 
-WIDTH: Final = 80
-CELL: Final = 9
-NAME: Final = 34
+CELL_MIN: Final = 7
+NAME: Final = 37
 
 
 @click.command(
@@ -141,14 +140,14 @@ def result_of(
 
 def say(result: "Comparison", voice: Voice) -> None:
     """The table, in as many blocks as the width asks for."""
-    terminal = shutil.get_terminal_size((WIDTH, 24)).columns if sys.stdout.isatty() else WIDTH
-    at_once = max(1, (terminal - NAME) // CELL)
-    columns = result.columns
-    for k in range(0, len(columns), at_once):
-        if k:
-            voice.answer()
-        for line in block(result, columns[k : k + at_once]):
+    columns = list(result.columns)
+    while columns:
+        at_once = fitting(columns)
+        for line in block(result, columns[:at_once]):
             voice.answer(line)
+        columns = columns[at_once:]
+        if columns:
+            voice.answer()
     voice.answer()
     names = {name: None for one in columns for name in one.violated}
     for name in names:
@@ -161,6 +160,24 @@ def say(result: "Comparison", voice: Voice) -> None:
         f" {many(result.schedules, 'schedule')} of each, seed {result.seed:#x},"
         f" {result.seconds:.1f} s"
     )
+
+
+def fitting(columns: "Sequence[Column]") -> int:
+    """How many columns go into the terminal's width; all, where there is no terminal."""
+    if not sys.stdout.isatty():
+        return len(columns)
+    left, count = shutil.get_terminal_size().columns - NAME, 0
+    for one in columns:
+        left -= width(one)
+        if left < 0:
+            break
+        count += 1
+    return max(1, count)
+
+
+def width(one: "Column") -> int:
+    """Of a column: its name is apart from the one before."""
+    return max(CELL_MIN, len(one.revision) + 2)
 
 
 def block(result: "Comparison", columns: "Sequence[Column]") -> list[str]:
@@ -180,7 +197,8 @@ def block(result: "Comparison", columns: "Sequence[Column]") -> list[str]:
         ("INVALID responses per 100 lives", [f"{one.invalid:.1f}" for one in columns]),
     ]
     return [
-        f"{name[:NAME]:<{NAME}}" + "".join(f"{cell:>{CELL}}" for cell in cells)
+        f"{name:<{NAME}}"
+        + "".join(f"{cell:>{width(one)}}" for cell, one in zip(cells, columns, strict=True))
         for name, cells in rows
     ]
 
