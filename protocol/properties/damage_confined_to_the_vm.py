@@ -1,12 +1,13 @@
 """N17: a guest's mistake is its own; for a shared WQ only KVM's table sees to that (S33)."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from protocol.facts import (
     DescriptorAccepted,
     EnqcmdIssued,
     EntryCleared,
     Event,
+    FreeRequested,
     MmPasidAssigned,
     PasidAllocated,
     SlotProgrammed,
@@ -14,12 +15,18 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import Name
+from protocol.names import Incarnation, Name, Pasid
 from protocol.properties.property import Kind, Owed, Owners, when
+
+FREE: Final = "free"
+"""Why the driver's work clears."""
 
 
 class DamageConfinedToTheVm:
-    """No VM maps, programs, submits with, or clears a PASID that is another VM's."""
+    """No VM maps, programs, submits with, or clears a PASID that is another VM's.
+
+    Nor does the driver clear, after FREE, a life that nobody has freed (S10b).
+    """
 
     name: ClassVar[str] = "damage-confined-to-the-vm"
     kind: ClassVar[Kind] = Kind.ALWAYS
@@ -33,10 +40,13 @@ class DamageConfinedToTheVm:
         EnqcmdIssued,
         DescriptorAccepted,
         EntryCleared,
+        FreeRequested,
     )
 
     def __init__(self, machine: Machine) -> None:
         self.owners = Owners()
+        self.freed: dict[Pasid, Incarnation] = {}
+        """The last life of a number that was freed."""
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -52,10 +62,20 @@ class DamageConfinedToTheVm:
             return self._checked(record, fact, fact.vm, "issued a command with")
         if type(fact) is DescriptorAccepted:
             return self._checked(record, fact, fact.vm, f"got work into {fact.device} with")
-        if type(fact) is EntryCleared and fact.why != "free":
-            # After FREE the driver clears on its own behalf.
-            return self._checked(record, fact, fact.by, f"cleared ({fact.why}) the entry of")
+        if type(fact) is EntryCleared:
+            return self._cleared(record, fact)
+        if type(fact) is FreeRequested and fact.effective:
+            self.freed[fact.pasid] = fact.incarnation
         return None
+
+    def _cleared(self, record: Record, fact: EntryCleared) -> str | None:
+        """After FREE the driver clears on its own behalf, but only what was freed."""
+        if fact.why != FREE:
+            return self._checked(record, fact, fact.by, f"cleared ({fact.why}) the entry of")
+        if fact.incarnation <= self.freed.get(fact.pasid, 0):
+            return None
+        life = self.owners.said(fact.pasid, fact.incarnation)
+        return f"the driver cleared, as if it had been freed, {life}, at {when(record.stamp)}"
 
     def unmet(self) -> list[Owed]:
         return []

@@ -10,6 +10,7 @@ from protocol.facts import (
     DmaTranslated,
     EnqcmdIssued,
     Event,
+    FreeRequested,
     LockReleased,
     LockTaken,
     LockWaited,
@@ -246,4 +247,15 @@ def test_a_vm_acts_on_its_own(fact: Event, words: str) -> None:
 def test_after_free_the_driver_clears_for_itself() -> None:
     story = Story("damage-confined-to-the-vm")
     story.then("core", allocated(1, vm="vm1"))
+    story.then("core", FreeRequested(5, 1, 1, "vfio", effective=True, state="ACTIVE"))
     assert story.then("dmar0", cleared(by="", why="free")) == []
+
+
+def test_err_the_driver_clears_what_nobody_has_freed() -> None:
+    story = Story("damage-confined-to-the-vm")
+    story.then("core", allocated(1, vm="vm1"))
+    story.then("core", FreeRequested(5, 1, 2, "vfio", effective=False, state="ACTIVE"))
+    (sentence,) = story.then("dmar0", cleared(by="", why="free"))
+    assert sentence.startswith(
+        "the driver cleared, as if it had been freed, PASID 5 (life 1), of vm1 in set 1, at"
+    )
