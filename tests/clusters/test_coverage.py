@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from actors.defects.drain_past_the_ring import DrainsPastTheRing
 from clusters.nemesis import Nemesis
 from clusters.sim.replay import replay
 from clusters.sim.run_result import RunResult
@@ -17,7 +18,6 @@ from clusters.sim.world import Setup, follow
 from experiments.models.refcount import MODEL_B
 from tests.clusters.campaigns import first_failure, runs
 from tests.clusters.toys import COUNTER, NOTHING, cast
-from tests.defects.driver import DrainsPastTheRing
 from tests.defects.stages import FREED_WITH_FAULTS, LIFE, stage
 
 CROWD: Final = Setup(NOTHING, cast=lambda: cast(users=4, rounds=3, tickets=2))

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from actors.defects.reset_without_drain import ReturnsAtOnce
 from clusters.cluster import build
 from clusters.live.faults import check_live
 from clusters.nemesis import OF_DEVICES, Nemesis, check
@@ -19,7 +20,6 @@ from protocol.facts import DmaTranslated, FunctionReset, FunctionReturned
 from protocol.facts.world import FaultBegun, HostGone
 from protocol.history import Record, encode_record
 from tests.clusters.search.paths import path_to_what_was_found, run_of, searched
-from tests.defects.driver import ReturnsWithoutADrain
 from tests.defects.stages import stage
 from tests.worlds import assert_fine, with_faults
 
@@ -111,7 +111,7 @@ def small(fault: str) -> Setup:
 
 
 def test_err_a_search_resets_a_device_at_any_moment_and_what_it_finds_replays() -> None:
-    setup = replace(small("reset"), classes={"iommu": ReturnsWithoutADrain})
+    setup = replace(small("reset"), classes={"iommu": ReturnsAtOnce})
     space = WorldSpace(setup, booted=True, told=True)
     search = searched(space)
     assert search.found is not None

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from actors.ioasid_core import IoasidCore
 from actors.ioasid_core.pool import NONE_FREE, smallest_from
-from actors.ioasid_core.state import Block, IoasidSet, Life, Notice, Transition, find_life, life_of
+from actors.ioasid_core.state import Block, IoasidSet, Notice, Transition, find_life, life_of
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import FreeAnswered, FreeRequested
@@ -14,7 +14,6 @@ from protocol.messages import (
     AttachSpid,
     Done,
     FreePasid,
-    GetIfOwned,
     HostLost,
     Refused,
 )
@@ -45,13 +44,6 @@ class TakesBackAFailedAlloc(IoasidCore):
             self.allocate(pasid, alloc.set, sender, out)
             self.let_go(pasid, out)
         super().refuse_alloc(alloc, sender, out)
-
-
-class FindsThePending(IoasidCore):
-    """N3, S24.  The look-up by SPID does not test the state: a back door to a reference."""
-
-    def may_find(self, _life: Life) -> bool:
-        return True
 
 
 class NotifiesASecondFree(IoasidCore):
@@ -102,23 +94,6 @@ class AllowsOneTooMany(IoasidCore):
             return NONE_FREE
         pasid = smallest_from(self.numbers, alloc.min)
         return pasid if pasid <= alloc.max else NONE_FREE
-
-
-class OwnsForEveryone(IoasidCore):
-    """N10, S33.  The check by set is off: any PASID of any process passes for one's own."""
-
-    def owner_refusal(self, get: GetIfOwned) -> Errno | None:
-        errno = super().owner_refusal(get)
-        if errno is not Errno.EPERM:
-            return errno
-        return None if self.may_get(life_of(self, get.pasid)) else Errno.EBUSY
-
-
-class ReplacesData(IoasidCore):
-    """N13, S15, one half.  Private data that is there is overwritten."""
-
-    def may_attach_data(self, _life: Life) -> bool:
-        return True
 
 
 class RefusesToFreeWhatIsInUse(IoasidCore):

@@ -6,7 +6,6 @@ from actors.defects.aux_binds_counted import CountsAuxBinds
 from actors.iommu_driver import IommuDriver, lock
 from actors.iommu_driver.free import answer_notification, notification_begins
 from actors.iommu_driver.order import insert, smallest_free
-from actors.iommu_driver.reset_state import Reset, ResetStep
 from actors.iommu_driver.state import (
     MUTEX,
     Bind,
@@ -24,8 +23,6 @@ from protocol.messages import (
     Done,
     NotifyFree,
     PageGroupResponse,
-    ReadPrqGot,
-    ReturnToService,
     Verdict,
     WriteEntry,
     ZeroEntry,
@@ -40,43 +37,6 @@ class LeavesTheEntryPresent(IommuDriver):
 
     def clear_present(self, task: Operation, out: Out) -> None:
         self.invalidate_pasid_cache(task, out)
-
-
-class FlushesTheIotlbFirst(IommuDriver):
-    """O2, R3.  IOTLB before PASID cache: what is in the PASID cache still fills the IOTLB again."""
-
-    def teardown_goes_on(self, task: Operation, out: Out) -> None:
-        match task.step:
-            case Step.CLEAR_PRESENT:
-                self.invalidate_iotlb(task, out)
-            case Step.INVALIDATE_IOTLB:
-                self.invalidate_pasid_cache(task, out)
-            case Step.INVALIDATE_PASID_CACHE:
-                self.invalidate_dev_tlb(task, out)
-            case _:
-                super().teardown_goes_on(task, out)
-
-
-class FlushesTheDeviceFirst(IommuDriver):
-    """O2, R4.  Device TLB before IOTLB: what is in the IOTLB still fills the device TLB again."""
-
-    def teardown_goes_on(self, task: Operation, out: Out) -> None:
-        match task.step:
-            case Step.INVALIDATE_PASID_CACHE:
-                self.invalidate_dev_tlb(task, out)
-            case Step.INVALIDATE_DEV_TLB:
-                self.invalidate_iotlb(task, out)
-            case Step.INVALIDATE_IOTLB:
-                self.zero_entry(task, out)
-            case _:
-                super().teardown_goes_on(task, out)
-
-
-class DrainsPastTheRing(IommuDriver):
-    """R5, S12.  The drain does not wait for the PRQ thread to pass: requests stay in the ring."""
-
-    def ring_scanned(self, task: Operation, ring: ReadPrqGot, out: Out) -> None:
-        super().ring_scanned(task, replace(ring, requests=()), out)
 
 
 class PutsWithDataAttached(IommuDriver):
@@ -157,24 +117,6 @@ class HasOneUnit(IommuDriver):
 
     def unit_of(self, _svm: Svm, _device: Name) -> Name:
         return next(iter(self.units.values()))
-
-
-class ReturnsWithoutADrain(IommuDriver):
-    """O18.  A device that was reset works again at once, whatever of it is still on its way."""
-
-    def on_device_reset(self, device: Name, out: Out) -> None:
-        out.send(device, ReturnToService())
-
-
-class FencesOnce(IommuDriver):
-    """O18, the other half.  Answers that are on their way to the device are not waited for."""
-
-    def fence_reset(self, reset: Reset, step: ResetStep, out: Out) -> None:
-        if step is ResetStep.FENCE_IN:
-            super().fence_reset(reset, step, out)
-            return
-        del self.tasks[reset.number]
-        out.send(reset.device, ReturnToService())
 
 
 class LetsGoOfWhatIsFree(IommuDriver):

@@ -4,9 +4,8 @@ from typing import ClassVar
 
 from actors.iommu_driver import IommuDriver
 from actors.iommu_driver.native_state import Hold
-from actors.process import Process, way_out
+from actors.process import Process
 from protocol.effects import Out
-from protocol.facts import PageTablesFreed
 
 
 class PutsThePasidFirst(IommuDriver):
@@ -34,26 +33,8 @@ class ExitsWithTheMsr(Process):
         pass
 
 
-class FreesPageTablesFirst(Process):
-    """O6.  The notifiers are called when it is too late."""
-
-    def release(self, out: Out) -> None:
-        out.record(PageTablesFreed(self.name, self.mm.pasid, self.mm.incarnation))
-        super().release(out)
-
-
 class ForgetsItsPasid(Process):
     """N13.  The mm has none after the last unbind, and the next bind gets another."""
 
     def notifier_left(self) -> None:
         self.mm.pasid = self.mm.incarnation = 0
-
-
-class PinsTheAddressSpace(Process):
-    """L4.  A bind keeps what it waits for."""
-
-    def pin(self) -> None:
-        self.mm.users += 1
-
-    def unpin(self, out: Out) -> None:
-        way_out.put_user(self, out)

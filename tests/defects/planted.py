@@ -9,6 +9,20 @@ Some need more: both who guard a rule are wrong (N13, O16), and who waits has to
 from dataclasses import dataclass
 from typing import Final
 
+from actors.defects.bind_takes_mm_users import PinsTheAddressSpace
+from actors.defects.device_tlb_before_iotlb import FlushesTheDeviceFirst
+from actors.defects.drain_past_the_ring import DrainsPastTheRing
+from actors.defects.find_by_spid_while_pending import FindsThePending
+from actors.defects.guest_number_of_another_set import AsksInTheFirstSet
+from actors.defects.iotlb_before_pasid_cache import FlushesTheIotlbFirst
+from actors.defects.late_unbind_refused import RefusesALateUnbind
+from actors.defects.ownership_not_checked import OwnsForEveryone
+from actors.defects.page_tables_freed_before_release import FreesFirst
+from actors.defects.private_data_replaced import ReplacesData
+from actors.defects.reset_fenced_once import FencesOnce
+from actors.defects.reset_without_drain import ReturnsAtOnce
+from actors.defects.rollback_undoes_earlier_bind import RollsBackTheGroup
+from actors.defects.vm_entry_left_blocked import LeavesTheBlockUp
 from clusters.cluster import ActorClass, Role
 from tests.defects import core, driver, native, order, stages, users
 from tests.defects.stages import Stage
@@ -42,21 +56,21 @@ PLANTED: Final[tuple[Planted, ...]] = (
     Planted(
         "iommu-caches-flushed-before-reclaim",
         stages.WITHOUT_ATS,
-        {"iommu": driver.FlushesTheIotlbFirst},
+        {"iommu": FlushesTheIotlbFirst},
         also=("teardown-in-order",),
         why=ORDER,
     ),
     Planted(
         "device-tlb-flushed-before-reclaim",
         stages.WITHOUT_PRI,
-        {"iommu": driver.FlushesTheDeviceFirst},
+        {"iommu": FlushesTheDeviceFirst},
         also=("teardown-in-order",),
         why=ORDER,
     ),
     planted(
         "page-requests-settled-before-reclaim",
         stages.FREED_WITH_FAULTS,
-        iommu=driver.DrainsPastTheRing,
+        iommu=DrainsPastTheRing,
     ),
     planted(
         "translations-cleared-before-reclaim", stages.SLOW_COMMAND, kvm=users.ClearsUnderACommand
@@ -85,22 +99,22 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted(
         "page-answers-in-the-same-life", stages.FAULTS_OF_TWO, iommu=driver.AnswersForTheFirstBound
     ),
-    planted("no-reference-while-pending", stages.IMS_WHILE_FREED, core=core.FindsThePending),
+    planted("no-reference-while-pending", stages.IMS_WHILE_FREED, core=FindsThePending),
     planted("one-notification-per-transition", stages.EXIT, core=core.NotifiesASecondFree),
     planted("unbind-names-the-bound-spid", stages.PLAIN, core=core.ClearsTheSpidFirst),
     planted("references-add-up", stages.LOST_VDCM, core=core.ForgetsWhatTheLostHold),
     planted("contexts-hold-references", stages.PLAIN, kvm=users.TranslatesWithoutAReference),
     planted("numbers-in-use-are-unique", stages.SAME_SPID, core=core.AttachesAnSpidTwice),
     planted("quotas-add-up", stages.THREE_OF_TWO, core=core.AllowsOneTooMany),
-    planted("only-the-owner-acts", stages.ANOTHERS, core=core.OwnsForEveryone),
-    planted("one-bind-per-device", stages.BOUND_TWICE, vfio=users.RollsBackEverything),
+    planted("only-the-owner-acts", stages.ANOTHERS, core=OwnsForEveryone),
+    planted("one-bind-per-device", stages.BOUND_TWICE, vfio=RollsBackTheGroup),
     planted("binds-keep-their-second-level", stages.TWO_MDEVS, iommu=driver.CountsAuxBinds),
     planted("present-entries-unchanged", stages.PLAIN, unit=driver.WritesAnEntryInTwoGoes),
     planted(
         # The core guards against the driver's half, and without that the core's is never met.
         "private-data-kept",
         stages.TWO_UNITS,
-        core=core.ReplacesData,
+        core=ReplacesData,
         iommu=driver.AttachesDataPerDevice,
     ),
     planted("atomic-code-never-sleeps", stages.FREED, iommu=driver.DrainsInItsHandler),
@@ -118,14 +132,14 @@ PLANTED: Final[tuple[Planted, ...]] = (
         also=("slots-cleared-before-reclaim",),
         why="what is in a device when the number lives again was there when it was reclaimed",
     ),
-    planted("damage-confined-to-the-vm", stages.IMS_OF_TWO, vdcm=users.LooksUpForTheFirstVm),
+    planted("damage-confined-to-the-vm", stages.IMS_OF_TWO, vdcm=AsksInTheFirstSet),
     planted("free-answered-at-once", stages.FREED, core=core.RefusesToFreeWhatIsInUse),
     planted("free-answered-at-once", stages.FREED, core=core.AnswersFreeAtTheLastPut),
     planted("no-use-after-free", stages.PLAIN, iommu=driver.FreesTheSvmTooSoon),
     planted("flushes-reach-the-right-unit", stages.TWO_UNITS, iommu=driver.HasOneUnit),
     planted("locks-in-order", stages.FREED, iommu=driver.LetsGoOfWhatIsFree),
     # What must come before what: O1 to O18.
-    planted("teardown-in-order", stages.PLAIN, iommu=driver.FlushesTheIotlbFirst),
+    planted("teardown-in-order", stages.PLAIN, iommu=FlushesTheIotlbFirst),
     planted("teardown-in-order", stages.UNBOUND, iommu=driver.LeavesTheEntryPresent),
     planted("teardown-in-order", stages.PLAIN, iommu=order.DrainsBeforeItFlushes),
     planted("teardown-in-order", stages.OVERFLOW, iommu=order.DrainsOnce),
@@ -144,13 +158,11 @@ PLANTED: Final[tuple[Planted, ...]] = (
         core=order.RegistersLatecomers,
         kvm=order.RegistersLater,
     ),
-    planted("drained-before-return-to-service", stages.RESET, iommu=driver.ReturnsWithoutADrain),
-    planted("drained-before-return-to-service", stages.RESET_AND_ON, iommu=driver.FencesOnce),
+    planted("drained-before-return-to-service", stages.RESET, iommu=ReturnsAtOnce),
+    planted("drained-before-return-to-service", stages.RESET_AND_ON, iommu=FencesOnce),
     planted("one-pasid-for-an-mm", stages.USED_TWICE, process=native.ForgetsItsPasid),
     planted("unbind-of-an-mm-in-order", stages.CLOSED, iommu=native.PutsThePasidFirst),
-    planted(
-        "hardware-off-before-page-tables", stages.EXITED_OPEN, process=native.FreesPageTablesFirst
-    ),
+    planted("hardware-off-before-page-tables", stages.EXITED_OPEN, process=FreesFirst),
     # What must come in the end: L1 to L6, and what a script expects.
     planted("freed-pasids-are-reclaimed", stages.FREED, core=core.NeverTellsOfFree),
     planted("page-requests-end", stages.RESET_WITH_FAULT, iommu=order.LosesAnAnswer),
@@ -162,10 +174,8 @@ PLANTED: Final[tuple[Planted, ...]] = (
         also=("operations-end",),
         why="the bind that waits for itself is not answered",
     ),
-    planted(
-        "exited-processes-leave-nothing", stages.EXITED_OPEN, process=native.PinsTheAddressSpace
-    ),
-    planted("vm-entry-lifted", stages.FREED, kvm=users.LeavesTheBlockUp),
-    planted("outcomes-as-scripted", stages.LATE, vfio=users.FailsALateUnbind),
+    planted("exited-processes-leave-nothing", stages.EXITED_OPEN, process=PinsTheAddressSpace),
+    planted("vm-entry-lifted", stages.FREED, kvm=LeavesTheBlockUp),
+    planted("outcomes-as-scripted", stages.LATE, vfio=RefusesALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
 )

@@ -48,12 +48,12 @@ STEPS: Final = {
     "AttachesAnSpidTwice": 78,
     "AllowsOneTooMany": 29,
     "OwnsForEveryone": 46,
-    "RollsBackEverything": 67,
+    "RollsBackTheGroup": 67,
     "CountsAuxBinds": 78,
     "WritesAnEntryInTwoGoes": 40,
     "ReplacesData+AttachesDataPerDevice": 75,
     "DrainsInItsHandler": 69,
-    "LooksUpForTheFirstVm": 65,
+    "AsksInTheFirstSet": 65,
     "RefusesToFreeWhatIsInUse": 61,
     "AnswersFreeAtTheLastPut": 117,
     "FreesTheSvmTooSoon": 94,
@@ -75,12 +75,12 @@ STEPS: Final = {
     "NeverTellsOfFree": 63,
     "LosesTheMm": 38,
     "LeavesTheBlockUp": 121,
-    "FailsALateUnbind": 67,
+    "RefusesALateUnbind": 67,
     "ForgetsWhoWaits": 130,
     "LeavesTheMsrLoaded+ExitsWithTheMsr": 75,
     "ForgetsItsPasid": 80,
     "PutsThePasidFirst": 66,
-    "FreesPageTablesFirst": 37,
+    "FreesFirst": 37,
     "PinsTheAddressSpace": 39,
 }
 SMALLER: Final = (
@@ -93,7 +93,7 @@ SMALLER: Final = (
     "ZeroesAPresentEntry",
     "NotifiesASecondFree",
     "ForgetsWhatTheLostHold",
-    "LooksUpForTheFirstVm",
+    "AsksInTheFirstSet",
 )
 
 

@@ -3,29 +3,12 @@
 from actors.kvm import Kvm, notifications
 from actors.vdcm import Vdcm, hardware
 from actors.vdcm.state import Kind, Slot
-from actors.vfio import Vfio
-from actors.vfio.state import Bind
 from protocol.effects import Out
-from protocol.errors import Errno
 from protocol.facts import MsrLoaded, VmEntryLifted
-from protocol.messages import Done, FindBySpid, NotifyBind, NotifyUnbind, Verdict
-from protocol.names import CORE, Call, Gpasid, Name
+from protocol.messages import Done, NotifyBind, Verdict
+from protocol.names import Call, Name
 
 # --- VFIO -----------------------------------------------------------------------------------------
-
-
-class RollsBackEverything(Vfio):
-    """N11, S8.  A bind that fails unbinds the PASID from every device of the group."""
-
-    def devices_to_roll_back(self, task: Bind) -> list[Name]:
-        return list(self.processes[task.vm].groups[task.group])
-
-
-class FailsALateUnbind(Vfio):
-    """S11.  An unbind after free is refused, although nothing is left to do."""
-
-    def errno_of_unbind(self, failed: Errno) -> Errno | None:
-        return failed
 
 
 # --- KVM ------------------------------------------------------------------------------------------
@@ -53,16 +36,6 @@ class TranslatesWithoutAReference(Kvm):
         notifications.handled(bind, out)
         self.write_entry(bind, out)
         notifications.answer(bind, Verdict.OK, out)
-
-
-class LeavesTheBlockUp(Kvm):
-    """L6, S22.  UNBIND of what has no entry keeps the vCPUs out, and returns."""
-
-    def on_notify_unbind(self, unbind: NotifyUnbind, out: Out) -> None:
-        entry = self.table.get(unbind.spid)
-        if entry is None or entry.pasid != unbind.pasid:
-            self.block(out)
-        super().on_notify_unbind(unbind, out)
 
 
 class ForgetsWhoWaits(Kvm):
@@ -95,13 +68,6 @@ class DrainsNothing(Vdcm):
             hardware.answered(self, Done(call), out)
         else:
             super().quiesce(slot, call, out, abort=abort)
-
-
-class LooksUpForTheFirstVm(Vdcm):
-    """N17, S33.  A guest's number is looked up for the first VM on the device, not for its own."""
-
-    def look_up(self, slot: Slot, gpasid: Gpasid, call: Call, out: Out) -> None:
-        out.send(CORE, FindBySpid(call, next(iter(self.vdevs)), gpasid, slot.reason))
 
 
 class LosesTheMm(Vdcm):
