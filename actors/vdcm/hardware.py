@@ -57,6 +57,8 @@ def answered(vdcm: Vdcm, answer: Done | Refused, out: Out) -> None:
             programming.programmed(vdcm, call, task, out)
         case Program(step=ProgramStep.DEVICE) as task, Refused(errno=errno):
             programming.undo(vdcm, call, task, errno, out)
+        case Clear(step=ClearStep.QUIESCE, hurried=True), Done():
+            pass  # The abort that was sent after it is still under way.
         case Clear(step=ClearStep.QUIESCE) as task, Done():
             clearing.quiesced(vdcm, call, task, out)
         case Drain(guest=guest, call=asked), Done():
@@ -64,10 +66,21 @@ def answered(vdcm: Vdcm, answer: Done | Refused, out: Out) -> None:
             out.send(guest, Done(asked))
         case Submission(step=SubmissionStep.DEVICE) as task, Done():
             portal.answered(vdcm, call, task, out, accepted=False)
-        case Hurry(), Done():
-            del vdcm.tasks[call]  # Whom it was for has an answer of its own.
+        case Hurry(holder=holder), Done():
+            hurried(vdcm, call, holder, out)
         case _:
             pass  # A second copy: nobody waits for it any more.
+
+
+def hurried(vdcm: Vdcm, call: Call, holder: Call, out: Out) -> None:
+    """The abort is over, and with it what it was for."""
+    del vdcm.tasks[call]
+    match vdcm.tasks.get(holder):
+        case Clear(step=ClearStep.QUIESCE, hurried=True) as task:
+            task.hurried = False
+            clearing.quiesced(vdcm, holder, task, out)
+        case _:
+            pass  # It was for nobody who waits.
 
 
 def on_host_lost(vdcm: Vdcm, lost: HostLost, out: Out) -> None:

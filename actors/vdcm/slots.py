@@ -56,10 +56,13 @@ def is_urgent(vdcm: Vdcm, slot: Slot) -> bool:
 
 
 def hurry(vdcm: Vdcm, slot: Slot, out: Out) -> None:
-    """Abort what the holder patiently waits for; its own answer then comes soon."""
+    """Abort what the holder patiently waits for.
+
+    Until the device has done so the slot is not given on: the abort would hit who comes next.
+    """
     match vdcm.tasks[slot.holder]:
         case Clear(step=ClearStep.QUIESCE, abort=False) as holder if is_urgent(vdcm, slot):
-            holder.abort = True
-            vdcm.quiesce(slot, vdcm.begin(Hurry()), out, abort=True)
+            holder.abort = holder.hurried = True
+            vdcm.quiesce(slot, vdcm.begin(Hurry(slot.holder)), out, abort=True)
         case _:
             pass  # It does not wait for a guest.

@@ -155,8 +155,9 @@ class ClearStep(Enum):
 class Clear(Struct, tag=True):
     """Slots to clear, one after the other; the first is under way.
 
-    With `abort` it may not wait for a guest.  `guest` and `call` are whom to answer, `work` is the
-    name of the work that it is.
+    With `abort` it may not wait for a guest; `hurried`: another told the device to abort, and that
+    has to be over, too.  `guest` and `call` are whom to answer, `work` is the name of the work that
+    it is.
     """
 
     why: Why
@@ -167,6 +168,7 @@ class Clear(Struct, tag=True):
     call: Call = 0
     work: str = ""
     step: ClearStep = ClearStep.SLOT
+    hurried: bool = False
 
 
 class Drain(Struct, frozen=True, tag=True):
@@ -177,7 +179,9 @@ class Drain(Struct, frozen=True, tag=True):
 
 
 class Hurry(Struct, frozen=True, tag=True):
-    """An abort for somebody else's quiescing that would wait for a guest."""
+    """An abort for the quiescing of `holder`, which would wait for a guest."""
+
+    holder: Call = 0
 
 
 Task: TypeAlias = Open | Close | Program | Right | Clear | Drain | Hurry | Submission

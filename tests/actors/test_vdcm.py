@@ -263,8 +263,8 @@ def test_a_reset_does_not_wait_for_a_guest_that_answers_no_page_request() -> Non
     hand(vdcm, DisableVwq(8), GUEST)
     assert hand(vdcm, ResetVdev(9), GUEST) == [(DSA, DisableWq(3, "vm1", abort=True))]
     assert hand(vdcm, ResetVdev(10), GUEST) == []
-    assert hand(vdcm, Done(1), DSA) == [(CORE, put_of("wq"))]
-    assert hand(vdcm, Done(3), DSA) == []
+    assert hand(vdcm, Done(1), DSA) == []
+    assert hand(vdcm, Done(3), DSA) == [(CORE, put_of("wq"))]
     assert hand(vdcm, GOT) == [(GUEST, Done(8)), (GUEST, Done(9)), (GUEST, Done(10))]
     assert vdcm == opened()
 

@@ -46,6 +46,7 @@ def struck(setup: Setup) -> list[tuple[RunResult, list[Record]]]:
     return found
 
 
+@pytest.mark.long
 def test_a_device_that_is_pulled_out_does_nothing_more_and_nobody_waits_for_it() -> None:
     for result, records in struck(under("remove", times=1)):
         assert result.faults == {"remove dsa0": 1}
@@ -55,6 +56,7 @@ def test_a_device_that_is_pulled_out_does_nothing_more_and_nobody_waits_for_it()
         assert not [r for r in records[gone + 1 :] if r.stamp.actor == "dsa0"]
 
 
+@pytest.mark.long
 def test_a_device_that_is_pulled_out_is_not_hit_again() -> None:
     (result, _), *_ = struck(under("remove"))
     assert result.faults == {"remove dsa0": 1}
@@ -62,6 +64,7 @@ def test_a_device_that_is_pulled_out_is_not_hit_again() -> None:
     assert not Faults.possible(result.world.faults, "remove", "core")
 
 
+@pytest.mark.long
 def test_a_reset_device_returns_to_service_each_time_and_works_on() -> None:
     worked = 0
     for result, records in struck(under("reset")):

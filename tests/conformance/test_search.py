@@ -144,6 +144,7 @@ def taken(actor: Actor, operation: Operation) -> tuple[Actor, object]:
     return after, (answer == step.ret, answer)
 
 
+@pytest.mark.long
 def test_with_helpers_the_search_says_what_trying_every_order_says() -> None:
     random, seen = Random(3), Counter[bool]()
     for seed in range(900):

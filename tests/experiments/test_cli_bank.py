@@ -23,6 +23,7 @@ def test_a_bug_is_found_by_every_seed_and_the_sound_protocol_is_silent(pasidlab:
     assert found["problems"] == []
 
 
+@pytest.mark.long
 def test_the_table_is_the_same_with_two_workers(pasidlab: Command) -> None:
     one = pasidlab("bank", BUG, "--seeds", "2", "--json").object["bugs"]
     two = pasidlab("bank", BUG, "--seeds", "2", "--json", "-j", "2").object["bugs"]
@@ -39,6 +40,7 @@ def test_a_bug_that_is_not_found_is_missed(pasidlab: Command, here: Path) -> Non
     assert "missed     mended: found by 0 of 2 seeds only" in ran.out
 
 
+@pytest.mark.long
 def test_a_bug_that_another_property_catches_is_missed(pasidlab: Command, here: Path) -> None:
     text = (banking.BUGS / f"{BUG}.toml").read_text()
     (here / "other.toml").write_text(text.replace(RULE, "vm-entry-lifted"))
@@ -47,6 +49,7 @@ def test_a_bug_that_another_property_catches_is_missed(pasidlab: Command, here: 
     assert f"missed     other: found by {RULE}" in ran.out
 
 
+@pytest.mark.long
 def test_the_sound_protocol_alone(pasidlab: Command) -> None:
     ran = pasidlab("bank", BUG, "--sound", "50000", "--json")
     assert ran.code == 0
@@ -74,6 +77,7 @@ def test_err_what_is_not_there(pasidlab: Command, words: tuple[str, ...], senten
     assert "Traceback" not in ran.err
 
 
+@pytest.mark.long
 def test_a_bug_is_shown_in_domain_words_and_as_a_mail(pasidlab: Command) -> None:
     shown = pasidlab("show", BUG)
     assert shown.code == 0

@@ -50,6 +50,7 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own, "_PATHS", {})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["--defect", "--revision"])
 def test_it_is_found_shrunk_and_replayed_as_one_of_ours(
     pasidlab: Command, monkeypatch: pytest.MonkeyPatch, option: str
