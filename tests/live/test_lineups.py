@@ -1,0 +1,54 @@
+"""A revision, and a defect in a file of one's own, on live hosts: broken there, and here again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clusters import lineup
+from clusters.lineup import Lineup, Own, admit
+from clusters.live import run_live
+from clusters.live.ray_cluster import RayCluster
+from tests.live.test_faults import guests
+
+pytestmark = pytest.mark.live
+
+MINE = Own(
+    "mine.py",
+    """
+from actors.kvm import Kvm
+class Mine(Kvm):
+    __slots__ = ()
+    def on_notify_free(self, free, out):
+        pass
+SOURCE = "nobody"
+CLASSES = {"kvm": Mine}
+""",
+)
+
+
+def test_a_published_revision_breaks_live_what_it_breaks_here(
+    tmp_path: Path, cluster: RayCluster
+) -> None:
+    setup = replace(guests(tmp_path, 20), lineup=Lineup("v1"))
+    result = run_live(setup, inside=cluster)
+    broken = {one.name for one in result.judged.properties if one.word in {"violated", "unmet"}}
+    assert "subscribers-called-in-order" in broken
+    assert result.match.matched == result.match.total > 0
+    assert not result.match.divergence
+
+
+def test_a_file_of_the_user_travels_to_the_hosts_and_runs_again_from_the_journals(
+    tmp_path: Path, cluster: RayCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lineup, "_ADMITTED", {})
+    admit(MINE)
+    setup = replace(
+        guests(tmp_path, 20), lineup=Lineup("sound", ("mine.py",), (MINE,)), quiet_seconds=5.0
+    )
+    result = run_live(setup, inside=cluster)
+    broken = {one.name for one in result.judged.properties if one.word in {"violated", "unmet"}}
+    # Whoever frees a bound PASID waits for a KVM that says nothing, and so does the PASID.
+    assert broken & {"freed-pasids-are-reclaimed", "operations-end"}
+    assert result.match.matched == result.match.total > 0
+    assert not result.match.divergence
