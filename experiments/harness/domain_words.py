@@ -113,11 +113,30 @@ WORDS: Final[dict[str, Words]] = {
     "PageRequest": Words("page request {pasid} posted", "posts a page request"),
     "Translate": Words("translation request {pasid}", "asks to translate for PASID {pasid}"),
     "UntranslatedDma": Words("DMA with PASID {pasid}", "accesses memory with PASID {pasid}"),
+    "FlushDevTlb": Words("device-TLB flush {pasid}", "drops its TLB lines of {pasid}", here=True),
+    "DeviceReset": Words("reset of the function", "hears of a reset", here=True),
+    "ReturnToService": Words("back in service", "is back in service", here=True),
+    # A process, its mm and its files.
+    "OpenFile": Words("open(accelerator)", "opens the accelerator"),
+    "BindFile": Words("ioctl: bind", "binds its address space"),
+    "UnbindFile": Words("ioctl: unbind", "unbinds its address space"),
+    "PutFile": Words("close()", "lets go of the file"),
+    "DupFiles": Words("fork()", "forks, and {child} inherits its files"),
+    "Kill": Words("SIGKILL", "is killed", here=True),
+    "BindMm": Words("intel_svm_bind_mm({device}, {vm})", "binds {vm}'s mm on {device}"),
+    "UnbindMm": Words("intel_svm_unbind_mm({device}, {vm})", "unbinds {vm}'s mm from {device}"),
+    "PinMm": Words("mmgrab()", "pins the mm"),
+    "UnpinMm": Words("mmdrop()", "unpins the mm"),
+    "AssignPasid": Words("mm->pasid = {pasid}", "gives the mm PASID {pasid}"),
+    "RegisterMmNotifier": Words("mmu_notifier_register()", "registers with the mm"),
+    "UnregisterMmNotifier": Words("mmu_notifier_unregister()", "takes its notifier off the mm"),
+    "MmRelease": Words("mmu_notifier release({pasid})", "hears that the mm is going", here=True),
+    "LoadMsr": Words("IA32_PASID = {pasid}", "loads IA32_PASID with {pasid}"),
     "HostLost": Words("{name} is lost", "hears that {name} is lost", here=True),
 }
 SILENT: Final = (
     "Done", "NotifyReply", "WorkDone", "Start", "Told", "Refused", "NotifyAlloc", "TimerFired",
-    "VmExit", "Translated",
+    "Forked", "VmExit", "Translated",
 )  # fmt: skip
 """Not told, unless they do something: answers, and what is not of the kernel."""
 
