@@ -1,4 +1,3 @@
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,36 +13,8 @@ from clusters.live.journal import (
     SqliteJournal,
     encode_entry,
 )
-from clusters.live.reading import read_journal
 from protocol.errors import ClusterError, IncompleteError, UnreadableError
-from protocol.messages import HostLost
-from protocol.names import Name
-
-
-def entry(n: int, actor: Name = "core", epoch: int = 1) -> Input:
-    message = HostLost("vm1.guest")
-    return Input(actor, n, epoch, "vfio", 1, n, (n, 1), message, (0, 1), b"d" * 16, 1_000 + n)
-
-
-def written(folder: Path, count: int = 5, host: Name = "core") -> Path:
-    """A journal of one incarnation with some rows, as it lies in a run folder."""
-    path = folder / f"{host}.sqlite"
-    journal = SqliteJournal(path, host)
-    journal.begin(pid=7)
-    journal.append([entry(n) for n in range(1, count + 1)])
-    journal.keep()
-    return path
-
-
-def changed(path: Path, statement: str, values: tuple[object, ...] = ()) -> None:
-    db = sqlite3.connect(path)
-    db.execute(statement, values)
-    db.commit()
-    db.close()
-
-
-def read(path: Path) -> list[Entry]:
-    return list(read_journal(path))
+from tests.clusters.journal_hands import changed, entry, opened, read, vouched, written
 
 
 def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
@@ -56,7 +27,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("durability", ["process", "power"])
 def test_a_new_incarnation_reads_what_the_killed_one_wrote(tmp_path: Path, durability: str) -> None:
     path = tmp_path / "core.sqlite"
-    first = SqliteJournal(path, "core", durability)
+    first = opened(path, "core", durability)
     assert first.begin(pid=1) == 1
     first.append([entry(1), entry(2)])
 
@@ -70,7 +41,7 @@ def test_a_new_incarnation_reads_what_the_killed_one_wrote(tmp_path: Path, durab
 
 
 def test_err_a_zombie_cannot_append(tmp_path: Path) -> None:
-    zombie = SqliteJournal(tmp_path / "core.sqlite", "core")
+    zombie = opened(tmp_path / "core.sqlite", "core")
     zombie.begin(pid=1)
     newest = SqliteJournal(tmp_path / "core.sqlite", "core")
     newest.begin(pid=2)
@@ -85,7 +56,7 @@ def test_err_a_zombie_cannot_append(tmp_path: Path) -> None:
 
 
 def test_err_sealing_an_actor_fences_whoever_runs_it(tmp_path: Path) -> None:
-    running = SqliteJournal(tmp_path / "vm2.sqlite", "vm2")
+    running = opened(tmp_path / "vm2.sqlite", "vm2")
     running.begin(pid=1)
     running.append([entry(1, "vm2.guest")])
     supervisor = SqliteJournal(tmp_path / "vm2.sqlite", "vm2")
@@ -101,7 +72,7 @@ def test_err_sealing_an_actor_fences_whoever_runs_it(tmp_path: Path) -> None:
 
 
 def test_an_append_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal = opened(tmp_path / "core.sqlite")
     journal.begin(pid=1)
 
     def broken(one: Entry) -> bytes:
@@ -119,7 +90,7 @@ def test_an_append_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_journal_that_its_writer_never_closed_is_whole(tmp_path: Path) -> None:
     """A killed process leaves its WAL behind; what was committed is in it."""
-    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal = opened(tmp_path / "core.sqlite")
     journal.begin(pid=1)
     journal.append([entry(1)])
     assert read(tmp_path / "core.sqlite")[1:] == [entry(1)]
@@ -130,10 +101,14 @@ def test_err_the_journal_of_another_host(tmp_path: Path) -> None:
     path = written(tmp_path, host="vm1")
     with pytest.raises(UnreadableError, match="the journal of host 'vm1', not of 'core'"):
         SqliteJournal(path, "core")
+    for end in (".sqlite", ".mark"):
+        path.with_suffix(end).rename(tmp_path / f"core{end}")
+    with pytest.raises(UnreadableError, match="the journal of host 'vm1', not of 'core'"):
+        read(tmp_path / "core.sqlite")
 
 
 def test_err_a_full_disk_is_the_clusters_failure(tmp_path: Path) -> None:
-    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal = opened(tmp_path / "core.sqlite")
     journal.begin(pid=1)
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -178,13 +153,14 @@ Damage = Callable[[Path], None]
     ("statement", "error", "said"),
     [
         ("DELETE FROM log WHERE row = 4", IncompleteError, "row 4 is missing; row 5 comes next"),
-        ("DELETE FROM log WHERE row >= 4", IncompleteError, "ends at row 3 of 6"),
+        ("DELETE FROM log WHERE row >= 4", IncompleteError, "row 6 of 6 is missing"),
         ("DELETE FROM head", IncompleteError, "has lost its head"),
         ("UPDATE log SET entry = 'x' WHERE row = 2", UnreadableError, "row 2 of 6 is not bytes"),
         ("UPDATE log SET entry = x'90' WHERE row = 2", UnreadableError, "its checksum"),
-        ("UPDATE head SET count = 5", UnreadableError, "not those its head was written for"),
+        ("UPDATE head SET count = 5", UnreadableError, "head does not match its checksum"),
+        ("UPDATE head SET epoch = 5", UnreadableError, "head does not match its checksum"),
         ("UPDATE head SET epoch = 'new'", UnreadableError, "head is not one"),
-        ("PRAGMA user_version = 2", UnreadableError, "a journal of format 2; this program reads 1"),
+        ("PRAGMA user_version = 1", UnreadableError, "a journal of format 1; this program reads 2"),
         ("PRAGMA application_id = 1", UnreadableError, "another program's SQLite file"),
         ("CREATE VIEW more AS SELECT 1", UnreadableError, "its tables are others"),
     ],
@@ -199,7 +175,7 @@ def test_err_what_was_changed_is_named(
 
 
 def test_err_another_file_is_no_journal(tmp_path: Path) -> None:
-    path = tmp_path / "core.sqlite"
+    path = written(tmp_path)
     path.write_bytes(b"hello" * 100)
     with pytest.raises(UnreadableError, match="not a journal"):
         read(path)
@@ -219,12 +195,11 @@ def test_err_another_file_is_no_journal(tmp_path: Path) -> None:
 def test_err_an_entry_that_was_never_one(tmp_path: Path, blob: bytes, said: str) -> None:
     """Its checksum is right: somebody made it, so it is read with limits."""
     path = tmp_path / "core.sqlite"
-    journal = SqliteJournal(path, "core")
+    journal = opened(path)
     journal.begin(pid=1)
-    head = journal_module.read_head(journal._db, path)
-    tail = journal_module.chain(head.tail, blob)
+    tail = journal_module.chain(journal_module.read_head(journal._db, path).tail, blob)
     journal._db.execute("INSERT INTO log VALUES (2, ?, ?)", (blob, tail))
-    journal._db.execute("UPDATE head SET count = 2, tail = ?", (tail,))
-    journal.keep()
+    journal.close()
+    vouched(path)
     with pytest.raises(UnreadableError, match=said):
         read(path)
