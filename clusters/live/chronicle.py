@@ -1,8 +1,8 @@
 """What the supervisor of a live run said and saw: the part of a history that no host can journal.
 
-One JSON object per line, numbered without gaps, with a checksum over itself and all lines before it;
-a host's journal says the rest.  The last lines say how each journal and each actor ended, so that a
-journal that lost its end is noticed.
+One JSON object per line, numbered without gaps, with a checksum over itself and all lines before
+it; a host's journal says the rest.  The last lines say how each journal and each actor ended, so
+that a journal that lost its end is noticed.
 """
 
 import os

@@ -4,14 +4,15 @@ One SQLite file per host, in WAL mode, append only.  Every incarnation of the ho
 in the journal before it reads it, and only the newest epoch may append: a second incarnation makes
 the first one a zombie that can write nothing, and so do nothing.  Each row carries a checksum over
 itself and all rows before it, the head one over itself, and a mark outside says how far it had
-come; `reading.py` is the way back.  A snapshot bounds recovery only: no row is ever taken out, for a
-re-execution needs them all.
+come; `reading.py` is the way back.  A snapshot bounds recovery only: no row is ever taken out, for
+a re-execution needs them all.
 """
 
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Protocol
@@ -199,13 +200,18 @@ class SqliteJournal:
 
         self.path = path
         self.host = host
+        self.durability = durability
         self.epoch = 0
         found = summary(path)
         if found.host != host:
             raise UnreadableError(f"{path}: the journal of host '{found.host}', not of '{host}'")
         self._mark = MarkFile(path)
-        with writing(path):
-            self._db = _connect(path, durability)
+
+    @cached_property
+    def _db(self) -> sqlite3.Connection:
+        """Not before it is written: whoever opens a file to write also tidies it up."""
+        with writing(self.path):
+            return _connect(self.path, self.durability)
 
     @classmethod
     def make(cls, path: Path, host: Name, durability: str = "process") -> None:
@@ -295,14 +301,17 @@ class SqliteJournal:
         """Take over the rows of another journal of this host, as they are, or none of them."""
         with self._transaction() as head:
             tail, count = head.tail, head.count
-            for count, blob in rows:  # noqa: B007  the last one counts
+            for count, blob in rows:
                 tail = chain(tail, blob)
                 self._db.execute("INSERT INTO log VALUES (?, ?, ?)", (count, blob, tail))
             self._set(Head.of(self.host, epoch, count, tail))
 
     def keep(self) -> None:
         """Fold the WAL into the file, so that the file alone is the journal; then close."""
+        from clusters.live.reading import verify
+
         try:
+            verify(self.path)
             with writing(self.path):
                 self._db.execute("PRAGMA journal_mode = DELETE")
                 head = read_head(self._db, self.path)
@@ -313,8 +322,9 @@ class SqliteJournal:
 
     def close(self) -> None:
         """Let go of the files; one that cannot be tidied up is read with its WAL."""
-        with suppress(sqlite3.Error):
-            self._db.close()
+        if "_db" in self.__dict__:
+            with suppress(sqlite3.Error):
+                self._db.close()
         self._mark.close()
 
     @contextmanager

@@ -9,7 +9,9 @@ its journal (a process was killed in between), a journal never behind its mark.
 import os
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from protocol.errors import ClusterError, IncompleteError, UnreadableError
 from protocol.names import Name
@@ -20,7 +22,7 @@ MARK_BYTES: Final = 256
 SUM_BYTES: Final = 16
 
 
-class Mark(NamedTuple):
+class Mark(Struct, frozen=True):
     """Of host `host`: its newest epoch, how many rows it has, the checksum behind the last."""
 
     host: Name
