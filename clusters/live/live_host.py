@@ -91,6 +91,7 @@ class LiveHost:
         self.pid = 0
         self.now_ns = 0
         self.unsaved = 0
+        self.save_every = SNAPSHOT_INPUTS
 
     # --- Coming back ------------------------------------------------------------------------------
 
@@ -222,7 +223,7 @@ class LiveHost:
             self.unsaved += len(self.entries)
             self.entries = []
             self.mail.dispatch(self.now_ns)
-            if self.unsaved >= SNAPSHOT_INPUTS:
+            if self.unsaved >= self.save_every:
                 self.save()
 
     def _fence(self, error: Fenced) -> None:

@@ -10,25 +10,27 @@ from clusters.live.journal import Began, Entry, Fenced, Input, Sealed
 from clusters.live.journals import keep_journal, make_journal, open_journal
 from clusters.live.mark import mark_path
 from clusters.live.redis_journal import RedisJournal, connect, hidden
+from clusters.live.redis_server import RedisServer, redis_server, why_none
 from clusters.live.reexecute import reexecute
 from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
 from protocol.names import Name
 from tests.clusters.journal_hands import entry, opened, read
-from tests.clusters.redis_server import Server, server
 from tests.live.without_ray import TWO_HOSTS, assert_ring, started
 
 if TYPE_CHECKING:
     from redis import Redis
 
+pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
+
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with server(tmp_path_factory.mktemp("redis")) as one:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as one:
         yield one
 
 
 @pytest.fixture
-def run(running: Server, request: pytest.FixtureRequest) -> str:
+def run(running: RedisServer, request: pytest.FixtureRequest) -> str:
     """An address of this test's own."""
     return f"{running.address}#{request.node.name}"
 
@@ -145,7 +147,7 @@ def test_recovery_goes_on_from_a_snapshot_and_reads_all_without_it(run: str) -> 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_hosts_come_back_and_the_run_re_executes(
-    tmp_path: Path, running: Server, seed: int
+    tmp_path: Path, running: RedisServer, seed: int
 ) -> None:
     wire = started(tmp_path, TWO_HOSTS, seed, running.address)
     for _ in range(6):
@@ -233,13 +235,13 @@ def test_err_a_journal_is_made_once(run: str) -> None:
     assert len(list(RedisJournal(run, "core").read())) == 6
 
 
-def test_err_a_run_must_have_a_name(running: Server) -> None:
+def test_err_a_run_must_have_a_name(running: RedisServer) -> None:
     with pytest.raises(ExperimentError, match="wants the name of a run"):
         make_journal(running.address, "core", "process")
 
 
 def test_err_a_server_that_is_gone_is_the_clusters_failure(tmp_path: Path) -> None:
-    with server(tmp_path) as one:
+    with redis_server(tmp_path) as one:
         address = one.address.replace("://", "://somebody:secret@") + "#run"
         assert hidden(address) == one.address
         journal = filled(one.address + "#run")
@@ -252,7 +254,7 @@ def test_err_a_server_that_is_gone_is_the_clusters_failure(tmp_path: Path) -> No
 
 
 def test_err_a_server_that_is_full_takes_nothing_and_keeps_what_it_has(tmp_path: Path) -> None:
-    with server(tmp_path) as one:
+    with redis_server(tmp_path) as one:
         journal = filled(f"{one.address}#run")
         connect(one.address).config_set("maxmemory", "1kb")
         with pytest.raises(ClusterError, match=r"fails: .*maxmemory"):
@@ -263,14 +265,14 @@ def test_err_a_server_that_is_full_takes_nothing_and_keeps_what_it_has(tmp_path:
 # --- Durability -----------------------------------------------------------------------------------
 
 
-def test_err_power_wants_a_server_that_syncs(running: Server) -> None:
+def test_err_power_wants_a_server_that_syncs(running: RedisServer) -> None:
     with pytest.raises(ExperimentError, match="appendonly yes and appendfsync always"):
         make_journal(f"{running.address}#power", "core", "power")
 
 
 def test_power_outlives_the_server(tmp_path: Path) -> None:
     options = ("--appendonly", "yes", "--appendfsync", "always")
-    with server(tmp_path, *options) as one:
+    with redis_server(tmp_path, *options) as one:
         run = f"{one.address}#run"
         make_journal(run, "core", "power")
         journal = open_journal(run, "core", "power")
