@@ -10,7 +10,7 @@ from clusters.live.chance import LiveChance
 from clusters.live.chronicle import Chronicle
 from clusters.live.journal import Input
 from clusters.live.journals import keep_journal, make_journal, open_journal
-from clusters.live.live_host import LiveHost
+from clusters.live.live_host import SNAPSHOT_INPUTS, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.placement import Placement
 from clusters.live.reading import read_journal, summary
@@ -51,6 +51,8 @@ class Wire:
         self.placement = placement
         self.random = Random(seed)
         self.calls: dict[tuple[Name, Name], list[Call]] = {}
+        self.save_every = SNAPSHOT_INPUTS
+        self.recovered: list[int] = []
         self.loss = 0.0
         self.doubles = 0.0
         self.hosts: dict[Name, LiveHost] = {}
@@ -79,7 +81,8 @@ class Wire:
         journal = open_journal(self.at(name), name)
         mail = Mail(name, self.placement, Way(self, name))
         live = LiveHost(hosts, mail, journal, quiet)
-        live.recover(1, LiveChance(7, (), {}))
+        live.save_every = self.save_every
+        self.recovered.append(live.recover(1, LiveChance(7, (), {})))
         self.hosts[name] = live
         return live
 
