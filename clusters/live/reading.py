@@ -195,6 +195,8 @@ def _check_file(path: Path) -> None:
     if len(header) < HEADER_BYTES:
         raise IncompleteError(f"{path}: ends at byte {size}, in its header")
 
+    if _wal(path).exists():
+        return  # It may hold what is not in the file yet: a kill can come while it is folded in.
     page = int.from_bytes(header[PAGE_SIZE_AT]) or 1
     whole = int.from_bytes(header[PAGES_AT]) * (page if page > 1 else 1 << 16)
     if size < whole:
@@ -214,13 +216,17 @@ def _check_schema(db: sqlite3.Connection, path: Path) -> None:
         raise UnreadableError(f"{path}: not a journal (its tables are others)")
 
 
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     _check_file(path)
     with _reading(path):
         # Without a WAL beside it the file is all there is, also on a disk that may not be written.
-        wal = path.with_name(path.name + "-wal").exists()
-        uri = f"{path.resolve().as_uri()}?mode=ro{'' if wal else '&immutable=1'}"
+        alone = "" if _wal(path).exists() else "&immutable=1"
+        uri = f"{path.resolve().as_uri()}?mode=ro{alone}"
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as db:
             db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, SNAPSHOT_BYTES_MAX + ENTRY_BYTES_MAX)
             db.execute("PRAGMA trusted_schema = OFF")

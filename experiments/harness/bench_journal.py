@@ -103,7 +103,7 @@ def on_server(effort: Effort) -> Measurement:
             stack.callback(redis.close)
 
             def ping() -> None:
-                redis.execute_command("PING")
+                redis.ping()
 
             yield in_turns(append, ping, effort)
 

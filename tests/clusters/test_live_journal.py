@@ -97,6 +97,26 @@ def test_a_journal_that_its_writer_never_closed_is_whole(tmp_path: Path) -> None
     journal.close()
 
 
+def test_a_journal_whose_writer_was_killed_while_it_folded_its_wal_is_whole(tmp_path: Path) -> None:
+    """Its header counts pages that are still in the WAL alone."""
+    path = tmp_path / "core.sqlite"
+    journal = opened(path)
+    journal.begin(pid=1)
+    journal.append([entry(n) for n in range(1, 500)])
+    wal = path.with_name("core.sqlite-wal")
+    before, folded = path.read_bytes(), wal.read_bytes()
+    whole = read(path)
+    journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    journal.close()
+    path.write_bytes(path.read_bytes()[:4096] + before[4096:])
+    wal.write_bytes(folded)
+    assert read(path) == whole
+    again = SqliteJournal(path, "core")
+    again.begin(pid=2)
+    again.keep()
+    assert read(path)[:-1] == whole
+
+
 def test_err_the_journal_of_another_host(tmp_path: Path) -> None:
     path = written(tmp_path, host="vm1")
     with pytest.raises(UnreadableError, match="the journal of host 'vm1', not of 'core'"):
