@@ -7,6 +7,7 @@ its journal (a process was killed in between), a journal never behind its mark.
 """
 
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,8 @@ MARK_FORMAT: Final = "pasidlab-mark-1"
 MARK_BYTES: Final = 256
 """Within one sector: a power loss leaves the old mark or the new one."""
 SUM_BYTES: Final = 16
+LOOKS: Final = 3
+"""A mark that is just being written may look damaged; one that is damaged looks so each time."""
 
 
 class Mark(Struct, frozen=True):
@@ -71,7 +74,13 @@ class MarkFile:
 
 def read_mark(journal: Path) -> Mark:
     """What the mark says; one that is damaged vouches for nothing."""
-    path = mark_path(journal)
+    for _ in range(LOOKS - 1):
+        with suppress(UnreadableError):
+            return _read(journal, mark_path(journal))
+    return _read(journal, mark_path(journal))
+
+
+def _read(journal: Path, path: Path) -> Mark:
     try:
         with path.open("rb") as file:
             data = file.read(MARK_BYTES + 1)

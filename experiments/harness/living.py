@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from msgspec import Struct, structs
 
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from experiments.harness.config import machine_of, plans_of
+from experiments.harness.errors import UnwritableError
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
 from experiments.harness.say import Voice, columns
@@ -71,8 +73,9 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     except ClusterError as error:
         # What was journalled stays readable; the folder says that there was no verdict.
         failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)
-        run.finish(structs.replace(failed, reasons=(str(error),)))
-        raise ClusterError(f"cluster failed: {error}; see {run.final}") from error
+        with suppress(UnwritableError):  # The disk may be what failed.
+            run.finish(structs.replace(failed, reasons=(str(error),)))
+        raise ClusterError(f"cluster failed: {error}; see {run.folder}") from error
     return _conclude(setup, file, run, result, voice)
 
 

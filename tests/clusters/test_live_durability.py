@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, Never, cast
@@ -16,7 +17,10 @@ from msgspec import structs
 
 from clusters.live.chronicle import Chronicle, read_chronicle
 from clusters.live.journal import Input, SqliteJournal
+from clusters.live.journals import make_journal, open_journal
 from clusters.live.live_host import Failure
+from clusters.live.operations_log import OperationsLog
+from clusters.live.redis_server import redis_server, why_none
 from clusters.live.reexecute import reexecute
 from clusters.live.supervisor import HostView, Supervisor
 from protocol.errors import ClusterError, IncompleteError
@@ -227,6 +231,58 @@ def test_err_a_run_on_a_full_disk_stops_with_a_sentence_and_can_be_re_executed(
     assert match.matched == match.total > 100
     assert not match.divergence
     assert match.gaps == (f"{small_disk}: the run was cut off before its end",)
+
+
+def test_a_full_disk_stops_no_operational_log(small_disk: Path) -> None:
+    log = OperationsLog(small_disk / "logs", "core")
+    for _ in range(1_000):
+        log("host.started", message="x" * 1_000)
+    log.close()
+    assert (small_disk / "logs" / "core.jsonl").stat().st_size > 100_000
+
+
+# --- Kills ----------------------------------------------------------------------------------------
+
+KILLED: Final = """
+import os, sys
+from clusters.live.journals import open_journal
+from tests.clusters.journal_hands import entry
+journal = open_journal(sys.argv[1], "core")
+journal.begin(os.getpid())
+for n in range(1, 1_000_000):
+    journal.append([entry(n)])
+    os.write(1, b".")
+"""
+
+
+@pytest.mark.parametrize("where", ["file", "server"])
+def test_a_kill_loses_nothing_that_had_left(tmp_path: Path, where: str) -> None:
+    with ExitStack() as stack:
+        at = str(tmp_path / "core.sqlite")
+        if where == "server":
+            if why_none():
+                pytest.skip(why_none())
+            at = f"{stack.enter_context(redis_server(tmp_path)).address}#run"
+        make_journal(at, "core", "process")
+        for epoch, more in ((1, 50), (2, 500)):
+            left = killed_after(at, more)
+            journal = open_journal(at, "core")
+            inputs = [one for one in journal.read() if isinstance(one, Input)]
+            assert inputs[-1].n in (left, left + 1)  # One may be journalled and not yet have left.
+            assert journal.begin(os.getpid()) == 2 * epoch
+            journal.close()
+
+
+def killed_after(at: str, more: int) -> int:
+    """A process that appends is killed in the middle of it; how often something had left it."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, at],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert child.stdout is not None
+    left = len(child.stdout.read(more))
+    child.kill()
+    return left + len(child.communicate()[0])
 
 
 # --- An end that is lost --------------------------------------------------------------------------

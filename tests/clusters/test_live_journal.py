@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -13,6 +14,7 @@ from clusters.live.journal import (
     SqliteJournal,
     encode_entry,
 )
+from clusters.live.mark import mark_path
 from protocol.errors import ClusterError, IncompleteError, UnreadableError
 from tests.clusters.journal_hands import changed, entry, opened, read, vouched, written
 
@@ -53,6 +55,89 @@ def test_err_a_zombie_cannot_append(tmp_path: Path) -> None:
     assert [one for one in newest.read() if isinstance(one, Input)] == [entry(1, epoch=2)]
     zombie.close()
     newest.close()
+
+
+def test_err_of_many_incarnations_at_once_only_the_newest_writes(tmp_path: Path) -> None:
+    """They begin and append as fast as they can, until they find themselves fenced."""
+    path = tmp_path / "core.sqlite"
+    SqliteJournal.make(path, "core")
+    said: list[BaseException] = []
+
+    def live(pid: int) -> None:
+        journal = SqliteJournal(path, "core")
+        try:
+            epoch = journal.begin(pid)
+            for n in range(1, 40):
+                journal.append([entry(n, epoch=epoch), entry(n, epoch=epoch)])
+        except Fenced:
+            pass
+        except BaseException as error:  # noqa: BLE001  the test has to hear of it
+            said.append(error)
+
+    threads = [Thread(target=live, args=(pid,)) for pid in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == []
+    entries = read(path)
+    epochs = [one.epoch for one in entries]
+    assert epochs == sorted(epochs)
+    assert [one.epoch for one in entries if isinstance(one, Began)] == [1, 2, 3, 4, 5, 6]
+    assert len([one for one in entries if one.epoch == 6]) == 1 + 2 * 39
+
+
+def test_a_mark_may_be_behind_its_journal_and_never_ahead(tmp_path: Path) -> None:
+    """Who is stopped between the one and the other comes late with the mark, or not at all."""
+    path = tmp_path / "core.sqlite"
+    journal = opened(path)
+    journal.begin(pid=1)
+    early = mark_path(path).read_bytes()
+    journal.append([entry(1)])
+    late = mark_path(path).read_bytes()
+    journal.close()
+    mark_path(path).write_bytes(early)
+    assert read(path)[1:] == [entry(1)]
+    changed(path, "DELETE FROM log WHERE row = 2")
+    vouched(path)
+    mark_path(path).write_bytes(late)
+    with pytest.raises(IncompleteError, match="ends at row 1 of 2"):
+        read(path)
+
+
+def test_err_a_journal_that_is_missing_is_not_made_anew(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.unlink()
+    with pytest.raises(IncompleteError, match="cannot be opened: No such file"):
+        SqliteJournal(path, "core")
+    assert not path.exists()
+
+
+def test_err_a_journal_is_made_once(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    before = read(path)
+    with pytest.raises(ClusterError, match="File exists"):
+        SqliteJournal.make(path, "core")
+    assert read(path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda data: data[:100], IncompleteError, "ends at byte 100 of 256"),
+        (lambda data: data + b"x", UnreadableError, "does not match its checksum"),
+        (lambda data: data.replace(b"core 1", b"core 2"), UnreadableError, "its checksum"),
+        (lambda data: data.replace(b"mark-1", b"mark-2"), UnreadableError, "not a mark of this"),
+        (lambda _data: bytes(256), UnreadableError, "not a mark of this format"),
+    ],
+)
+def test_err_a_damaged_mark_vouches_for_nothing(
+    tmp_path: Path, change: Callable[[bytes], bytes], error: type[Exception], said: str
+) -> None:
+    path = written(tmp_path)
+    mark_path(path).write_bytes(change(mark_path(path).read_bytes()))
+    with pytest.raises(error, match=said):
+        read(path)
 
 
 def test_err_sealing_an_actor_fences_whoever_runs_it(tmp_path: Path) -> None:
