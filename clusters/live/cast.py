@@ -5,6 +5,7 @@ may only name classes of this project.  A revision or a defect from outside the 
 text of its Python file; of a stored run it is read again only if the user has named it, too.
 """
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -71,7 +72,10 @@ class Setting(Struct, frozen=True, forbid_unknown_fields=True):
 
 def write_setting(path: Path, setting: Setting) -> None:
     """Keep it beside the journals, so that they can be re-executed with nothing else."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(setting), indent=2) + b"\n")
+    with path.open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(setting), indent=2) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_setting(path: Path) -> Setting:

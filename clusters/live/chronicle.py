@@ -1,10 +1,13 @@
 """What the supervisor of a live run said and saw: the part of a history that no host can journal.
 
-One JSON object per line, numbered without gaps; a host's journal says the rest.  The last lines say
-how each journal and each actor ended, so that a journal that lost its end is noticed.
+One JSON object per line, numbered without gaps, with a checksum over itself and all lines before
+it; a host's journal says the rest.  The last lines say how each journal and each actor ended, so
+that a journal that lost its end is noticed.
 """
 
+import os
 from collections.abc import Iterator
+from hashlib import blake2b
 from io import BufferedReader
 from pathlib import Path
 from time import time_ns
@@ -13,13 +16,19 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from protocol.errors import IncompleteError, UnreadableError
+from clusters.live.mark import sync_folders
+from protocol.errors import ClusterError, IncompleteError, UnreadableError
 from protocol.facts import Fact
 from protocol.messages import AnyMessage
 from protocol.names import Name
 
 LINE_BYTES_MAX: Final = 1 << 20
 LINES_MAX: Final = 10_000_000
+CHRONICLE_FORMAT: Final = 2
+"""1 had no checksums."""
+SUM_BYTES: Final = 16
+SUM_AT: Final = b',"sum":"'
+"""What follows is the checksum, and the end of the line."""
 
 
 class Line(Struct, frozen=True, kw_only=True, tag_field="line", tag=True):
@@ -73,12 +82,19 @@ _decode: Final = msgspec.json.Decoder(AnyLine).decode
 
 
 class Chronicle:
-    """Written line by line, as things happen."""
+    """Written line by line, as things happen: before anything is done about them.
 
-    def __init__(self, path: Path) -> None:
+    A line outlives the death of this process; with `durability = "power"` that of the machine, too.
+    """
+
+    def __init__(self, path: Path, durability: str = "process") -> None:
         self.path = path
         self.serial = 0
+        self.durable = durability == "power"
+        self._sum = first_sum()
         path.touch(exist_ok=False)
+        if self.durable:
+            sync_folders(path)
 
     def told(self, to: Name, sequence: int, message: AnyMessage) -> int:
         """The supervisor is about to send; the serial."""
@@ -107,8 +123,42 @@ class Chronicle:
         return self.serial, time_ns()
 
     def _write(self, line: AnyLine) -> None:
-        with self.path.open("ab") as file:
-            file.write(_encode(line) + b"\n")
+        self._sum, data = sealed_line(self._sum, _encode(line))
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                self._put(file.fileno(), data)
+        except OSError as error:
+            raise ClusterError(
+                f"{self.path}: the run's chronicle cannot be written: {error.strerror}"
+            ) from error
+
+    def _put(self, fd: int, data: bytes) -> None:
+        """The whole line or nothing of it: what was written before stays readable."""
+        size = os.fstat(fd).st_size
+        try:
+            written = os.write(fd, data)
+            while written < len(data):  # The rest has no room; to ask for it says why.
+                written += os.write(fd, data[written:])
+            if self.durable:
+                os.fdatasync(fd)
+        except OSError:
+            os.ftruncate(fd, size)
+            raise
+
+
+def first_sum() -> str:
+    """What the first line's checksum stands on."""
+    return _hash(f"pasidlab chronicle {CHRONICLE_FORMAT}".encode())
+
+
+def sealed_line(before: str, line: bytes) -> tuple[str, bytes]:
+    """A line's checksum, and the line with it."""
+    its_sum = _hash(before.encode() + line)
+    return its_sum, b"".join((line[:-1], SUM_AT, its_sum.encode(), b'"}\n'))
+
+
+def _hash(data: bytes) -> str:
+    return blake2b(data, digest_size=SUM_BYTES).hexdigest()
 
 
 def read_chronicle(path: Path) -> Iterator[AnyLine]:
@@ -118,10 +168,12 @@ def read_chronicle(path: Path) -> Iterator[AnyLine]:
     except OSError as error:
         raise IncompleteError(f"{path}: cannot be opened: {error.strerror}") from error
     with file:
-        for number, data in enumerate(_lines(file, path), start=1):
+        its_sum = first_sum()
+        for number, whole in enumerate(_lines(file, path), start=1):
             where = f"{path}:{number}"
             if number > LINES_MAX:
                 raise UnreadableError(f"{where}: at most {LINES_MAX} lines are read")
+            data, its_sum = _vouched(whole, its_sum, where)
             try:
                 line = _decode(data)
             except (msgspec.DecodeError, RecursionError) as error:
@@ -131,6 +183,22 @@ def read_chronicle(path: Path) -> Iterator[AnyLine]:
             if line.serial != number:
                 raise IncompleteError(f"{where}: line {number} is missing; {line.serial} is there")
             yield line
+
+
+def _vouched(whole: bytes, before: str, where: str) -> tuple[bytes, str]:
+    """The line without its checksum, and the checksum."""
+    line, at, _ = whole.rpartition(SUM_AT)
+    if not at:
+        raise UnreadableError(
+            f"{where}: no checksum: not a line of a chronicle of format {CHRONICLE_FORMAT}"
+        )
+    line += b"}"
+    its_sum, again = sealed_line(before, line)
+    if again != whole:
+        raise UnreadableError(
+            f"{where}: does not match its checksum: it, or a line before it, was changed"
+        )
+    return line, its_sum
 
 
 def _lines(file: BufferedReader, path: Path) -> Iterator[bytes]:

@@ -6,14 +6,13 @@ the cluster's failure.  Who is hit is the host that runs the actor that the plan
 
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
-from pathlib import Path
 from random import Random
 from typing import Final
 
 from clusters.cluster import Actor, losses
-from clusters.live.journal import SqliteJournal
+from clusters.live.journals import open_journal
 from clusters.live.supervisor import HostView, Supervisor
 from clusters.nemesis import FAULTS, Nemesis, candidates, check, passes, roles_of
 from protocol.errors import ExperimentError
@@ -58,9 +57,6 @@ class Faults:
         self.machine = machine
         self.roles = roles_of(machine, actors)
         self.begun: dict[str, int] = {}
-        self.journal_of: Callable[[Name], Path] = lambda host: Path(
-            supervisor.hosts[host].charge.journal
-        )
         self._random = Random(f"{seed}/faults")  # noqa: S311  not a secret
         self._count = [0] * len(nemeses)
         self._agenda: list[tuple[float, int]] = []
@@ -192,7 +188,7 @@ class Faults:
         supervisor = self.supervisor
         view = supervisor.home(target)
         others = [one for one in view.actors if one != target and one not in supervisor.lost]
-        journal = SqliteJournal(self.journal_of(view.name), view.name)
+        journal = open_journal(view.charge.journal, view.name, view.charge.durability)
         journal.seal(target)
         journal.close()
         if others:

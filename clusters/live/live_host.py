@@ -2,7 +2,8 @@
 
 A turn takes what came, runs the actors until nothing is left to do here, appends all inputs in one
 transaction, and only then lets anything leave.  A host that is killed in between has done nothing;
-one that finds itself fenced in between says nothing any more.
+one that finds itself fenced in between says nothing any more.  Now and then it saves what it is, so
+that it need not live its whole life again when it comes back.
 """
 
 from collections.abc import Callable
@@ -14,17 +15,21 @@ from msgspec import Struct
 
 from clusters.host import Host
 from clusters.live.chance import LiveChance
-from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed
+from clusters.live.host_state import put_state, read_state, state_bytes
+from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed, Snapshot
 from clusters.live.link import Letter
 from clusters.live.mail import NO_CAUSE, LinkName, Mail
 from protocol.effects import Send, SetTimer
-from protocol.errors import DivergedError
+from protocol.errors import ClusterError, DivergedError, UnreadableError
 from protocol.facts import OpFail, OpInfo, OpOk
 from protocol.messages import AnyMessage, HostLost, Start, TimerFired
 from protocol.names import SUPERVISOR, Name
 
 TURN_INPUTS_MAX: Final = 512
 """A longer turn is cut: what is left waits for the next, so that others are heard in between."""
+SNAPSHOT_INPUTS: Final = 10_000
+"""Inputs after which a host saves its state: recovery lives no more of them again, but the state is
+written no more often than that."""
 OUTCOMES: Final = {OpOk: "ok", OpFail: "fail", OpInfo: "info"}
 
 
@@ -85,20 +90,23 @@ class LiveHost:
         self.fenced = False
         self.pid = 0
         self.now_ns = 0
+        self.unsaved = 0
+        self.save_every = SNAPSHOT_INPUTS
 
     # --- Coming back ------------------------------------------------------------------------------
 
     def recover(self, pid: int, chance: LiveChance) -> int:
         """Become the newest incarnation, then be what the journal says; how many inputs that took.
 
-        What is sent here again is not sent again: the peers first say what they have received.
+        They are those behind the last snapshot, or all.  What is sent here again is not sent again:
+        the peers first say what they have received.
         """
         self.pid, self.chance = pid, chance
         epoch = self.journal.begin(pid)
         for host in self.hosts.values():
             host.chance, host.epoch = chance, epoch
         recovered = 0
-        for entry in self.journal.read():
+        for entry in self.journal.read(self._restored()):
             match entry:
                 case Input():
                     self._relive(entry)
@@ -108,7 +116,34 @@ class LiveHost:
                 case Began():
                     pass
         self.mail.recovered(epoch)
+        self.unsaved = recovered
         return recovered
+
+    def _restored(self) -> Snapshot | None:
+        """The snapshot from which it goes on; one that is of no use is said, and left alone."""
+        snapshot = self.journal.snapshot()
+        if snapshot is None:
+            return None
+        try:
+            state = read_state(snapshot.state, self.hosts, self.chance)
+        except UnreadableError as error:
+            self.log("snapshot.refused", message=str(error))
+            return None
+        put_state(state, self.hosts, self.mail, self.chance)
+        self.timers = dict.fromkeys(state.timers)
+        self.outcomes = dict(state.outcomes)
+        return snapshot
+
+    def save(self) -> None:
+        """What the host is now, for its next incarnation; without it that only takes longer."""
+        self.unsaved = 0
+        parts = (self.hosts, self.mail, self.chance, self.timers, self.outcomes)
+        try:
+            self.journal.save(state_bytes(*parts))
+        except Fenced as error:
+            self._fence(error)
+        except ClusterError as error:
+            self.log("snapshot.failed", message=str(error))
 
     def _relive(self, entry: Input) -> None:
         """One journalled input: the same effects again, or the code is another."""
@@ -180,14 +215,20 @@ class LiveHost:
             if self.entries:
                 self.journal.append(self.entries)
         except Fenced as error:
-            self.fenced = True
-            self.log("host.fenced", message=str(error))
+            self._fence(error)
         except Exception as error:  # noqa: BLE001  nobody would hear of it
             self.failure = Failure(type(error).__name__, str(error))
             self.log("host.failed", level="error", kind=type(error).__name__, trace=format_exc())
         else:
+            self.unsaved += len(self.entries)
             self.entries = []
             self.mail.dispatch(self.now_ns)
+            if self.unsaved >= self.save_every:
+                self.save()
+
+    def _fence(self, error: Fenced) -> None:
+        self.fenced = True
+        self.log("host.fenced", message=str(error))
 
     # --- Actors at work ---------------------------------------------------------------------------
 

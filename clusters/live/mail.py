@@ -56,8 +56,8 @@ class Mail:
         self.local: deque[LinkName] = deque()
         self.parked: list[LinkName] = []
         self.counts: dict[str, int] = {}
-        self._fences: dict[LinkName, None] = {}  # lost -> who knows of it
-        self._lost: dict[Name, None] = {}
+        self.fences: dict[LinkName, None] = {}  # lost -> who knows of it
+        self.lost: dict[Name, None] = {}
         self._touched: dict[LinkName, None] = {}
         self._owing: dict[Name, dict[LinkName, None]] = {}
         self._due = False
@@ -71,7 +71,7 @@ class Mail:
         home = self.placement.get(destination)
         assert home is not None, f"{source} sends to {destination}, who is nobody"
         link = LinkName(source, destination)
-        if (destination, source) in self._fences:
+        if (destination, source) in self.fences:
             return
         if home == self.name and destination not in self.here:
             return  # Lost; its host knows it before anybody is told.
@@ -122,7 +122,7 @@ class Mail:
         if not self.epochs.admit(home, frame.epoch):
             self._count("refused_epoch")
             return False
-        if frame.destination not in self.here or link in self._fences:
+        if frame.destination not in self.here or link in self.fences:
             return False  # The one or the other is lost.
         back = LinkName(frame.destination, frame.source)
         outgoing = self.outgoing.get(back)
@@ -173,8 +173,8 @@ class Mail:
 
     def fence(self, lost: Name, actor: Name) -> None:
         """The actor was told of the loss: neither hears the other any more."""
-        self._fences[LinkName(lost, actor)] = None
-        self._lost[lost] = None
+        self.fences[LinkName(lost, actor)] = None
+        self.lost[lost] = None
         self.outgoing.pop(LinkName(actor, lost), None)
         self.outgoing.pop(LinkName(lost, actor), None)
         self._greeting = {home: at for home, at in self._greeting.items() if home in self._peers()}
@@ -208,7 +208,7 @@ class Mail:
 
     def _peers(self) -> dict[Name, None]:
         """The other hosts, without those whose actors are all lost."""
-        homes = {home: None for one, home in self.placement.items() if one not in self._lost}
+        homes = {home: None for one, home in self.placement.items() if one not in self.lost}
         homes.pop(self.name, None)
         return homes
 

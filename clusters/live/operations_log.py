@@ -1,10 +1,12 @@
 """The operational log: what hosts and the supervisor do, beside what the actors do.
 
 structlog, one JSON object per line, one file per process, with the key names of the history, so
-that `query` can join the two.  A line is written through at once: a killed process loses none.
+that `query` can join the two.  A line is written through at once: a killed process loses none.  A
+disk that takes no more lines stops nobody: what counts is in the journals, and they do say so.
 """
 
 from collections.abc import MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from time import time_ns
 from traceback import format_exc
@@ -29,11 +31,14 @@ class OperationsLog:
 
     def __call__(self, event: str, **fields: object) -> None:
         """One line."""
-        self._logger.info(event, **fields)
+        with suppress(OSError):
+            self._logger.info(event, **fields)
 
     def exception(self, event: str) -> None:
         """The exception that is being handled, with its trace."""
-        self._logger.error(event, level="error", trace=format_exc())
+        trace = format_exc()
+        with suppress(OSError):
+            self._logger.error(event, level="error", trace=trace)
 
     def bind(self, **fields: object) -> None:
         """These are on every further line, too."""
@@ -41,7 +46,8 @@ class OperationsLog:
 
     def close(self) -> None:
         """Nothing more is said."""
-        self._file.close()
+        with suppress(OSError):
+            self._file.close()
 
 
 def _stamp(

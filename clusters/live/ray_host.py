@@ -17,7 +17,7 @@ from ray.actor import ActorHandle
 from clusters.host import Host
 from clusters.live.cast import Cast
 from clusters.live.chance import LiveChance
-from clusters.live.journal import SqliteJournal
+from clusters.live.journals import open_journal
 from clusters.live.live_host import Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
@@ -29,7 +29,10 @@ from protocol.names import Name
 
 
 class Charge(Struct, frozen=True):
-    """What a host is told, once, for all its incarnations."""
+    """What a host is told, once, for all its incarnations.
+
+    `journal` is a file's path, or a server's address.
+    """
 
     name: Name
     namespace: str
@@ -105,7 +108,7 @@ class RayHost:
             roles = charge.cast.roles()
             mine = [name for name, home in charge.placement.items() if home == charge.name]
             hosts = {name: Host(name, actors[name]) for name in mine}
-            journal = SqliteJournal(Path(charge.journal), charge.name, charge.durability)
+            journal = open_journal(charge.journal, charge.name, charge.durability)
             mail = Mail(charge.name, charge.placement, RayPost(charge.name, charge.namespace))
             live = LiveHost(hosts, mail, journal, log)
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -14,12 +14,13 @@ from clusters.lineup import AS_IT_IS, Lineup
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chronicle import Chronicle
 from clusters.live.interruption import interruptible, listen, shielded
-from clusters.live.journal import DURABILITIES, SqliteJournal
+from clusters.live.journal import DURABILITIES
+from clusters.live.journals import keep_journal, make_journal
 from clusters.live.placement import hosts_of, place
 from clusters.live.reading import summary
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
 from clusters.nemesis import Nemesis
-from protocol.errors import ClusterError, ExperimentError
+from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
 from protocol.facts import Event
 from protocol.facts.world import RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT, Record, Stamp, encode_record
@@ -46,7 +47,8 @@ class LiveSetup:
     `seconds`: how long faults go on; None: until the guests have done their plans.  `lineup`
     says which revision and defects, `classes` by role which actors are of yet another class
     (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
-    `logs/` and `history.jsonl`.
+    `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
+    "": they are in `folder` from the beginning.
     """
 
     machine: Machine
@@ -56,6 +58,7 @@ class LiveSetup:
     nemesis: tuple[Nemesis, ...] = ()
     placement: str = "packed"
     durability: str = "process"
+    journal: str = ""
     seconds: float | None = None
     quiet_seconds: float = 60.0
     address: str = ""
@@ -115,7 +118,8 @@ def run_live(
         with interruptible():
             run.live(inside)
     except ClusterError:
-        run.conclude()  # What was done up to there stays readable.
+        with suppress(OSError):  # A disk that is full takes no history either.
+            run.conclude()  # What was done up to there stays readable.
         raise
     return run.conclude()
 
@@ -143,6 +147,7 @@ class LiveRun:
         self.reasons: list[str] = []
         self.faults: dict[str, int] = {}
         self.counts: dict[str, int] = {}
+        self.namespace = f"pasidlab-{os.getpid()}-{time.time_ns():x}"
         self._began = time.monotonic()
         self._reported = 0.0
         self._inputs = 0
@@ -155,6 +160,14 @@ class LiveRun:
         journals = self.setup.folder / JOURNALS
         journals.mkdir(parents=True)
         write_setting(journals / SETTING, Setting(self.cast, self.placement))
+        for host in hosts_of(self.placement):
+            make_journal(self._journal(host), host, self.setup.durability)
+
+    def _journal(self, host: Name) -> str:
+        """Where the host writes: its file, or its part of the server."""
+        if self.setup.journal:
+            return f"{self.setup.journal}#{self.namespace}"
+        return str(journal_path(self.setup.folder.resolve(), host))
 
     # --- Live -------------------------------------------------------------------------------------
 
@@ -166,7 +179,7 @@ class LiveRun:
         setup = self.setup
         folder = setup.folder
         log = OperationsLog(folder / LOGS, SUPERVISOR, host=SUPERVISOR, pid=os.getpid())
-        chronicle = Chronicle(folder / JOURNALS / CHRONICLE)
+        chronicle = Chronicle(folder / JOURNALS / CHRONICLE, setup.durability)
         self._say()
         own = RayCluster(len(hosts_of(self.placement)), setup.address)
         try:
@@ -215,11 +228,10 @@ class LiveRun:
         fails = tuple(
             one if one.fault == "fail" else Nemesis("fail", "", site="") for one in setup.nemesis
         )
-        namespace = f"pasidlab-{os.getpid()}-{time.time_ns():x}"
         charges = [
             Charge(
-                host, namespace, self.cast, self.placement, setup.seed, fails,
-                setup.durability, str(journal_path(folder, host)), str(folder / LOGS),
+                host, self.namespace, self.cast, self.placement, setup.seed, fails,
+                setup.durability, self._journal(host), str(folder / LOGS),
             )
             for host in hosts_of(self.placement)
         ]  # fmt: skip
@@ -277,17 +289,27 @@ class LiveRun:
         self.reasons.append(f"interrupted while {self.phase}")
 
     def _collect(self, chronicle: Chronicle) -> None:
-        """Take in the journals: nobody writes them any more."""
+        """Take in the journals: nobody writes them any more.  One that cannot be is only a gap."""
         inputs = 0
-        for host in hosts_of(self.placement):
-            path = journal_path(self.setup.folder, host)
-            if path.exists():
-                SqliteJournal(path, host).keep()
-                head = summary(path)
-                inputs += head.inputs
-                chronicle.kept(host, head.count, head.tail)
-        if chronicle.serial:
-            chronicle.stated(RunEnded(self.quiet, inputs))
+        try:
+            for host in hosts_of(self.placement):
+                inputs += self._keep(host, chronicle)
+            if chronicle.serial:
+                chronicle.stated(RunEnded(self.quiet, inputs))
+        except ClusterError as error:
+            self.reasons.append(str(error))  # The chronicle's disk: it ends before its end.
+
+    def _keep(self, host: Name, chronicle: Chronicle) -> int:
+        """One journal; how many inputs are in it."""
+        path = journal_path(self.setup.folder, host)
+        try:
+            keep_journal(self._journal(host), host, path)
+            head = summary(path)
+        except (ClusterError, IncompleteError, UnreadableError) as error:
+            self.reasons.append(str(error))
+            return 0
+        chronicle.kept(host, head.count, head.tail)
+        return head.inputs
 
     # --- Afterwards -------------------------------------------------------------------------------
 

@@ -218,6 +218,13 @@ class Supervisor:
 
     def _began(self, view: HostView, status: Status) -> None:
         """A new incarnation: what was on its way to the old one goes again."""
+        before = view.status.inputs if view.status is not None else {}
+        for actor, n in before.items():
+            if status.inputs.get(actor, n) < n:
+                raise IncompleteError(
+                    f"host {view.name} comes back with input {status.inputs[actor]} of {actor}, and"
+                    f" had journalled {n}: its journal has lost its end"
+                )
         view.epoch, view.process, view.down = status.epoch, process(status.pid), False
         self.born()
         self.log("host.seen", host=view.name, epoch=status.epoch, pid=status.pid)

@@ -16,6 +16,7 @@ from clusters.sim.tape import schedule_seed
 from clusters.sim.world import Setup, simulate
 from experiments.harness.bench_bugs import bugs
 from experiments.harness.bench_engine import engines
+from experiments.harness.bench_journal import journals
 from experiments.harness.config import load
 from experiments.harness.histories import History
 from experiments.harness.measuring import (
@@ -52,6 +53,7 @@ def measurements(effort: Effort) -> list[Measurement]:
         *bugs(effort),
         *engines(effort),
         *checks(effort),
+        *journals(effort),
         cold_start(effort),
         full_pool(effort),
     ]

@@ -182,12 +182,15 @@ class ExploreTable(Closed, frozen=True):
 class LiveTable(Closed, frozen=True):
     """`[live]`: how actors are placed on Ray hosts, how long it goes on, how durable journals are.
 
-    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.
+    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
+    Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
+    User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
     """
 
     placement: Literal["each", "packed"] = "packed"
     durability: Literal["process", "power"] = "process"
     rounds: Positive = 1
+    journal: Annotated[str, Meta(max_length=256, pattern=r"^$|^rediss?://[^@#\s]+$")] = ""
 
 
 class Experiment(Closed, frozen=True):

@@ -1,13 +1,17 @@
 """What `chaos` does: run live, say what happens, judge, re-execute, conclude."""
 
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from msgspec import Struct, structs
 
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from experiments.harness.config import machine_of, plans_of
+from experiments.harness.errors import UnwritableError
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
 from experiments.harness.say import Voice, columns
@@ -25,6 +29,7 @@ from protocol.names import Name
 from protocol.plan import Plan
 
 PLAIN_EVERY_S: Final = 5.0
+AUTH: Final = "PASIDLAB_REDIS_AUTH"
 IGNORED: Final = "explore.*, every_steps, lasts_steps, max_steps"
 ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
 
@@ -52,6 +57,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         nemesis=nemesis,
         placement=experiment.live.placement,
         durability=experiment.live.durability,
+        journal=_with_auth(experiment.live.journal),
         seconds=how.seconds,
         quiet_seconds=experiment.finally_.quiet_seconds,
         address=how.address,
@@ -67,8 +73,9 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     except ClusterError as error:
         # What was journalled stays readable; the folder says that there was no verdict.
         failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)
-        run.finish(structs.replace(failed, reasons=(str(error),)))
-        raise ClusterError(f"cluster failed: {error}; see {run.final}") from error
+        with suppress(UnwritableError):  # The disk may be what failed.
+            run.finish(structs.replace(failed, reasons=(str(error),)))
+        raise ClusterError(f"cluster failed: {error}; see {run.folder}") from error
     return _conclude(setup, file, run, result, voice)
 
 
@@ -85,6 +92,16 @@ def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) 
         exit_code=int(code),
         folder=str(run.final),
     )
+
+
+def _with_auth(server: str) -> str:
+    """Secrets are not in experiments, for those are copied into run folders."""
+    auth = os.environ.get(AUTH, "")
+    if not server or not auth:
+        return server
+    scheme, _, rest = server.partition("://")
+    user, _, password = auth.rpartition(":")
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 def _rounds(plans: dict[Name, Plan], rounds: int) -> dict[Name, Plan]:

@@ -79,7 +79,8 @@ class Effort(Struct, frozen=True):
     `rounds` of `seconds` for each rate, of which the best counts; `operations` of the history that
     is checked; `pasids` alive; `seeds` that each strategy gets to find a bug within `schedules`;
     `managers` of two-phase commit, and `alike` of them with symmetry; so many `states` of our own
-    actors; so many `tries` to shrink something.
+    actors; so many `tries` to shrink something; so many
+    `messages` that a host is handed before it is killed.
     """
 
     rounds: int
@@ -92,15 +93,16 @@ class Effort(Struct, frozen=True):
     alike: int
     states: int
     tries: int
+    messages: int
 
 
 WHOLE: Final = Effort(
     rounds=5, seconds=0.5, operations=400, pasids=PASID_COUNT - 1, seeds=20, schedules=2_000,
-    managers=(7, 8), alike=12, states=150_000, tries=300,
+    managers=(7, 8), alike=12, states=150_000, tries=300, messages=100_000,
 )  # fmt: skip
 QUICK: Final = Effort(
     rounds=1, seconds=0.001, operations=4, pasids=1_000, seeds=2, schedules=20,
-    managers=(3,), alike=5, states=300, tries=5,
+    managers=(3,), alike=5, states=300, tries=5, messages=300,
 )  # fmt: skip
 
 

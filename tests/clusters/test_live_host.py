@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from clusters.live.chance import LiveChance
+from clusters.live.mark import mark_path
 from clusters.live.placement import Placement
 from clusters.live.reexecute import JOURNALS, journal_path, reexecute
 from clusters.nemesis import Nemesis
@@ -165,14 +166,16 @@ def test_err_a_journal_that_lost_its_end_is_noticed_by_its_peers(tmp_path: Path)
     wire = started(tmp_path, TWO_HOSTS)
     wire.step()
     wire.hosts["left"].journal.close()
-    early = (journal_path(tmp_path, "left")).read_bytes()
+    path = journal_path(tmp_path, "left")
+    early = [(one, one.read_bytes()) for one in (path, mark_path(path))]
     wire.begin("left")
     for _ in range(100):
         wire.step()
     wire.hosts["left"].journal.close()
     for extra in ("left.sqlite-wal", "left.sqlite-shm"):
         (tmp_path / JOURNALS / extra).unlink(missing_ok=True)
-    (journal_path(tmp_path, "left")).write_bytes(early)
+    for one, its_bytes in early:
+        one.write_bytes(its_bytes)
     wire.begin("left")
     for _ in range(300):
         wire.step()

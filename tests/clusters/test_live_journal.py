@@ -1,6 +1,6 @@
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -14,36 +14,9 @@ from clusters.live.journal import (
     SqliteJournal,
     encode_entry,
 )
-from clusters.live.reading import read_journal
+from clusters.live.mark import mark_path
 from protocol.errors import ClusterError, IncompleteError, UnreadableError
-from protocol.messages import HostLost
-from protocol.names import Name
-
-
-def entry(n: int, actor: Name = "core", epoch: int = 1) -> Input:
-    message = HostLost("vm1.guest")
-    return Input(actor, n, epoch, "vfio", 1, n, (n, 1), message, (0, 1), b"d" * 16, 1_000 + n)
-
-
-def written(folder: Path, count: int = 5, host: Name = "core") -> Path:
-    """A journal of one incarnation with some rows, as it lies in a run folder."""
-    path = folder / f"{host}.sqlite"
-    journal = SqliteJournal(path, host)
-    journal.begin(pid=7)
-    journal.append([entry(n) for n in range(1, count + 1)])
-    journal.keep()
-    return path
-
-
-def changed(path: Path, statement: str, values: tuple[object, ...] = ()) -> None:
-    db = sqlite3.connect(path)
-    db.execute(statement, values)
-    db.commit()
-    db.close()
-
-
-def read(path: Path) -> list[Entry]:
-    return list(read_journal(path))
+from tests.clusters.journal_hands import changed, entry, opened, read, vouched, written
 
 
 def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
@@ -56,7 +29,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("durability", ["process", "power"])
 def test_a_new_incarnation_reads_what_the_killed_one_wrote(tmp_path: Path, durability: str) -> None:
     path = tmp_path / "core.sqlite"
-    first = SqliteJournal(path, "core", durability)
+    first = opened(path, "core", durability)
     assert first.begin(pid=1) == 1
     first.append([entry(1), entry(2)])
 
@@ -70,7 +43,7 @@ def test_a_new_incarnation_reads_what_the_killed_one_wrote(tmp_path: Path, durab
 
 
 def test_err_a_zombie_cannot_append(tmp_path: Path) -> None:
-    zombie = SqliteJournal(tmp_path / "core.sqlite", "core")
+    zombie = opened(tmp_path / "core.sqlite", "core")
     zombie.begin(pid=1)
     newest = SqliteJournal(tmp_path / "core.sqlite", "core")
     newest.begin(pid=2)
@@ -84,8 +57,91 @@ def test_err_a_zombie_cannot_append(tmp_path: Path) -> None:
     newest.close()
 
 
+def test_err_of_many_incarnations_at_once_only_the_newest_writes(tmp_path: Path) -> None:
+    """They begin and append as fast as they can, until they find themselves fenced."""
+    path = tmp_path / "core.sqlite"
+    SqliteJournal.make(path, "core")
+    said: list[BaseException] = []
+
+    def live(pid: int) -> None:
+        journal = SqliteJournal(path, "core")
+        try:
+            epoch = journal.begin(pid)
+            for n in range(1, 40):
+                journal.append([entry(n, epoch=epoch), entry(n, epoch=epoch)])
+        except Fenced:
+            pass
+        except BaseException as error:  # noqa: BLE001  the test has to hear of it
+            said.append(error)
+
+    threads = [Thread(target=live, args=(pid,)) for pid in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == []
+    entries = read(path)
+    epochs = [one.epoch for one in entries]
+    assert epochs == sorted(epochs)
+    assert [one.epoch for one in entries if isinstance(one, Began)] == [1, 2, 3, 4, 5, 6]
+    assert len([one for one in entries if one.epoch == 6]) == 1 + 2 * 39
+
+
+def test_a_mark_may_be_behind_its_journal_and_never_ahead(tmp_path: Path) -> None:
+    """Who is stopped between the one and the other comes late with the mark, or not at all."""
+    path = tmp_path / "core.sqlite"
+    journal = opened(path)
+    journal.begin(pid=1)
+    early = mark_path(path).read_bytes()
+    journal.append([entry(1)])
+    late = mark_path(path).read_bytes()
+    journal.close()
+    mark_path(path).write_bytes(early)
+    assert read(path)[1:] == [entry(1)]
+    changed(path, "DELETE FROM log WHERE row = 2")
+    vouched(path)
+    mark_path(path).write_bytes(late)
+    with pytest.raises(IncompleteError, match="ends at row 1 of 2"):
+        read(path)
+
+
+def test_err_a_journal_that_is_missing_is_not_made_anew(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    path.unlink()
+    with pytest.raises(IncompleteError, match="cannot be opened: No such file"):
+        SqliteJournal(path, "core")
+    assert not path.exists()
+
+
+def test_err_a_journal_is_made_once(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    before = read(path)
+    with pytest.raises(ClusterError, match="File exists"):
+        SqliteJournal.make(path, "core")
+    assert read(path) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda data: data[:100], IncompleteError, "ends at byte 100 of 256"),
+        (lambda data: data + b"x", UnreadableError, "does not match its checksum"),
+        (lambda data: data.replace(b"core 1", b"core 2"), UnreadableError, "its checksum"),
+        (lambda data: data.replace(b"mark-1", b"mark-2"), UnreadableError, "not a mark of this"),
+        (lambda _data: bytes(256), UnreadableError, "not a mark of this format"),
+    ],
+)
+def test_err_a_damaged_mark_vouches_for_nothing(
+    tmp_path: Path, change: Callable[[bytes], bytes], error: type[Exception], said: str
+) -> None:
+    path = written(tmp_path)
+    mark_path(path).write_bytes(change(mark_path(path).read_bytes()))
+    with pytest.raises(error, match=said):
+        read(path)
+
+
 def test_err_sealing_an_actor_fences_whoever_runs_it(tmp_path: Path) -> None:
-    running = SqliteJournal(tmp_path / "vm2.sqlite", "vm2")
+    running = opened(tmp_path / "vm2.sqlite", "vm2")
     running.begin(pid=1)
     running.append([entry(1, "vm2.guest")])
     supervisor = SqliteJournal(tmp_path / "vm2.sqlite", "vm2")
@@ -101,7 +157,7 @@ def test_err_sealing_an_actor_fences_whoever_runs_it(tmp_path: Path) -> None:
 
 
 def test_an_append_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal = opened(tmp_path / "core.sqlite")
     journal.begin(pid=1)
 
     def broken(one: Entry) -> bytes:
@@ -119,21 +175,45 @@ def test_an_append_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_journal_that_its_writer_never_closed_is_whole(tmp_path: Path) -> None:
     """A killed process leaves its WAL behind; what was committed is in it."""
-    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal = opened(tmp_path / "core.sqlite")
     journal.begin(pid=1)
     journal.append([entry(1)])
     assert read(tmp_path / "core.sqlite")[1:] == [entry(1)]
     journal.close()
 
 
+def test_a_journal_whose_writer_was_killed_while_it_folded_its_wal_is_whole(tmp_path: Path) -> None:
+    """Its header counts pages that are still in the WAL alone."""
+    path = tmp_path / "core.sqlite"
+    journal = opened(path)
+    journal.begin(pid=1)
+    journal.append([entry(n) for n in range(1, 500)])
+    wal = path.with_name("core.sqlite-wal")
+    before, folded = path.read_bytes(), wal.read_bytes()
+    whole = read(path)
+    journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    journal.close()
+    path.write_bytes(path.read_bytes()[:4096] + before[4096:])
+    wal.write_bytes(folded)
+    assert read(path) == whole
+    again = SqliteJournal(path, "core")
+    again.begin(pid=2)
+    again.keep()
+    assert read(path)[:-1] == whole
+
+
 def test_err_the_journal_of_another_host(tmp_path: Path) -> None:
     path = written(tmp_path, host="vm1")
     with pytest.raises(UnreadableError, match="the journal of host 'vm1', not of 'core'"):
         SqliteJournal(path, "core")
+    for end in (".sqlite", ".mark"):
+        path.with_suffix(end).rename(tmp_path / f"core{end}")
+    with pytest.raises(UnreadableError, match="the journal of host 'vm1', not of 'core'"):
+        read(tmp_path / "core.sqlite")
 
 
 def test_err_a_full_disk_is_the_clusters_failure(tmp_path: Path) -> None:
-    journal = SqliteJournal(tmp_path / "core.sqlite", "core")
+    journal = opened(tmp_path / "core.sqlite")
     journal.begin(pid=1)
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -178,13 +258,14 @@ Damage = Callable[[Path], None]
     ("statement", "error", "said"),
     [
         ("DELETE FROM log WHERE row = 4", IncompleteError, "row 4 is missing; row 5 comes next"),
-        ("DELETE FROM log WHERE row >= 4", IncompleteError, "ends at row 3 of 6"),
+        ("DELETE FROM log WHERE row >= 4", IncompleteError, "row 6 of 6 is missing"),
         ("DELETE FROM head", IncompleteError, "has lost its head"),
         ("UPDATE log SET entry = 'x' WHERE row = 2", UnreadableError, "row 2 of 6 is not bytes"),
         ("UPDATE log SET entry = x'90' WHERE row = 2", UnreadableError, "its checksum"),
-        ("UPDATE head SET count = 5", UnreadableError, "not those its head was written for"),
+        ("UPDATE head SET count = 5", UnreadableError, "head does not match its checksum"),
+        ("UPDATE head SET epoch = 5", UnreadableError, "head does not match its checksum"),
         ("UPDATE head SET epoch = 'new'", UnreadableError, "head is not one"),
-        ("PRAGMA user_version = 2", UnreadableError, "a journal of format 2; this program reads 1"),
+        ("PRAGMA user_version = 1", UnreadableError, "a journal of format 1; this program reads 2"),
         ("PRAGMA application_id = 1", UnreadableError, "another program's SQLite file"),
         ("CREATE VIEW more AS SELECT 1", UnreadableError, "its tables are others"),
     ],
@@ -199,7 +280,7 @@ def test_err_what_was_changed_is_named(
 
 
 def test_err_another_file_is_no_journal(tmp_path: Path) -> None:
-    path = tmp_path / "core.sqlite"
+    path = written(tmp_path)
     path.write_bytes(b"hello" * 100)
     with pytest.raises(UnreadableError, match="not a journal"):
         read(path)
@@ -219,12 +300,11 @@ def test_err_another_file_is_no_journal(tmp_path: Path) -> None:
 def test_err_an_entry_that_was_never_one(tmp_path: Path, blob: bytes, said: str) -> None:
     """Its checksum is right: somebody made it, so it is read with limits."""
     path = tmp_path / "core.sqlite"
-    journal = SqliteJournal(path, "core")
+    journal = opened(path)
     journal.begin(pid=1)
-    head = journal_module.read_head(journal._db, path)
-    tail = journal_module.chain(head.tail, blob)
+    tail = journal_module.chain(journal_module.read_head(journal._db, path).tail, blob)
     journal._db.execute("INSERT INTO log VALUES (2, ?, ?)", (blob, tail))
-    journal._db.execute("UPDATE head SET count = 2, tail = ?", (tail,))
-    journal.keep()
+    journal.close()
+    vouched(path)
     with pytest.raises(UnreadableError, match=said):
         read(path)

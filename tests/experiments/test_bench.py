@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from clusters.live.redis_server import why_none
 from experiments.harness import benching
 from experiments.harness.bench_bugs import Hunt
 from experiments.harness.measuring import (
@@ -45,6 +46,11 @@ FIGURES: Final = {
     "shrink model C in 5 tries": "s",
     "check, all properties": "records/s",
     "check, one property": "records/s",
+    "journal, process": "appends/s",
+    "journal, power": "appends/s",
+    **({} if why_none() else {"journal, Redis": "appends/s"}),
+    "recovery, 300 inputs": "s",
+    "recovery, from a snapshot": "s",
     "run, cold start to verdict": "s",
     "1,000 allocations": "/s",
     "1,000 live PASIDs": "MB",
@@ -120,6 +126,7 @@ def test_the_whole_effort_has_the_same_figures_but_for_sizes() -> None:
         "two-phase commit, N=8",
         "two-phase commit, N=12, symmetric",
         "shrink model C in 300 tries",
+        "recovery, 100,000 inputs",
         "1,048,575 allocations",
         "1,048,575 live PASIDs",
     ]

@@ -130,6 +130,8 @@ WRONG = {
     ),
     'title = "x"\n[finally]\nheal = [1]': "$.finally.heal[0]: wants text, not 1",
     'title = "x"\npool = 4': "$.pool: wants a table, not 4",
+    'title = "x"\n[live]\njournal = "http://x"': "$.live.journal: wants text matching",
+    'title = "x"\n[live]\njournal = "redis://user:secret@x"': "$.live.journal: wants text matching",
     "": "$: the key 'title' is missing",
     "[": "not TOML",
 }

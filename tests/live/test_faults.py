@@ -1,6 +1,7 @@
 """Real processes on Ray, really killed, stopped and lost; each run re-executes to its end."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from clusters.live import LiveResult, LiveSetup, run_live
 from clusters.live.journal import Began, Input
 from clusters.live.ray_cluster import RayCluster
 from clusters.live.reading import read_journal
+from clusters.live.redis_journal import connect
+from clusters.live.redis_server import redis_server, why_none
 from clusters.live.reexecute import journal_path
 from clusters.nemesis import Nemesis
 from protocol.errors import ExperimentError
@@ -116,6 +119,20 @@ def test_killed_again_as_soon_as_it_is_back(tmp_path: Path, cluster: RayCluster)
     assert_exactly_once(tmp_path, RING)
     began = [one for one in read_journal(journal_path(tmp_path, "a")) if isinstance(one, Began)]
     assert all(one.recovered < two.recovered for one, two in itertools.pairwise(began))
+
+
+@pytest.mark.skipif(bool(why_none()), reason=why_none())
+def test_journals_on_a_server_are_as_good_as_files(tmp_path: Path, cluster: RayCluster) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "run").mkdir()
+    kills = [Nemesis("crash", name, every_seconds=(0.1, 0.3), times=2) for name in RING]
+    with redis_server(tmp_path / "redis") as server:
+        setup = replace(ring(tmp_path / "run", *kills), journal=server.address)
+        result = run_live(setup, inside=cluster)
+        assert connect(server.address).keys("*") == []
+    assert_sound(result)
+    assert result.match.epochs == dict.fromkeys(RING, 3)
+    assert_exactly_once(tmp_path / "run", RING)
 
 
 def test_steps_fail_as_the_plan_says(tmp_path: Path, cluster: RayCluster) -> None:

@@ -11,6 +11,7 @@ from ray.actor import ActorHandle
 from clusters.cluster import openings
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chronicle import Chronicle
+from clusters.live.journals import make_journal
 from clusters.live.live_host import Status
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import place
@@ -42,6 +43,8 @@ def supervisor_of(folder: Path, cluster: RayCluster, log: OperationsLog) -> Supe
         )
         for host in RING
     ]  # fmt: skip
+    for charge in charges:
+        make_journal(charge.journal, charge.name, charge.durability)
     chronicle = Chronicle(folder / JOURNALS / CHRONICLE)
     chronicle.stated(RunStarted(HISTORY_FORMAT, "", "", 7, "live", "sound", NOTHING))
     return Supervisor(charges, lambda charge: begin(charge, cluster.node_id), chronicle, log)

@@ -8,8 +8,9 @@ from clusters.host import Host
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chance import LiveChance
 from clusters.live.chronicle import Chronicle
-from clusters.live.journal import Input, SqliteJournal
-from clusters.live.live_host import LiveHost
+from clusters.live.journal import Input
+from clusters.live.journals import keep_journal, make_journal, open_journal
+from clusters.live.live_host import SNAPSHOT_INPUTS, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.placement import Placement
 from clusters.live.reading import read_journal, summary
@@ -44,11 +45,14 @@ def quiet(event: str, **fields: object) -> None:
 class Wire:
     """Calls between hosts as Ray makes them: in order per pair, lost with a host that dies."""
 
-    def __init__(self, folder: Path, placement: Placement, seed: int = 0) -> None:
+    def __init__(self, folder: Path, placement: Placement, seed: int = 0, server: str = "") -> None:
         self.folder = folder
+        self.server = server
         self.placement = placement
         self.random = Random(seed)
         self.calls: dict[tuple[Name, Name], list[Call]] = {}
+        self.save_every = SNAPSHOT_INPUTS
+        self.recovered: list[int] = []
         self.loss = 0.0
         self.doubles = 0.0
         self.hosts: dict[Name, LiveHost] = {}
@@ -61,16 +65,24 @@ class Wire:
         self.chronicle = Chronicle(journals / CHRONICLE)
         self.chronicle.stated(RunStarted(HISTORY_FORMAT, "", "", seed, "live", "sound", machine))
         for name in dict.fromkeys(placement.values()):
+            make_journal(self.at(name), name, "process")
             self.begin(name)
+
+    def at(self, name: Name) -> str:
+        """Where a host's journal is."""
+        if self.server:
+            return f"{self.server}#{self.folder.name}"
+        return str(journal_path(self.folder, name))
 
     def begin(self, name: Name) -> LiveHost:
         """An incarnation of the host; the old one, if any, is just no longer called."""
         mine = self.placement_of(name)
         hosts = {actor: Host(actor, one) for actor, one in ring().items() if actor in mine}
-        journal = SqliteJournal(journal_path(self.folder, name), name)
+        journal = open_journal(self.at(name), name)
         mail = Mail(name, self.placement, Way(self, name))
         live = LiveHost(hosts, mail, journal, quiet)
-        live.recover(1, LiveChance(7, (), {}))
+        live.save_every = self.save_every
+        self.recovered.append(live.recover(1, LiveChance(7, (), {})))
         self.hosts[name] = live
         return live
 
@@ -95,7 +107,7 @@ class Wire:
     def lose(self, actor: Name) -> None:
         """The actor is gone for good; its host comes back with the others, who are told."""
         home = self.placement[actor]
-        sealing = SqliteJournal(journal_path(self.folder, home), home)
+        sealing = open_journal(self.at(home), home)
         sealing.seal(actor)
         sealing.close()
         self.kill(home)
@@ -127,7 +139,7 @@ class Wire:
             live.journal.close()
         for name in dict.fromkeys(self.placement.values()):
             path = journal_path(self.folder, name)
-            SqliteJournal(path, name).keep()
+            keep_journal(self.at(name), name, path)
             head = summary(path)
             self.chronicle.kept(name, head.count, head.tail)
         self.chronicle.stated(RunEnded(quiet, sum(self.said.values())))
@@ -191,17 +203,22 @@ class Way:
         self.wire.calls.setdefault((self.name, host), []).append(call)
 
 
-def started(folder: Path, placement: Placement, seed: int = 0) -> Wire:
-    wire = Wire(folder, placement, seed)
+def started(folder: Path, placement: Placement, seed: int = 0, server: str = "") -> Wire:
+    wire = Wire(folder, placement, seed, server)
     for actor in RING:
         wire.say(actor, Start())
     return wire
 
 
-def assert_whole(wire: Wire) -> None:
+def assert_ring(wire: Wire) -> None:
     """Everybody sent and got every number once, in order."""
     for runner in wire.runners().values():
         assert (runner.left, runner.expected, runner.sum) == (0, NUMBERS + 1, SUM)
+
+
+def assert_whole(wire: Wire) -> None:
+    """The same, and the journals, which are files, say so."""
+    assert_ring(wire)
     for name, live in wire.hosts.items():
         live.journal.close()
         links: dict[tuple[Name, Name], int] = {}

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from clusters.live.redis_journal import hidden
+from clusters.live.redis_server import why_none
+from experiments.harness import living
+from tests.experiments.command import Command
+
+FILE = Path(__file__).resolve().parents[2] / "experiments" / "chaos" / "kill_everyone.toml"
+
+
+def test_the_servers_password_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Experiments are copied into run folders."""
+    server = "redis://10.0.0.1:6379/0"
+    monkeypatch.delenv(living.AUTH, raising=False)
+    assert living._with_auth(server) == server
+    monkeypatch.setenv(living.AUTH, "me:a@b/c")
+    assert living._with_auth(server) == "redis://me:a%40b%2Fc@10.0.0.1:6379/0"
+    assert hidden(living._with_auth(server)) == server
+    assert living._with_auth("") == ""
+    monkeypatch.setenv(living.AUTH, "secret")
+    assert living._with_auth(server) == "redis://:secret@10.0.0.1:6379/0"
+
+
+@pytest.mark.skipif(bool(why_none()), reason=why_none())
+def test_err_chaos_on_a_server_that_is_not_there_ends_before_ray_begins(
+    pasidlab: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(living.AUTH, "me:secret")
+    words = ("chaos", str(FILE), "--runs-dir", str(tmp_path))
+    ran = pasidlab(*words, "--set", 'live.journal="redis://127.0.0.1:1/0"')
+    assert ran.code == 5
+    assert "cluster failed: redis://127.0.0.1:1/0 core: the journal's server fails: " in ran.err
+    told = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert told
+    assert not any(b"secret" in one for one in told)
+    assert "secret" not in ran.err + ran.out
