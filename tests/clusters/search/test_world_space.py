@@ -196,6 +196,7 @@ LATE: Final = (
     "descriptors-ended-before-reclaim",
     "one-notification-per-transition",
     "damage-confined-to-the-vm",
+    "registered-before-the-first-pasid",
     "exited-vms-leave-nothing",
     "operations-end",
 )
@@ -208,8 +209,11 @@ WIDE: Final = (
     "flushes-reach-the-right-unit",
 )
 """Those that are found soon only if the machine is up already when the search begins."""
-SOON: Final = [one for one in PLANTED if one.property not in LATE]
-NEAR: Final = [one for one in SOON if one.property not in WIDE]
+LATE_ONES: Final = ("DrainsOnce", "FencesOnce")
+WIDE_ONES: Final = ("TellsAtTheFirstUnbind",)
+"""Of properties that another mistake breaks soon."""
+SOON: Final = [one for one in PLANTED if one.property not in LATE and name_of(one) not in LATE_ONES]
+NEAR: Final = [one for one in SOON if one.property not in WIDE and name_of(one) not in WIDE_ONES]
 ENOUGH: Final = Bounds(states=20_000)
 SCHEDULES: Final = 40
 
@@ -227,7 +231,8 @@ def test_err_a_planted_defect_is_found_and_replays_in_the_world(one: Planted) ->
     assert search.found is not None
     assert search.found.property in (one.property, *one.also)
     result = run_of(setup, space, path_to_what_was_found(space, search))
-    assert {violation.property for violation in result.violations} == {search.found.property}
+    violated = {violation.property for violation in result.violations}
+    assert search.found.property in violated <= {one.property, *one.also}
     assert bool(search.found.sentence) == result.quiet
 
 
