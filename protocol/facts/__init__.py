@@ -50,6 +50,7 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -225,6 +226,7 @@ ActorFact = (
     | FileHeld
     | FileDropped
     | FileReleased
+    | IommuCoreFact
 )
 """Every fact an actor can state."""
 

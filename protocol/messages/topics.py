@@ -1,0 +1,7 @@
+"""Topics whose messages are imported from their own modules; append a new one at the end."""
+
+from protocol.messages.iommu_core import IommuCoreMessage
+from protocol.messages.native import NativeMessage
+
+TopicMessage = NativeMessage | IommuCoreMessage
+"""All of theirs."""
