@@ -16,6 +16,7 @@ from actors.iommu_unit import IommuUnit
 from actors.kvm import Kvm
 from actors.ordered_workqueue import OrderedWorkqueue
 from actors.process import Process
+from actors.sva import Sva
 from actors.uacce import Uacce
 from actors.vdcm import Vdcm
 from actors.vfio import Vfio
@@ -78,6 +79,7 @@ ROLES: Final[dict[Role, ActorClass]] = {
     "device": Device,
     "uacce": Uacce,
     "process": Process,
+    "sva": Sva,
 }
 
 

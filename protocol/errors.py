@@ -25,6 +25,8 @@ class Errno(Enum):
     EOPNOTSUPP = "EOPNOTSUPP"
     ETIMEDOUT = "ETIMEDOUT"
     ECANCELED = "ECANCELED"
+    EOVERFLOW = "EOVERFLOW"
+    EIO = "EIO"
 
 
 class PasidlabError(Exception):

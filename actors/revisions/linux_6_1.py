@@ -9,8 +9,9 @@ recorded on 6.1.192 (`pasidlab conform`).
 from typing import Final
 
 from actors.ioasid_core.mainline import MainlineCore
+from actors.sva.library import SvaLibrary
 
-SOURCE: Final = "drivers/iommu/ioasid.c, include/linux/ioasid.h of Linux 6.1"
+SOURCE: Final = "drivers/iommu/{ioasid.c, iommu-sva-lib.c}, include/linux/ioasid.h of Linux 6.1"
 DATE: Final = "2022-12-11"
 
 
@@ -20,4 +21,4 @@ class Linux61Core(MainlineCore):
     __slots__ = ()
 
 
-CLASSES: Final[dict[str, type]] = {"core": Linux61Core}
+CLASSES: Final[dict[str, type]] = {"core": Linux61Core, "sva": SvaLibrary}

@@ -29,6 +29,13 @@ class Pool(Struct, frozen=True, forbid_unknown_fields=True):
     pasids: Annotated[int, Meta(ge=0, lt=PASID_COUNT)] = 0
 
 
+class TraceDevice(Struct, frozen=True, forbid_unknown_fields=True):
+    """A device behind an IOMMU: `pasids` is its max_pasids, 0 without PASIDs."""
+
+    name: Name
+    pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = 0
+
+
 class TraceMachine(Struct, frozen=True, forbid_unknown_fields=True):
     """A machine file."""
 
@@ -36,3 +43,4 @@ class TraceMachine(Struct, frozen=True, forbid_unknown_fields=True):
     allocator: tuple[CustomAllocator, ...] = ()
     helper: tuple[Helper, ...] = ()
     getter: tuple[str, ...] = ()
+    device: tuple[TraceDevice, ...] = ()

@@ -115,6 +115,7 @@ from protocol.facts.software import (
     WorkLinedUp,
     WorkQueued,
 )
+from protocol.facts.sva import SvaFact
 from protocol.facts.world import (
     FaultBegun,
     FaultHealed,
@@ -227,6 +228,7 @@ ActorFact = (
     | FileDropped
     | FileReleased
     | IommuCoreFact
+    | SvaFact
 )
 """Every fact an actor can state."""
 

@@ -2,6 +2,7 @@
 
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.native import NativeMessage
+from protocol.messages.sva import SvaMessage
 
-TopicMessage = NativeMessage | IommuCoreMessage
+TopicMessage = NativeMessage | IommuCoreMessage | SvaMessage
 """All of theirs."""
