@@ -79,10 +79,11 @@ ROLES: Final[dict[Role, ActorClass]] = {
     "device": Device,
     "uacce": Uacce,
     "process": Process,
-    "sva": Sva,
 }
 
 
+UNPLAYED: Final[dict[Role, ActorClass]] = {"sva": Sva}
+"""Roles that a revision may state, and no machine has: `conform` steps them alone."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""
 PLANNED: Final = ("guest", "process")

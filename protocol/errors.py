@@ -25,8 +25,8 @@ class Errno(Enum):
     EOPNOTSUPP = "EOPNOTSUPP"
     ETIMEDOUT = "ETIMEDOUT"
     ECANCELED = "ECANCELED"
-    EOVERFLOW = "EOVERFLOW"
     EIO = "EIO"
+    EOVERFLOW = "EOVERFLOW"
 
 
 class PasidlabError(Exception):

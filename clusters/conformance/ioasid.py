@@ -89,8 +89,13 @@ class IoasidCalls:
         allocs = [f"custom_alloc_{name}" for name in helpers]
         frees = [f"custom_free_{name}" for name in helpers]
         self.callbacks = ("getter", *allocs, *frees)
+        self.known: tuple[str, ...] = (*self.calls, *self.callbacks)
         self._asked = pool_for(calls)
         self.pool = min(self._asked, machine.pool.pasids or POOL_MAX)
+
+    def own(self, calls: Iterable[Call]) -> list[Call]:
+        """All of them."""
+        return list(calls)
 
     def actor(self, kind: ActorClass) -> Actor:
         """The core as it is when the kernel starts: nothing is out."""

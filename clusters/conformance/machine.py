@@ -30,9 +30,11 @@ class Pool(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TraceDevice(Struct, frozen=True, forbid_unknown_fields=True):
-    """A device behind an IOMMU: `pasids` is its max_pasids, 0 without PASIDs."""
+    """A device: its group and the IOMMU it is behind, if any; `pasids` is its max_pasids."""
 
     name: Name
+    group: Name = ""
+    unit: Name = ""
     pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = 0
 
 

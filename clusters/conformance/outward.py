@@ -22,7 +22,7 @@ NUMBER: Final[tuple[type, ...]] = (int,)
 
 
 class Asking(Struct, frozen=True):
-    """A call's request, what it asks, what it is answered by whom, how its own answer is spelled."""
+    """A call's request, what it asks, what is answered by whom, how its own answer is spelled."""
 
     request: AnyMessage
     questions: tuple[Send, ...]

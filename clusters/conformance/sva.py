@@ -16,7 +16,7 @@ from clusters.cluster import Actor, ActorClass
 from clusters.conformance.arguments import check_args
 from clusters.conformance.calls import Call, Value
 from clusters.conformance.machine import TraceMachine
-from clusters.conformance.operations import NEVER, NOTHING, Footprint, Operation, Step
+from clusters.conformance.operations import NOTHING, Footprint, Operation
 from clusters.conformance.outward import (
     NAME,
     NAME_OR_NULL,
@@ -51,7 +51,7 @@ from protocol.messages.sva import (
     SvaGetPasidGot,
     SvaUnbindDevice,
 )
-from protocol.names import INVALID_PASID, IOMMU, IOMMU_CORE, KERNEL, Name
+from protocol.names import INVALID_PASID, IOMMU, IOMMU_CORE, Name
 
 BIND: Final = "iommu_sva_bind_device"
 UNBIND: Final = "iommu_sva_unbind_device"
@@ -74,6 +74,16 @@ CALLBACK_ARGS: Final = {
     "domain_alloc_sva": {**DEVICE, "mm": NAME},
     "domain_free": {"domain": NAME},
 }
+OTHERS: Final = (
+    "set_dev_pasid",
+    "remove_dev_pasid",
+    "iommu_device_claim_dma_owner",
+    "iommu_device_release_dma_owner",
+    "iommu_attach_group_handle",
+    "iommu_detach_group_handle",
+    "iommu_replace_group_handle",
+)
+"""What may be recorded at the same time: the core and its driver, which are not looked at here."""
 FAILED: Final = "bond_failed"
 """What a trace calls the memory of a bond whose attach fails."""
 OFF: Final = "-EOPNOTSUPP"
@@ -87,6 +97,7 @@ class SvaCalls:
 
     calls: Final = tuple(ARGS)
     callbacks: Final = tuple(CALLBACK_ARGS)
+    known: Final = (*ARGS, *CALLBACK_ARGS, *OTHERS)
 
     def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
         self._limits = {one.name: one.pasids for one in machine.device}
@@ -328,6 +339,3 @@ def _handle_for(_self: object, bind: Bind) -> Name:
 
 def _nothing(_self: object, _what: str, _request: object, _sender: Name, _out: Out) -> None:
     """Not answered: so it has no place in any order."""
-
-
-__all__ = ["KERNEL", "NEVER", "Step", "SvaCalls", "recorded"]

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from clusters.cluster import ROLES, ActorClass
+from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
 from clusters.conformance.calls import Call
 from clusters.conformance.calls import shown as shown_call
-from clusters.conformance.ioasid import IoasidCalls
+from clusters.conformance.interfaces import Calls, Interface, interfaces_of
 from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import (
     Operation,
     described,
     operations_of,
-    unknown_calls,
 )
 from clusters.conformance.trace import read_calls
 from clusters.conformance.window import Failure, Window, window_of
@@ -42,7 +42,7 @@ class Asked(Struct, frozen=True):
     """What the command line wants."""
 
     trace: Path
-    revision: str
+    revision: str | None
     machine: Path | None
     budget: Budget
 
@@ -97,7 +97,7 @@ class Judged(Struct):
     operations: Sequence[Operation] = ()
     found: Found | None = None
     window: Window | None = None
-    calls: IoasidCalls | None = None
+    calls: Calls | None = None
 
 
 def conform(asked: Asked, voice: Voice) -> int:
@@ -105,14 +105,21 @@ def conform(asked: Asked, voice: Voice) -> int:
     began = time.monotonic()
     refuse_odd(asked.trace)
     machine_file = asked.machine or MACHINES / f"{DEFAULT}.toml"
-    machine = decode(read_toml(machine_file, MACHINE_BYTES), shown(machine_file), TraceMachine)
-    kind = _core(asked.revision)
+    machine = _machine(machine_file)
+    if asked.revision is not None:
+        _kind(asked.revision, interfaces_of(())[0].role)
     calls = read_calls(asked.trace, machine)
+    interfaces = interfaces_of(calls)
+    revision = asked.revision or interfaces[0].revision
+    if asked.machine is None:
+        machine_file = MACHINES / f"{interfaces[0].revision}.toml"
+        machine = _machine(machine_file)
+    asked = replace(asked, revision=revision)
     outermost = [call for call in calls if call.parent is None]
     tasks = {(call.task, call.pid) for call in calls}
     voice.talk(f"{many(len(outermost), 'call')} of {many(len(tasks), 'task')}")
     try:
-        judged = _judge(calls, machine, kind, asked)
+        judged = _judge_all(calls, machine, interfaces, asked)
     except PasidlabError as error:
         raise type(error)(f"{asked.trace}: {error}") from None
 
@@ -131,25 +138,57 @@ def conform(asked: Asked, voice: Voice) -> int:
     return result.exit_code
 
 
-def _core(revision: str) -> ActorClass:
-    """The core of a revision."""
+def _machine(file: Path) -> TraceMachine:
+    return decode(read_toml(file, MACHINE_BYTES), shown(file), TraceMachine)
+
+
+def _kind(revision: str, role: Role) -> ActorClass:
+    """The actor of a revision; the sound one where it has none of its own."""
     lined = lineup(revision, ())
     check(lined, "--revision", "")
-    return lined.classes().get("core", ROLES["core"])
+    return lined.classes().get(role) or {**ROLES, **UNPLAYED}[role]
 
 
-def _judge(calls: Sequence[Call], machine: TraceMachine, kind: ActorClass, asked: Asked) -> Judged:
-    vocabulary = IoasidCalls(machine, calls)
-    unknown = unknown_calls(calls, vocabulary) + vocabulary.missing(kind, calls)
-    revision = named(asked.revision)
-    if unknown:
-        known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
-        words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
-        inside = f"; {many(known, 'call')} inside them" if known else ""
-        known_calls = {call.n for call in calls if call.call in vocabulary.calls}
-        if any(call.parent in known_calls for call in calls if call.call in unknown):
-            inside += "; what the core calls outwards is described in --machine FILE"
-        return Judged([f"{revision} does not model {words}{inside}"], unknown)
+def _judge_all(
+    calls: Sequence[Call],
+    machine: TraceMachine,
+    interfaces: Sequence[Interface],
+    asked: Asked,
+) -> Judged:
+    """Each interface that the trace has calls of: the first that is not explained has the word.
+
+    The order is that of the first.
+    """
+    revision = asked.revision or DEFAULT
+    vocabularies = [one.vocabulary(machine, calls) for one in interfaces]
+    known = {name for one in vocabularies for name in one.known}
+    unknown = Counter(call.call for call in calls if call.call not in known)
+    judgements: list[Judged] = []
+    for interface, vocabulary in zip(interfaces, vocabularies, strict=True):
+        kind = _kind(revision, interface.role)
+        own = vocabulary.own(calls)
+        lacking = unknown + vocabulary.missing(kind, own)
+        if lacking:
+            return _not_modelled(calls, vocabulary, lacking, named(revision))
+        judgements.append(_judge(own, vocabulary, kind, asked))
+        if judgements[-1].reasons:
+            return judgements[-1]
+    return judgements[0]
+
+
+def _not_modelled(
+    calls: Sequence[Call], vocabulary: Calls, unknown: Counter[str], revision: str
+) -> Judged:
+    known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
+    words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
+    inside = f"; {many(known, 'call')} inside them" if known else ""
+    known_calls = {call.n for call in calls if call.call in vocabulary.calls}
+    if any(call.parent in known_calls for call in calls if call.call in unknown):
+        inside += "; what the core calls outwards is described in --machine FILE"
+    return Judged([f"{revision} does not model {words}{inside}"], unknown)
+
+
+def _judge(calls: Sequence[Call], vocabulary: Calls, kind: ActorClass, asked: Asked) -> Judged:
     if gap := vocabulary.gaps(calls):
         return Judged([gap])
 
@@ -188,12 +227,13 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
         order = [(judged.operations[at].call.n, step) for at, step in found.order]
     elif window is not None:
         verdict, code = Status.NOT_EXPLAINED, Exit.VIOLATION
-    words = [str(asked.trace), "--revision", named(asked.revision)]
+    revision = named(asked.revision or DEFAULT)
+    words = [str(asked.trace), "--revision", revision]
     if asked.machine is not None:
         words += ["--machine", str(asked.machine)]
     return ConformResult(
         trace=shown(asked.trace),
-        revision=named(asked.revision),
+        revision=revision,
         machine=machine,
         verdict=verdict,
         exit_code=int(code),
@@ -207,7 +247,7 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
     )
 
 
-def _window_result(window: Window, calls: IoasidCalls | None) -> WindowResult:
+def _window_result(window: Window, calls: Calls | None) -> WindowResult:
     assert calls is not None, "a window is of calls"
     states = {tuple(calls.state(one, window.operations)): None for one in window.states}
     every = (*window.operations, *window.also)
