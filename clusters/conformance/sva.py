@@ -29,6 +29,7 @@ from clusters.conformance.outward import (
     steps_of,
 )
 from protocol.effects import Out, Send
+from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, Done, Refused
 from protocol.messages.iommu_core import (
@@ -108,7 +109,11 @@ class SvaCalls:
         for call in calls:
             device, group = call.args.get("dev"), call.args.get("group")
             if isinstance(device, str) and isinstance(group, str):
-                self._groups.setdefault(device, group)
+                if self._groups.setdefault(device, group) != group:
+                    known = self._groups[device]
+                    raise ExperimentError(
+                        f"call {call.n} ({call.call}): {device} is in group {known}, not {group}"
+                    )
             parent = None if call.parent is None else by_n[call.parent]
             if call.call == ATTACH and call.ret == 0 and parent is not None:
                 self._bonds.setdefault(str(call.args.get("handle")), parent)
