@@ -184,7 +184,7 @@ class IoasidCalls:
                 numbers.update(range(low, min(high, low + SHOWN_MAX - 1) + 1))
         return sorted(numbers)
 
-    def loosened(self, operation: Operation) -> Operation | None:
+    def loosened(self, operation: Operation, _last: Operation) -> Operation | None:
         """Not with helpers: they would have to answer other questions than were recorded.
 
         An alloc whose result does not count may take any number of its range.

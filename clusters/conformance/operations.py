@@ -102,8 +102,11 @@ class Vocabulary(Protocol):
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What an actor remembers that these calls are about, in lines of text."""
 
-    def loosened(self, operation: Operation) -> Operation | None:
-        """The same call at any time or never, with any result; None: that cannot be said."""
+    def loosened(self, operation: Operation, last: Operation) -> Operation | None:
+        """The same call at any time or never, with any result; None: that cannot be said.
+
+        Without steps it is not there: what it does is nothing to `last`.
+        """
 
 
 def unknown_calls(calls: Iterable[Call], vocabulary: Vocabulary) -> Counter[str]:

@@ -44,7 +44,7 @@ def steps_of(
     for number in range(len(callbacks) + 1):
         asks = asking.questions[number] if number < len(callbacks) else None
         before = call.seq_return if asks is None else callbacks[number].seq_invoke
-        ended = asks is None and call.seq_return is not None
+        last = asks is None and call.seq_return is not None
         steps.append(
             Step(
                 operation=at,
@@ -54,7 +54,7 @@ def steps_of(
                 before=NEVER if before is None else before,
                 footprint=marks[number],
                 asks=asks,
-                reads_as=asking.reads_as if ended else None,
+                reads_as=asking.reads_as if last else None,
                 ret=call.ret,
             )
         )
@@ -65,6 +65,11 @@ def steps_of(
             break
         sent, after = asking.answers[number], returned
     return tuple(steps)
+
+
+def ended(callbacks: Sequence[Call]) -> list[Call]:
+    """Those that have been answered: all but the last, if the recording ended in it."""
+    return [back for back in callbacks if back.seq_return is not None]
 
 
 # --- Values ---------------------------------------------------------------------------------------

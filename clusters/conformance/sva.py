@@ -22,6 +22,7 @@ from clusters.conformance.outward import (
     NAME_OR_NULL,
     NUMBER,
     Asking,
+    ended,
     errno_of,
     is_refusal,
     name_in,
@@ -109,18 +110,23 @@ class SvaCalls:
         for call in calls:
             device, group = call.args.get("dev"), call.args.get("group")
             if isinstance(device, str) and isinstance(group, str):
-                if self._groups.setdefault(device, group) != group:
-                    known = self._groups[device]
-                    raise ExperimentError(
-                        f"call {call.n} ({call.call}): {device} is in group {known}, not {group}"
-                    )
+                self._put(device, group, call)
             parent = None if call.parent is None else by_n[call.parent]
-            if call.call == ATTACH and call.ret == 0 and parent is not None:
+            attached = call.ret == 0 or call.seq_return is None
+            if call.call == ATTACH and attached and parent is not None:
                 self._bonds.setdefault(str(call.args.get("handle")), parent)
         self._handles = {handle_of(bind): name for name, bind in self._bonds.items()}
         binds = [call for call in calls if call.call == BIND]
         inside = {call.parent for call in calls}
         self._off = bool(binds) and all(one.ret == OFF and one.n not in inside for one in binds)
+
+    def _put(self, device: Name, group: Name, call: Call) -> None:
+        """A device is always in the same group."""
+        known = self._groups.setdefault(device, group)
+        if known != group:
+            raise ExperimentError(
+                f"call {call.n} ({call.call}): {device} is in group {known}, not {group}"
+            )
 
     def own(self, calls: Iterable[Call]) -> list[Call]:
         """The calls of this interface and what happened directly inside them.
@@ -171,7 +177,7 @@ class SvaCalls:
         asking = Asking(
             request=self._request(call),
             questions=tuple(self._question(call, back) for back in callbacks),
-            answers=tuple(self._answer(call, back) for back in callbacks),
+            answers=tuple(self._answer(call, back) for back in ended(callbacks)),
             reads_as=self._spelled,
         )
         marks = self._marks(call, callbacks)
@@ -184,9 +190,11 @@ class SvaCalls:
         """All of it is looked at by whatever comes later."""
         return actor
 
-    def loosened(self, operation: Operation) -> Operation | None:
-        """Not one that binds or unbinds: it would have to ask other questions."""
-        return None
+    def loosened(self, operation: Operation, last: Operation) -> Operation | None:
+        """What is done to another mm only takes the lock; else other questions would be asked."""
+        if self._mm_of(operation.call) == self._mm_of(last.call):
+            return None
+        return msgspec.structs.replace(operation, steps=())
 
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What the core has of the mms that these calls are about."""

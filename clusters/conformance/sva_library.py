@@ -22,6 +22,7 @@ from clusters.conformance.outward import (
     NAME_OR_NULL,
     NUMBER,
     Asking,
+    ended,
     errno_of,
     is_refusal,
     name_in,
@@ -122,7 +123,7 @@ class SvaLibraryCalls:
         asking = Asking(
             request=_request(call),
             questions=tuple(self._question(call, back) for back in callbacks),
-            answers=tuple((CORE, self._answer(call, back)) for back in callbacks),
+            answers=tuple((CORE, self._answer(call, back)) for back in ended(callbacks)),
             reads_as=_found if call.call == FIND else _plainly if call.call == ALLOC else _nothing,
         )
         marks = self._marks(call, callbacks)
@@ -167,9 +168,11 @@ class SvaLibraryCalls:
         """All of it is looked at by whatever comes later."""
         return actor
 
-    def loosened(self, operation: Operation) -> Operation | None:
-        """Not one that asks: it would have to ask other questions."""
-        return None
+    def loosened(self, operation: Operation, last: Operation) -> Operation | None:
+        """What is done to another mm only takes the lock; else other questions would be asked."""
+        if operation.call.args.get("mm") == last.call.args.get("mm"):
+            return None
+        return msgspec.structs.replace(operation, steps=())
 
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What the library has of the mms that these calls are about."""

@@ -168,7 +168,7 @@ def test_a_case_ends_as_expected_and_the_books_are_right(case: Callable[[Hands],
     assert not hands.misuses()
 
 
-# --- Misuse: what is the case, the device, what bind answers, how many domains it asked for --------
+# --- Misuse: what is the case, the device, what bind answers, how many domains it asked for -------
 
 
 def nothing(_hands: Hands) -> None:
