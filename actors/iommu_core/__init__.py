@@ -175,6 +175,7 @@ class IommuCore:
     may_release = group.may_release
     on_plug = group.on_plug
     on_unplug = group.on_unplug
+    on_left = group.on_left
     begin_prepare = reset.begin_prepare
     counts = reset.counts
     attached = reset.attached

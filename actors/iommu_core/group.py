@@ -125,6 +125,10 @@ def on_plug(core: IommuCore, plug: PlugDevice, sender: Name, out: Out) -> None:
     out.send(sender, Done(plug.call))
 
 
+def on_left(core: IommuCore, group: GroupState, device: Name) -> None:
+    """A slot is the group's, so a device takes none along."""
+
+
 def on_unplug(core: IommuCore, unplug: UnplugDevice, sender: Name, out: Out) -> None:
     """Its PASIDs stay in the table; what the last device leaves goes with the group."""
     device = core.devices.get(unplug.device)
@@ -134,6 +138,7 @@ def on_unplug(core: IommuCore, unplug: UnplugDevice, sender: Name, out: Out) -> 
         if device.blocked:
             group.recovering -= 1
         device.group, device.blocked, device.reset_depth = "", False, 0
+        core.on_left(group, device.name)
         if not group.devices:
             group.tables.clear()
             group.domain, group.owner, group.claims = DEFAULT.name, NULL, 0

@@ -18,7 +18,7 @@ from protocol.messages.iommu_core import (
     ReplaceDevicePasid,
     ReplaceGroupHandle,
 )
-from protocol.names import Name, Pasid
+from protocol.names import Name
 
 if TYPE_CHECKING:
     from actors.iommu_core import IommuCore
@@ -53,15 +53,15 @@ def attach_refusal(core: IommuCore, group: GroupState, request: AttachDevicePasi
     """Under the lock, before the slot is looked at."""
     if group.recovering:
         return Errno.EBUSY
-    if core.beyond_limit(group, request.pasid):
+    if core.beyond_limit(group, request):
         return Errno.EINVAL
     return None
 
 
-def beyond_limit(core: IommuCore, group: GroupState, pasid: Pasid) -> bool:
+def beyond_limit(core: IommuCore, group: GroupState, request: AttachDevicePasid) -> bool:
     """A PASID must fit every device that has any: one without is passed over (b3f6fcd8404f)."""
-    limits = [core.devices[name].max_pasids for name in group.devices]
-    return any(0 < limit <= pasid for limit in limits)
+    limits = [one.max_pasids for one in core.asked(group, core.devices[request.device])]
+    return any(limit <= request.pasid for limit in limits)
 
 
 def replace_refusal(

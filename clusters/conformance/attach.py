@@ -68,11 +68,13 @@ ARGS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "device_plug": {},
     "device_unplug": {},
 }
-DRIVER_ARGS: Final = {"domain": WORD, "dev": WORD, "pasid": NUMBER}
+DRIVER_ARGS: Final[dict[str, tuple[type, ...]]] = {"domain": WORD, "dev": WORD, "pasid": NUMBER}
 SET: Final = "set_dev_pasid"
 REMOVE: Final = "remove_dev_pasid"
 INNER: Final = ("iommu_probe_device", "iommu_deinit_device")
 """What plugging does inside: it names the device, and is no question."""
+MM_DROP: Final = "mm_pasid_drop"
+"""The end of an address space: without a PASID it does nothing, and has nothing inside."""
 NOMEM: Final = "-ENOMEM"
 MAY_FAIL: Final = ("iommu_attach_device_pasid", "iommu_replace_device_pasid")
 
@@ -81,7 +83,7 @@ class AttachCalls:
     """The vocabulary, for one trace on one machine."""
 
     calls: Final = tuple(ARGS)
-    callbacks: Final = (SET, REMOVE, *INNER)
+    callbacks: Final = (SET, REMOVE, *INNER, MM_DROP)
 
     def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
         self._machine = machine
@@ -123,6 +125,8 @@ class AttachCalls:
         limits = {one.group: one.pasids for one in self._machine.device if one.pasids}
         asked = {call.parent for call in calls if call.call == SET}
         for call in calls:
+            if call.parent is not None and call.call in self.calls:
+                return f"call {call.n} ({call.call}) is inside another call that is not modelled"
             if (
                 call.call == "iommu_attach_device_pasid"
                 and call.ret == 0
@@ -187,9 +191,7 @@ class AttachCalls:
         return lines
 
     def _group_line(self, core: "_Core", group: GroupState) -> str:
-        slots = sorted(
-            (pasid, slot) for one in group.tables.values() for pasid, slot in one.items()
-        )
+        slots = [item for table in group.tables.values() for item in sorted(table.items())]
         words = [f"{pasid} {self._slot_words(core, slot)}" for pasid, slot in slots]
         owner = f", owned by {group.owner}" if group.owner else ""
         return f"{group.name}{owner}: {', '.join(words) or 'nothing attached'}"
@@ -316,10 +318,15 @@ def _get(_calls: AttachCalls, call: Call) -> AnyMessage:
 
 
 def _group(calls: AttachCalls, call: Call) -> AnyMessage:
-    kind = {"attach": AttachGroupHandle, "replace": ReplaceGroupHandle, "detach": DetachGroupHandle}
-    domain, handle = calls.domain(call.args["domain"]), _name(call.args.get("handle"))
-    word = call.call.split("_")[1]
-    return kind[word](call.n, str(call.args["group"]), domain, handle)
+    group, domain = str(call.args["group"]), calls.domain(call.args["domain"])
+    handle = _name(call.args.get("handle"))
+    match call.call:
+        case "iommu_attach_group_handle":
+            return AttachGroupHandle(call.n, group, domain, handle)
+        case "iommu_replace_group_handle":
+            return ReplaceGroupHandle(call.n, group, domain, handle)
+        case _:
+            return DetachGroupHandle(call.n, group, domain, handle)
 
 
 _REQUESTS: Final[dict[str, Callable[[AttachCalls, Call], AnyMessage]]] = {
