@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final, Protocol, cast
 
 import msgspec
-from msgspec import Struct
 
 from actors.ioasid_core.state import Life
 from clusters.cluster import Actor, ActorClass
@@ -25,6 +24,7 @@ from clusters.conformance.operations import (
     Operation,
     Step,
 )
+from clusters.conformance.place import Place
 from clusters.conformance.state import copy_of
 from clusters.sim.search.frozen import Ghost
 from protocol.effects import Send
@@ -68,14 +68,6 @@ HANDLERS: Final = {
 """What a core must have for a call: alloc brings private data, find a getter."""
 
 
-class Place(Struct, frozen=True):
-    """A call as operation number `at`."""
-
-    at: int
-    call: Call
-    callbacks: tuple[Call, ...]
-
-
 class IoasidCalls:
     """The vocabulary, for one trace on one machine."""
 
@@ -89,13 +81,8 @@ class IoasidCalls:
         allocs = [f"custom_alloc_{name}" for name in helpers]
         frees = [f"custom_free_{name}" for name in helpers]
         self.callbacks = ("getter", *allocs, *frees)
-        self.known: tuple[str, ...] = (*self.calls, *self.callbacks)
         self._asked = pool_for(calls)
         self.pool = min(self._asked, machine.pool.pasids or POOL_MAX)
-
-    def own(self, calls: Iterable[Call]) -> list[Call]:
-        """All of them."""
-        return list(calls)
 
     def actor(self, kind: ActorClass) -> Actor:
         """The core as it is when the kernel starts: nothing is out."""

@@ -59,6 +59,8 @@ BIND: Final = "iommu_sva_bind_device"
 UNBIND: Final = "iommu_sva_unbind_device"
 GET_PASID: Final = "iommu_sva_get_pasid"
 DROP: Final = "mm_pasid_drop"
+CALLS: Final = (BIND, UNBIND, GET_PASID)
+"""Those that only it has."""
 ATTACH: Final = "iommu_attach_device_pasid"
 DEVICE: Final = {"dev": NAME, "group": NAME_OR_NULL}
 ARGS: Final = {
@@ -99,7 +101,6 @@ class SvaCalls:
 
     calls: Final = tuple(ARGS)
     callbacks: Final = tuple(CALLBACK_ARGS)
-    known: Final = (*ARGS, *CALLBACK_ARGS, *OTHERS)
 
     def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
         self._limits = {one.name: one.pasids for one in machine.device}
@@ -138,7 +139,7 @@ class SvaCalls:
             if call.call == DROP:
                 kept[call.n] = msgspec.structs.replace(call, parent=None)
             elif call.parent is None:
-                if call.call in ARGS:
+                if call.call not in CALLBACK_ARGS and call.call not in OTHERS:
                     kept[call.n] = call
             elif call.parent in kept and kept[call.parent].call in ARGS:
                 kept[call.n] = call

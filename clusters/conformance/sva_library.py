@@ -47,6 +47,8 @@ from protocol.names import CORE, NO_DATA, Name
 
 ALLOC: Final = "iommu_sva_alloc_pasid"
 FIND: Final = "iommu_sva_find"
+CALLS: Final = (ALLOC, FIND)
+"""Those that only it has."""
 FREE: Final = "ioasid_free"
 SET: Final = "iommu_sva_pasid"
 """What a trace calls the set of all mms."""
@@ -71,7 +73,6 @@ class SvaLibraryCalls:
 
     calls: Final = tuple(ARGS)
     callbacks: Final = tuple(CALLBACK_ARGS)
-    known: Final = (*ARGS, *CALLBACK_ARGS)
 
     def __init__(self, _machine: TraceMachine, calls: Sequence[Call]) -> None:
         named = [call.args.get("mm") for call in calls] + [call.ret for call in calls]
@@ -94,7 +95,7 @@ class SvaLibraryCalls:
                     seq_return=None if call.seq_return is None else call.seq_return + 1,
                 )  # fmt: skip
                 kept[-1 - call.n] = msgspec.structs.replace(call, n=-1 - call.n, parent=call.n)
-            elif call.call in ARGS or (call.parent in kept and call.call in CALLBACK_ARGS):
+            elif call.parent is not None or call.call not in IoasidCalls.calls:
                 kept[call.n] = call
         return list(kept.values())
 

@@ -7,21 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-from msgspec.structs import replace
+from msgspec import Struct, structs
 
 from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
 from clusters.conformance.calls import Call
 from clusters.conformance.calls import shown as shown_call
-from clusters.conformance.interfaces import Calls, Interface, interfaces_of
 from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import (
     Operation,
     described,
     operations_of,
+    unknown_calls,
 )
 from clusters.conformance.trace import read_calls
+from clusters.conformance.vocabularies import OLDEST, Part, Traced, likely_kernel, parts_of
 from clusters.conformance.window import Failure, Window, window_of
 from clusters.lineup import check, lineup
 from experiments.harness.own import said as named
@@ -31,7 +31,7 @@ from experiments.harness.say import Voice, many
 from experiments.harness.trace_drawing import draw
 from protocol.errors import PasidlabError
 
-DEFAULT: Final = "linux-6.1"
+DEFAULT: Final = OLDEST
 MACHINES: Final = Path(__file__).parent / "machines"
 MACHINE_BYTES: Final = 1 << 16
 STATES_SHOWN: Final = 3
@@ -39,7 +39,7 @@ SHRINK_SECONDS: Final = 30.0
 
 
 class Asked(Struct, frozen=True):
-    """What the command line wants."""
+    """What the command line wants; without a revision the one that the trace looks like."""
 
     trace: Path
     revision: str | None
@@ -97,29 +97,24 @@ class Judged(Struct):
     operations: Sequence[Operation] = ()
     found: Found | None = None
     window: Window | None = None
-    calls: Calls | None = None
+    calls: Traced | None = None
 
 
 def conform(asked: Asked, voice: Voice) -> int:
     """Read, search, say."""
     began = time.monotonic()
     refuse_odd(asked.trace)
-    machine_file = asked.machine or MACHINES / f"{DEFAULT}.toml"
-    machine = _machine(machine_file)
-    if asked.revision is not None:
-        _kind(asked.revision, interfaces_of(())[0].role)
+    kernel = likely_kernel(asked.trace)
+    asked = structs.replace(asked, revision=asked.revision or kernel)
+    machine_file = asked.machine or machine_of(asked.revision or kernel, kernel)
+    machine = decode(read_toml(machine_file, MACHINE_BYTES), shown(machine_file), TraceMachine)
+    classes = _classes(asked.revision or kernel)
     calls = read_calls(asked.trace, machine)
-    interfaces = interfaces_of(calls)
-    revision = asked.revision or interfaces[0].revision
-    if asked.machine is None:
-        machine_file = MACHINES / f"{interfaces[0].revision}.toml"
-        machine = _machine(machine_file)
-    asked = replace(asked, revision=revision)
     outermost = [call for call in calls if call.parent is None]
     tasks = {(call.task, call.pid) for call in calls}
     voice.talk(f"{many(len(outermost), 'call')} of {many(len(tasks), 'task')}")
     try:
-        judged = _judge_all(calls, machine, interfaces, asked)
+        judged = _judge(calls, machine, classes, asked)
     except PasidlabError as error:
         raise type(error)(f"{asked.trace}: {error}") from None
 
@@ -138,57 +133,46 @@ def conform(asked: Asked, voice: Voice) -> int:
     return result.exit_code
 
 
-def _machine(file: Path) -> TraceMachine:
-    return decode(read_toml(file, MACHINE_BYTES), shown(file), TraceMachine)
+def machine_of(revision: str, kernel: str) -> Path:
+    """The machine file of a revision, if it has one; else that of the kernel recorded."""
+    own = MACHINES / f"{revision}.toml"
+    return own if own.exists() else MACHINES / f"{kernel}.toml"
 
 
-def _kind(revision: str, role: Role) -> ActorClass:
-    """The actor of a revision; the sound one where it has none of its own."""
+def _classes(revision: str) -> dict[Role, ActorClass]:
+    """The actors of a revision."""
     lined = lineup(revision, ())
     check(lined, "--revision", "")
-    return lined.classes().get(role) or {**ROLES, **UNPLAYED}[role]
+    return {**ROLES, **UNPLAYED, **lined.classes()}
 
 
-def _judge_all(
+def _judge(
     calls: Sequence[Call],
     machine: TraceMachine,
-    interfaces: Sequence[Interface],
+    classes: Mapping[Role, ActorClass],
     asked: Asked,
 ) -> Judged:
-    """Each interface that the trace has calls of: the first that is not explained has the word.
-
-    The order is that of the first.
-    """
-    revision = asked.revision or DEFAULT
-    vocabularies = [one.vocabulary(machine, calls) for one in interfaces]
-    known = {name for one in vocabularies for name in one.known}
-    unknown = Counter(call.call for call in calls if call.call not in known)
+    """The first part that is not explained has the word; the order is that of the first."""
     judgements: list[Judged] = []
-    for interface, vocabulary in zip(interfaces, vocabularies, strict=True):
-        kind = _kind(revision, interface.role)
-        own = vocabulary.own(calls)
-        lacking = unknown + vocabulary.missing(kind, own)
-        if lacking:
-            return _not_modelled(calls, vocabulary, lacking, named(revision))
-        judgements.append(_judge(own, vocabulary, kind, asked))
+    for part in parts_of(calls, machine):
+        judgements.append(_judge_part(part, classes[part.role], asked))
         if judgements[-1].reasons:
             return judgements[-1]
     return judgements[0]
 
 
-def _not_modelled(
-    calls: Sequence[Call], vocabulary: Calls, unknown: Counter[str], revision: str
-) -> Judged:
-    known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
-    words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
-    inside = f"; {many(known, 'call')} inside them" if known else ""
-    known_calls = {call.n for call in calls if call.call in vocabulary.calls}
-    if any(call.parent in known_calls for call in calls if call.call in unknown):
-        inside += "; what the core calls outwards is described in --machine FILE"
-    return Judged([f"{revision} does not model {words}{inside}"], unknown)
-
-
-def _judge(calls: Sequence[Call], vocabulary: Calls, kind: ActorClass, asked: Asked) -> Judged:
+def _judge_part(part: Part, kind: ActorClass, asked: Asked) -> Judged:
+    calls, vocabulary = part.calls, part.vocabulary
+    unknown = unknown_calls(calls, vocabulary) + vocabulary.missing(kind, calls)
+    revision = named(asked.revision or "")
+    if unknown:
+        known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
+        words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
+        inside = f"; {many(known, 'call')} inside them" if known else ""
+        known_calls = {call.n for call in calls if call.call in vocabulary.calls}
+        if any(call.parent in known_calls for call in calls if call.call in unknown):
+            inside += "; what the core calls outwards is described in --machine FILE"
+        return Judged([f"{revision} does not model {words}{inside}"], unknown)
     if gap := vocabulary.gaps(calls):
         return Judged([gap])
 
@@ -227,7 +211,7 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
         order = [(judged.operations[at].call.n, step) for at, step in found.order]
     elif window is not None:
         verdict, code = Status.NOT_EXPLAINED, Exit.VIOLATION
-    revision = named(asked.revision or DEFAULT)
+    revision = named(asked.revision or "")
     words = [str(asked.trace), "--revision", revision]
     if asked.machine is not None:
         words += ["--machine", str(asked.machine)]
@@ -247,7 +231,7 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
     )
 
 
-def _window_result(window: Window, calls: Calls | None) -> WindowResult:
+def _window_result(window: Window, calls: Traced | None) -> WindowResult:
     assert calls is not None, "a window is of calls"
     states = {tuple(calls.state(one, window.operations)): None for one in window.states}
     every = (*window.operations, *window.also)
