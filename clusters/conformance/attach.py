@@ -76,7 +76,19 @@ INNER: Final = ("iommu_probe_device", "iommu_deinit_device")
 MM_DROP: Final = "mm_pasid_drop"
 """The end of an address space: without a PASID it does nothing, and has nothing inside."""
 NOMEM: Final = "-ENOMEM"
-MAY_FAIL: Final = ("iommu_attach_device_pasid", "iommu_replace_device_pasid")
+MAY_FAIL: Final = (
+    "iommu_attach_device_pasid",
+    "iommu_replace_device_pasid",
+    "iommu_attach_group_handle",
+    "iommu_replace_group_handle",
+    "iommu_device_claim_dma_owner",
+)
+"""Calls that need memory of their own."""
+WITH_DRIVER: Final = (
+    "iommu_attach_device_pasid",
+    "iommu_replace_device_pasid",
+    "iommu_detach_device_pasid",
+)
 
 
 class AttachCalls:
@@ -163,7 +175,7 @@ class AttachCalls:
     def loosened(self, operation: Operation, _last: Operation) -> Operation | None:
         """Not with calls of the driver: it would have to be asked otherwise than was recorded."""
         call = operation.call
-        if operation.callbacks or call.call in (*MAY_FAIL, "iommu_detach_device_pasid"):
+        if operation.callbacks or call.call in WITH_DRIVER:
             return None
         anything = msgspec.structs.replace(call, seq_return=None, ret=None)
         step = msgspec.structs.replace(
