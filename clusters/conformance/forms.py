@@ -63,6 +63,15 @@ SET_DEV_PASID: Final = Form(
     ("olddom",),
 )
 REMOVE_DEV_PASID: Final = Form("remove_dev_pasid", DRIVER, {**_DEV, **_PASID, **_DOM}, "nothing")
+_MM: Final = {"mm": ("mm", "mm")}
+SVA_FORMS: Final = (
+    Form("iommu_sva_bind_device", API, {**_DEV, **_MM}, "handle"),
+    Form("iommu_sva_unbind_device", API, _HANDLE, "nothing"),
+    Form("iommu_sva_get_pasid", API, _HANDLE, "ioasid"),
+    Form("mm_pasid_drop", API, _MM, "nothing"),
+)
+ALLOC_SVA: Final = Form("domain_alloc_sva", DRIVER, {**_DEV, **_MM}, "domain")
+FREE_DOMAIN: Final = Form("domain_free", DRIVER, _DOM, "nothing")
 PLUG: Final = Form("device_plug", TEST, {"n": ("n", WORD)}, "errno")
 UNPLUG: Final = Form("device_unplug", TEST, {"n": ("n", WORD)}, "nothing")
 FORMS: Final = {
@@ -102,6 +111,7 @@ FORMS: Final = {
         ),
         Form("iommu_sva_find", API, {"pasid": ("pasid", NUMBER)}, "private"),
         *IOMMU_FORMS,
+        *SVA_FORMS,
     )
 }
 
@@ -120,6 +130,8 @@ def forms_for(machine: TraceMachine) -> dict[str, Form]:
     driver = machine.driver
     forms |= dict.fromkeys(driver.set, SET_DEV_PASID)
     forms |= dict.fromkeys(driver.remove, REMOVE_DEV_PASID)
+    forms |= dict.fromkeys(driver.alloc_sva, ALLOC_SVA)
+    forms |= dict.fromkeys(driver.free, FREE_DOMAIN)
     forms |= dict.fromkeys(driver.plug, PLUG)
     forms |= dict.fromkeys(driver.unplug, UNPLUG)
     return forms

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from clusters.conformance.births import Births
 from clusters.conformance.calls import ARGS_MAX, CALLS_MAX, TEXT_MAX, Call, Value
 from clusters.conformance.forms import (
     API,
@@ -37,7 +38,6 @@ RETURN: Final = re.compile(r".{1,200} <- ([\w.]{1,150})(?: \[\w+\])?")
 VALUE: Final = re.compile(r"([A-Za-z_]\w{0,60})=(0x[0-9a-fA-F]{1,16}|-?\d{1,20})")
 WRITTEN: Final = re.compile(r"#\s*entries-in-buffer/entries-written:\s*(\d+)/(\d+)")
 LOST: Final = re.compile(r"CPU:\d+ \[LOST (\d+ )?EVENTS\]")
-PROCESS: Final = re.compile(r"(s\d+p\d+)t\d+")
 
 EVENT_MAX: Final = 2000
 U64: Final = 1 << 64
@@ -52,7 +52,7 @@ End: TypeAlias = tuple[int | None, int | None, Value]
 
 
 class Open(Struct):
-    """A call that has not returned."""
+    """A call that has not returned; `handle` is the address that it was given, if any."""
 
     n: int
     function: str
@@ -61,6 +61,7 @@ class Open(Struct):
     seq: int
     parent: int | None
     args: dict[str, Value]
+    handle: int = 0
 
 
 def read(lines: Lines, names: Names, machine: TraceMachine) -> list[Call]:
@@ -77,6 +78,7 @@ class _Reader:
         self._names = names
         self._forms = forms_for(machine)
         self._groups = group_of(machine)
+        self._births = Births(names)
         self._open: dict[tuple[int, int], list[Open]] = {}
         self._tasks: dict[tuple[int, int], str] = {}
         self._calls: dict[int, Call] = {}
@@ -132,9 +134,7 @@ class _Reader:
         form = self._forms.get(function)
         if form is None:
             form = Form(function, API, {name: (name, NUMBER) for name in values}, "unknown")
-        process = PROCESS.fullmatch(self._tasks[who])
-        if form.name == "iommu_sva_alloc_pasid" and process and "mm" in values:
-            self._names.call_it("private", values["mm"], f"mm.{process[1]}")
+        self._births.enters(form.name, self._tasks[who], values)
         args: dict[str, Value] = {}
         for name, (shown, kind) in form.args.items():
             if name not in values and name in form.optional:
@@ -146,7 +146,9 @@ class _Reader:
                 args["group"] = group
         stack = self._open.setdefault(who, [])
         parent = stack[-1].n if stack else None
-        stack.append(Open(self._begun, function, form, cpu, self._seq, parent, args))
+        self._births.entered(form.name, stack[-1].form.name if stack else "", args)
+        one = Open(self._begun, function, form, cpu, self._seq, parent, args, values.get("h", 0))
+        stack.append(one)
         self._begun += 1
 
     def _argument(self, kind: str, value: int) -> Value:
@@ -166,6 +168,7 @@ class _Reader:
                 f"{function} returns in {self._tasks[who]}-{who[0]}{inside}: its entry is missing"
             )
         one = stack.pop()
+        self._births.left(one.form.name, one.args, one.handle, values.get("ret"))
         self._done(who, one, (cpu, self._seq, self._result(one.form.ret, values.get("ret"))))
 
     def _done(

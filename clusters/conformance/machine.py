@@ -61,6 +61,8 @@ class Driver(Struct, frozen=True, forbid_unknown_fields=True):
 
     set: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
+    alloc_sva: tuple[str, ...] = ()
+    free: tuple[str, ...] = ()
     plug: tuple[str, ...] = ()
     unplug: tuple[str, ...] = ()
 

@@ -19,7 +19,6 @@ from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import NOTHING, Footprint, Operation
 from clusters.conformance.outward import (
     NAME,
-    NAME_OR_NULL,
     NUMBER,
     Asking,
     ended,
@@ -62,7 +61,7 @@ DROP: Final = "mm_pasid_drop"
 CALLS: Final = (BIND, UNBIND, GET_PASID)
 """Those that only it has."""
 ATTACH: Final = "iommu_attach_device_pasid"
-DEVICE: Final = {"dev": NAME, "group": NAME_OR_NULL}
+DEVICE: Final = {"dev": NAME}
 ARGS: Final = {
     BIND: {**DEVICE, "mm": NAME},
     UNBIND: {"handle": NAME},
@@ -233,7 +232,7 @@ class SvaCalls:
         if call.call == DROP:
             return (Footprint(mm, mm), *([NOTHING] * len(callbacks)))
         if call.call == BIND and not callbacks and ended:
-            return (Footprint(0 if call.args["group"] is None or self._off else LOCK | mm, 0),)
+            return (Footprint(0 if call.args.get("group") is None or self._off else LOCK | mm, 0),)
         if not callbacks and ended:
             return (Footprint(LOCK | mm, mm),)
         outer, inner = Footprint(LOCK | mm, LOCK | mm), Footprint(mm, mm)
