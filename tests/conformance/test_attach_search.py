@@ -13,7 +13,7 @@ from clusters.conformance.attach import AttachCalls
 from clusters.conformance.operations import Operation, Step, lanes_of, operations_of
 from clusters.conformance.state import copy_of, digest
 from clusters.conformance.trace import read_calls
-from clusters.conformance.vocabularies import likely_kernel, vocabulary_for
+from clusters.conformance.vocabularies import likely_kernel, parts_of
 from clusters.sim.search.handling import Handle
 from protocol.effects import Out, Send
 from protocol.errors import ExperimentError
@@ -66,7 +66,7 @@ def test_a_trace_says_by_its_words_which_kernel_it_is_of(path: Path) -> None:
     assert likely_kernel(path) == f"linux-{kernel_of(path.name)}"
     assert likely_kernel(DATA / "io-sva.trace.gz") == "linux-6.1"
     calls = recorded(next(run for run in RUNS if path.name.startswith(run)))
-    assert vocabulary_for(calls, MACHINE["7.3"])[0] == "iommu_core"
+    assert [part.role for part in parts_of(calls, MACHINE["7.3"])] == ["iommu_core"]
 
 
 def taken(actor: Actor, step: Step) -> tuple[Actor, object]:

@@ -10,6 +10,7 @@ import pytest
 from clusters.conformance.calls import Call
 from clusters.conformance.trace import read_calls
 from protocol.errors import UnreadableError
+from tests.conformance.sva_traces import MACHINE as SVA_MACHINE
 from tests.conformance.traces import DATA, MACHINE, recorded
 
 BOTH: Final = sorted(path.name.removesuffix(".jsonl.gz") for path in DATA.glob("io-*.jsonl.gz"))
@@ -39,6 +40,19 @@ def read(tmp_path: Path, text: str | bytes, names: str | None = "") -> list[Call
 @pytest.mark.parametrize("run", BOTH)
 def test_both_forms_of_a_run_have_the_same_calls(run: str) -> None:
     assert read_calls(DATA / f"{run}.jsonl.gz", MACHINE) == recorded(run)
+
+
+def test_sva_is_the_same_in_both_forms_but_for_mms_that_had_nothing_to_drop() -> None:
+    text = read_calls(DATA / "sva-small.trace.gz", SVA_MACHINE)
+    lines = {call.seq_invoke: call for call in read_calls(DATA / "sva-small.jsonl.gz", SVA_MACHINE)}
+    for call in text:
+        named = lines.pop(call.seq_invoke, None)
+        if named is None:
+            assert call.call == "mm_pasid_drop"
+            assert call.n not in {one.parent for one in text}
+        else:
+            assert (call.call, call.args, call.ret) == (named.call, named.args, named.ret)
+    assert not lines
 
 
 def test_a_plain_file_is_read_as_a_packed_one(tmp_path: Path) -> None:
