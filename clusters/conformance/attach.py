@@ -246,17 +246,15 @@ class AttachCalls:
         return self._no_memory and call.call == "iommu_alloc_global_pasid" and call.ret == INVALID
 
     def _request(self, call: Call, callbacks: Sequence[Call]) -> AnyMessage:
-        args = call.args
         if call.call.startswith("device_"):
-            named = [str(one.args["dev"]) for one in callbacks if "dev" in one.args]
-            device = named[0] if named else self._devices[int(str(args.get("n", 0)))]
+            device = self._marks.plugged(call, callbacks)
             return (PlugDevice if call.call == "device_plug" else UnplugDevice)(call.n, device)
         return _REQUESTS[call.call](self, call)
 
     def _question(self, back: Call) -> Send:
         """What the core must have told the driver."""
         device = self.device(back)
-        call = self._numbers[self._marks.group_of[device]]
+        call = self._numbers.get(self._marks.group_of[device], 0)
         pasid, domain = pasid_of(back), self.domain(back.args["domain"])
         if back.call == REMOVE:
             return Send(IOMMU, RemoveDevPasid(call, device, pasid, 0, domain))
@@ -265,7 +263,7 @@ class AttachCalls:
 
     def _answer(self, back: Call) -> AnyMessage:
         """What the driver said."""
-        call = self._numbers[self._marks.group_of[self.device(back)]]
+        call = self._numbers.get(self._marks.group_of[self.device(back)], 0)
         if back.ret in (0, None):
             return Done(call)
         try:
