@@ -13,7 +13,7 @@ import msgspec
 
 from actors.iommu_core.state import GroupState, Slot
 from clusters.cluster import Actor, ActorClass
-from clusters.conformance.arguments import check_args
+from clusters.conformance.arguments import NAME, NUMBER, check_args
 from clusters.conformance.attach_marks import Marks, pasid_of
 from clusters.conformance.calls import Call, Value
 from clusters.conformance.machine import TraceMachine
@@ -47,9 +47,7 @@ from protocol.messages.iommu_core import (
 )
 from protocol.names import IOMMU, IOMMU_CORE, KERNEL, Name
 
-NAME: Final = (str, type(None))
 WORD: Final = (str,)
-NUMBER: Final = (int,)
 INVALID: Final = "INVALID"
 ATTACH: Final = {"domain": WORD, "dev": WORD, "pasid": NUMBER, "handle": NAME}
 GROUP: Final = {"domain": WORD, "group": WORD, "handle": NAME}

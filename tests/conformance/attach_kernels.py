@@ -111,7 +111,7 @@ class AttachKernel:
 
     def _request(self, task: int) -> tuple[str, dict[str, Any]]:
         random = self.random
-        devices = DEVICES
+        devices: tuple[str, ...] = DEVICES
         if self.mode == "hotplug":
             devices = tuple(dev for dev in DEVICES if dev != "b1")
             if task == 0:
