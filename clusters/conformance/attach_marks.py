@@ -13,6 +13,7 @@ from msgspec import Struct
 from clusters.conformance.calls import Call
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import NEVER, Footprint
+from protocol.errors import ExperimentError
 
 NUMBERS: Final = 128
 SLOTS: Final = 64
@@ -98,8 +99,19 @@ class Marks:
     def _group(self, call: Call, callbacks: Sequence[Call]) -> str:
         if "group" in call.args:
             return str(call.args["group"])
-        named = [one.args.get("dev") for one in (call, *callbacks)]
-        return next((self.group_of[str(one)] for one in named if str(one) in self.group_of), "")
+        if call.call.startswith("device_"):
+            return self.group_of.get(self.plugged(call, callbacks), "")
+        return self.group_of.get(str(call.args.get("dev")), "")
+
+    def plugged(self, call: Call, callbacks: Sequence[Call]) -> str:
+        """The device that comes or goes: what happens inside names it, else its place does."""
+        named = [str(one.args["dev"]) for one in callbacks if "dev" in one.args]
+        place = str(call.args.get("n", ""))
+        if not named and place.isdecimal() and int(place) < len(self._limits):
+            named = [[*self._limits][int(place)]]
+        if not named:
+            raise ExperimentError(f"call {call.n} ({call.call}): which device? nothing says it")
+        return named[0]
 
     def _number(self, call: Call) -> Footprint:
         if call.call == "iommu_free_global_pasid":

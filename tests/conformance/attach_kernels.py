@@ -31,14 +31,17 @@ class Running:
 class AttachKernel:
     """Tasks, locks, and chance."""
 
-    def __init__(self, seed: int, tasks: int, kernel: str) -> None:
+    def __init__(self, seed: int, tasks: int, kernel: str, mode: str = "") -> None:
         self.random = Random(seed)
+        self.mode = mode
         self.kernel = kernel
         self.table = Table(kernel)
         self.running: list[Running | None] = [None] * tasks
         self.rows: list[dict[str, Any]] = []
         self.events = 0
         self.plugged = True
+        if mode == "nomem":
+            self.table.no_memory = lambda: self.random.random() < 0.2
 
     def run(self, calls: int) -> list[Call]:
         """What is recorded of so many calls."""
@@ -108,7 +111,14 @@ class AttachKernel:
 
     def _request(self, task: int) -> tuple[str, dict[str, Any]]:
         random = self.random
-        dev = random.choice(DEVICES)
+        devices: tuple[str, ...] = DEVICES
+        if self.mode == "hotplug":
+            devices = tuple(dev for dev in DEVICES if dev != "b1")
+            if task == 0:
+                self.plugged = not self.plugged
+                name = "device_plug" if self.plugged else "device_unplug"
+                return name, {"n": "3"}
+        dev = random.choice(devices)
         pasid, domain = random.choice([0, 1, 1, 2, 2, 3, 9]), random.choice(DOMAINS)
         if dev == "f0":
             domain = random.choice(["foreignB0", "paging0"])

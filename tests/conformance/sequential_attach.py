@@ -5,7 +5,8 @@ the driver, gets the answer, and returns its result.  A lock is a name in a dict
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from clusters.conformance.calls import Call, Value
@@ -36,6 +37,7 @@ class Table:
         self.owners: dict[str, list[str]] = {group: [] for group in GROUPS}
         self.out: set[int] = set()
         self.held: set[str] = set()
+        self.no_memory: Callable[[], bool] = lambda: False
 
     def group(self, dev: str) -> str:
         return next((name for name, devices in self.members.items() if dev in devices), "")
@@ -77,6 +79,8 @@ class Table:
             case "iommu_attach_handle_get":
                 return self.look(args)
             case "iommu_alloc_global_pasid":
+                if self.no_memory():
+                    return "INVALID"
                 free = [n for n in range(1, LIMITS[args["dev"]]) if n not in self.out]
                 self.out.update(free[:1])
                 return free[0] if free else "INVALID"
@@ -109,6 +113,8 @@ class Table:
             self.says[handle] = domain
         if (group, pasid) in self.slots:
             return "-EBUSY"
+        if self.no_memory():
+            return "-ENOMEM"
         state = "reserved" if self.new else "attached"
         self.slots[group, pasid] = (state, handle, domain)
         done: list[str] = []
@@ -127,6 +133,8 @@ class Table:
         pasid, domain, handle = args["pasid"], args["domain"], args["handle"]
         self.says[handle] = domain
         slot = self.slots.get((group, pasid))
+        if slot is None and self.no_memory():
+            return "-ENOMEM"
         if slot is None or slot[1] == handle:
             return "-EINVAL"
         old, done = self.domain(slot), list[str]()
@@ -212,6 +220,8 @@ def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]], kernel: st
             return False
         at[n] += 1
         thread = threads.setdefault(n, table.thread(call))
+        refused = not backs and call.ret in ("-ENOMEM", "INVALID")
+        table.no_memory = partial(bool, refused)
         try:
             asked = next(thread) if step == 0 else thread.send(backs[step - 1].ret)
             if step == len(backs) or asked != question(backs[step]):

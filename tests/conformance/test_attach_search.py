@@ -1,7 +1,7 @@
 """The search over calls of the IOMMU core: what may happen is explained, in either form."""
 
 from collections import Counter
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from random import Random
 from typing import Final, cast
@@ -27,6 +27,7 @@ from tests.conformance.attach_traces import (
     core_of,
     judged,
     kernel_of,
+    mutated,
     recorded,
 )
 from tests.conformance.sequential_attach import explains
@@ -45,6 +46,54 @@ def test_whatever_a_kernel_may_do_is_explained(tasks: int, kernel: str) -> None:
             operations, found = judged(recording, kernel)
             assert found.order is not None, seed
             assert explains(recording, witness(operations, found), kernel), seed
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_device_may_come_and_go_meanwhile(kernel: str) -> None:
+    for seed in range(40):
+        calls = AttachKernel(seed, 4, kernel, "hotplug").run(80)
+        operations, found = judged(calls, kernel)
+        assert found.order is not None, seed
+        assert explains(calls, witness(operations, found), kernel), seed
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_memory_may_fail_meanwhile_where_a_trace_shows_that_it_did(kernel: str) -> None:
+    shown = 0
+    for seed in range(40):
+        calls = AttachKernel(seed, 4, kernel, "nomem").run(80)
+        operations, found = judged(calls, kernel)
+        if any(call.ret == "-ENOMEM" for call in calls):
+            shown += 1
+            assert found.order is not None, seed
+            assert explains(calls, witness(operations, found), kernel), seed
+    assert shown > 10
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_of_a_few_calls_the_search_says_what_trying_every_order_says(kernel: str) -> None:
+    random, seen = Random(kernel), Counter[bool]()
+    for seed in range(3000):
+        whole = AttachKernel(seed, 4, kernel).run(4)
+        kind = random.choice(["return", "number", "name"])
+        if not any("pasid" in call.args for call in whole) or len(whole) > 6:
+            continue
+        if kind == "return" and all(call.ret is None for call in whole):
+            continue
+        calls = mutated(whole, kind, random) if any("domain" in c.args for c in whole) else whole
+        steps = [
+            (call.n, step)
+            for call in calls
+            if call.parent is None
+            for step in range(1 + sum(back.parent == call.n for back in calls))
+        ]
+        found = judged(calls, kernel)[1]
+        any_ = any(explains(calls, order, kernel) for order in permutations(steps))
+        assert (found.order is not None) == any_, seed
+        seen[any_] += 1
+        if min(seen[True], seen[False]) > 40:
+            break
+    assert min(seen[True], seen[False]) > 40
 
 
 def test_both_forms_of_a_run_have_the_same_calls() -> None:
