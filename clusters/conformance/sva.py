@@ -1,8 +1,8 @@
 """The calls of drivers/iommu/iommu-sva.c as messages of the SVA core.
 
 The SVA core is the specification; what it asks outwards (the IOMMU core, the driver) was recorded
-inside its calls, and the recorded results are the answers.  Calls of the same functions by others,
-and what the driver was called for, are not looked at here.
+inside its calls, and the recorded results are the answers.  Whether the IOMMU core did right, also
+in calls of others, is asked in `below_sva`.
 """
 
 from collections import Counter
@@ -14,6 +14,7 @@ import msgspec
 from actors.sva.state import Bind, Bond, Mm
 from clusters.cluster import Actor, ActorClass
 from clusters.conformance.arguments import check_args
+from clusters.conformance.births import UNBORN
 from clusters.conformance.calls import Call, Value
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import NOTHING, Footprint, Operation
@@ -87,8 +88,6 @@ OTHERS: Final = (
     "iommu_replace_group_handle",
 )
 """What may be recorded at the same time: the core and its driver, which are not looked at here."""
-FAILED: Final = "bond_failed"
-"""What a trace calls the memory of a bond whose attach fails."""
 OFF: Final = "-EOPNOTSUPP"
 
 LOCK: Final = 1
@@ -256,7 +255,7 @@ class SvaCalls:
     def _handle(self, call: Call, named: Call) -> Name:
         """The core's name for the bond that `named` names, in `call`."""
         name = name_in(named, "handle")
-        if name == FAILED:
+        if name == UNBORN:
             return handle_of(call)
         bind = self._bonds.get(name)
         return name if bind is None else handle_of(bind)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from clusters.cluster import Actor, ActorClass, Role
 from clusters.conformance import sva, sva_library
 from clusters.conformance.attach import ARGS, AttachCalls
+from clusters.conformance.below_sva import AttachBelowSva
 from clusters.conformance.calls import Call
 from clusters.conformance.ioasid import IoasidCalls
 from clusters.conformance.machine import TraceMachine
@@ -58,8 +59,11 @@ def parts_of(calls: Sequence[Call], machine: TraceMachine) -> list[Part]:
     """SVA stands above the others; else it is the actor that most of the calls are about."""
     seen = Counter(call.call for call in calls)
     if any(seen[name] for name in sva.CALLS):
-        bonds = SvaCalls(machine, calls)
-        return [Part("sva", bonds, bonds.own(calls))]
+        bonds, attach = SvaCalls(machine, calls), AttachBelowSva(machine, calls)
+        return [
+            Part("sva", bonds, bonds.own(calls)),
+            Part("iommu_core", attach, attach.own(calls)),
+        ]
     if any(seen[name] for name in sva_library.CALLS):
         library, below = SvaLibraryCalls(machine, calls), IoasidBelowSva(machine, calls)
         return [

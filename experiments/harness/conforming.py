@@ -154,7 +154,10 @@ def _judge(
 ) -> Judged:
     """The first part that is not explained has the word; the order is that of the first."""
     judgements: list[Judged] = []
+    ends = time.monotonic() + asked.budget.seconds
     for part in parts_of(calls, machine):
+        budget = structs.replace(asked.budget, seconds=max(0.01, ends - time.monotonic()))
+        asked = structs.replace(asked, budget=budget)
         judgements.append(_judge_part(part, classes[part.role], asked))
         if judgements[-1].reasons:
             return judgements[-1]

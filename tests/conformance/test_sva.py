@@ -8,11 +8,13 @@ import msgspec
 import pytest
 
 from actors.revisions._sva_6_12 import Sva612
+from actors.revisions.linux_6_12 import CLASSES
 from actors.sva.state import Bind, Bond, Mm
 from clusters.cluster import ActorClass
 from clusters.conformance.linearize import Budget, Search
 from clusters.conformance.operations import operations_of
 from clusters.conformance.sva import SvaCalls
+from clusters.conformance.vocabularies import parts_of
 from clusters.conformance.window import Failure, window_of
 from protocol.effects import Out
 from protocol.errors import Errno, ExperimentError
@@ -32,6 +34,7 @@ from tests.conformance.traces import until, witness
 OFF: Final = "sva-x86-refused"
 ON: Final = tuple(run for run in RUNS if run != OFF)
 EVENTS: Final = 700
+CORE: Final[ActorClass] = CLASSES["iommu_core"]  # type: ignore[assignment]
 BUDGET: Final = Budget(seconds=20)
 
 
@@ -53,6 +56,16 @@ def test_where_sva_is_off_every_bind_is_refused_alike() -> None:
     calls, operations, found = judged(recorded(OFF))
     assert len(witness(operations, found)) == len(calls) == 72
     assert {call.ret for call in calls} == {"-EOPNOTSUPP"}
+
+
+@pytest.mark.parametrize("run", ON)
+def test_what_sva_asks_of_the_iommu_core_is_explained_by_that(run: str) -> None:
+    _, below = parts_of(recorded(run), MACHINE)
+    assert below.role == "iommu_core"
+    operations = operations_of(below.calls, below.vocabulary)
+    actor = below.vocabulary.actor(CORE)
+    found = Search(operations, actor, BUDGET, below.vocabulary).run()
+    assert len(witness(operations, found)) == len(below.calls)
 
 
 def verdicts(count: int, seed: int) -> Counter[tuple[str, str]]:
