@@ -156,11 +156,11 @@ def _judge(
     judgements: list[Judged] = []
     ends = time.monotonic() + asked.budget.seconds
     for part in parts_of(calls, machine):
-        budget = structs.replace(asked.budget, seconds=max(0.01, ends - time.monotonic()))
-        asked = structs.replace(asked, budget=budget)
         judgements.append(_judge_part(part, classes[part.role], asked))
         if judgements[-1].reasons:
             return judgements[-1]
+        left = max(1.0, round(ends - time.monotonic()))
+        asked = structs.replace(asked, budget=structs.replace(asked.budget, seconds=left))
     return judgements[0]
 
 
