@@ -279,9 +279,14 @@ class Search:
 
 
 def likely(step: Step) -> float:
-    """When it probably happened: what goes on has been asked; a set_data then waits for readers."""
+    """When it probably happened: what goes on has been asked; a set_data then waits for readers.
+
+    What asks something as soon as it has a lock comes late.
+    """
     if step.early:
         return step.after + 0.5
+    if step.late:
+        return step.before - 0.5
     return (step.after + step.before) / 2
 
 

@@ -64,6 +64,7 @@ class Step(Struct, frozen=True, gc=False):
     early: bool = False
     pure: bool = False
     fails: bool = False
+    late: bool = False
 
 
 class Operation(Struct, frozen=True):

@@ -56,6 +56,7 @@ def steps_of(
                 asks=asks,
                 reads_as=asking.reads_as if last else None,
                 ret=call.ret,
+                late=asks is not None,
             )
         )
         if asks is None:

@@ -19,6 +19,7 @@ from clusters.conformance.window import Failure, window_of
 from protocol.effects import Out
 from protocol.errors import Errno, ExperimentError
 from protocol.names import Name
+from tests.conformance.sva_kernels import SvaKernel
 from tests.conformance.sva_opinion import explains
 from tests.conformance.sva_traces import (
     KINDS,
@@ -177,3 +178,16 @@ def test_a_wrong_result_has_a_window_with_its_call() -> None:
             "bond2 of g2 has 2 users",
         ]
     ]
+
+
+# --- Kernels of chance ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tasks", [1, 3, 8, 16])
+def test_whatever_a_kernel_may_do_is_explained(tasks: int) -> None:
+    """Also when the recording ends in the middle of calls."""
+    for seed in range(15):
+        calls = SvaKernel(Random(seed), tasks).run(120)
+        for recording in (calls, until(calls, Random(seed).randrange(300))):
+            own, operations, found = judged(recording)
+            assert explains(own, witness(operations, found)), seed
