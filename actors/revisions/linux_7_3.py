@@ -1,6 +1,7 @@
 """Linux 7.3 (2026): the IOMMU core that the base actor is written after.
 
-What it does concurrently is held against calls recorded on 7.3.4 (`pasidlab conform`).
+What it does concurrently is held against calls recorded on 7.3.4 (`pasidlab conform`); the date is
+that of the recording.
 """
 
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from actors.iommu_core import IommuCore
 
 SOURCE: Final = "drivers/iommu/iommu.c, include/linux/iommu.h of Linux 7.3"
-DATE: Final = "2026-10-04"
+DATE: Final = "2026-11-21"
 
 
 class Linux73Core(IommuCore):
