@@ -6,6 +6,7 @@ Everything is a frozen value; an experiment file's `[machine]`, `[pool]` and `[g
 
 from msgspec import Struct
 
+from protocol.domains import Domain, Group
 from protocol.names import PASID_COUNT, Name
 
 
@@ -63,7 +64,9 @@ class Vm(Struct, frozen=True):
 class Machine(Struct, frozen=True):
     """`pasids`: the core's capacity, numbers 1 to `pasids`.  `quota`: of each VM's IOASID set.
 
-    `processes` are those of the host itself, which use the devices by native SVA.
+    `processes` are those of the host itself, which use the devices by native SVA.  `groups` are
+    those of more than one device, or with a name of its own: any other device is its own group.
+    `domains` are there from the start.
     """
 
     units: tuple[Unit, ...]
@@ -73,6 +76,8 @@ class Machine(Struct, frozen=True):
     quota: int = 8
     mdevs: tuple[Mdev, ...] = ()
     processes: tuple[Name, ...] = ()
+    groups: tuple[Group, ...] = ()
+    domains: tuple[Domain, ...] = ()
 
     @property
     def host_quota(self) -> int:

@@ -13,8 +13,9 @@ from typing import Final
 
 from actors.ioasid_core.mainline import MainlineCore
 from actors.revisions.linux_5_8 import CountsNothing
+from actors.sva.library import SvaLibrary
 
-SOURCE: Final = "drivers/iommu/ioasid.c, include/linux/ioasid.h of Linux 6.1"
+SOURCE: Final = "drivers/iommu/{ioasid.c, iommu-sva-lib.c}, include/linux/ioasid.h of Linux 6.1"
 DATE: Final = "2022-12-11"
 
 
@@ -24,4 +25,4 @@ class Linux61Core(MainlineCore, CountsNothing):
     __slots__ = ()
 
 
-CLASSES: Final[dict[str, type]] = {"core": Linux61Core}
+CLASSES: Final[dict[str, type]] = {"core": Linux61Core, "sva": SvaLibrary}

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final, Protocol, cast
 
 import msgspec
-from msgspec import Struct
 
 from actors.ioasid_core.state import Life
 from clusters.cluster import Actor, ActorClass
@@ -25,6 +24,7 @@ from clusters.conformance.operations import (
     Operation,
     Step,
 )
+from clusters.conformance.place import Place
 from clusters.conformance.state import copy_of
 from clusters.sim.search.frozen import Ghost
 from protocol.effects import Send
@@ -66,14 +66,6 @@ HANDLERS: Final = {
     "ioasid_unregister_allocator": "on_unregister_allocator",
 }
 """What a core must have for a call: alloc brings private data, find a getter."""
-
-
-class Place(Struct, frozen=True):
-    """A call as operation number `at`."""
-
-    at: int
-    call: Call
-    callbacks: tuple[Call, ...]
 
 
 class IoasidCalls:
@@ -179,7 +171,7 @@ class IoasidCalls:
                 numbers.update(range(low, min(high, low + SHOWN_MAX - 1) + 1))
         return sorted(numbers)
 
-    def loosened(self, operation: Operation) -> Operation | None:
+    def loosened(self, operation: Operation, _last: Operation) -> Operation | None:
         """Not with helpers: they would have to answer other questions than were recorded.
 
         An alloc whose result does not count may take any number of its range.

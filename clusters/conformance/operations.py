@@ -48,7 +48,8 @@ class Step(Struct, frozen=True, gc=False):
     """`message` goes from `sender` to the actor, after event `after` and before event `before`.
 
     Then it must ask `asks`, if anything; else what it answers, as `reads_as` says it, is `ret`.
-    With neither, any answer is right, but no question: that would have been recorded.
+    With neither, any answer is right, but no question: that would have been recorded.  It `fails`:
+    there is no memory for whatever it needs.
     """
 
     operation: int
@@ -62,6 +63,8 @@ class Step(Struct, frozen=True, gc=False):
     ret: Value = None
     early: bool = False
     pure: bool = False
+    fails: bool = False
+    late: bool = False
 
 
 class Operation(Struct, frozen=True):
@@ -102,8 +105,11 @@ class Vocabulary(Protocol):
     def state(self, actor: Actor, operations: Iterable[Operation]) -> list[str]:
         """What an actor remembers that these calls are about, in lines of text."""
 
-    def loosened(self, operation: Operation) -> Operation | None:
-        """The same call at any time or never, with any result; None: that cannot be said."""
+    def loosened(self, operation: Operation, last: Operation) -> Operation | None:
+        """The same call at any time or never, with any result; None: that cannot be said.
+
+        Without steps it is not there: what it does is nothing to `last`.
+        """
 
 
 def unknown_calls(calls: Iterable[Call], vocabulary: Vocabulary) -> Counter[str]:

@@ -138,7 +138,7 @@ class _Shrinking:
             at = 0
             while at < len(kept):
                 part = [one for one in kept[at : at + size] if one is not last]
-                free = self._loosened(part)
+                free = self._loosened(part, last)
                 rest = [one for one in kept if one not in part]
                 fails = free is not None and bool(part) and self._fails([*rest, *loose, *free])
                 if fails and free is not None:
@@ -151,13 +151,13 @@ class _Shrinking:
                 return kept, ""
             size = max(1, size // 2)
 
-    def _loosened(self, part: list[Operation]) -> list[Operation] | None:
+    def _loosened(self, part: list[Operation], last: Operation) -> list[Operation] | None:
         """What these calls may still do; None: one of them cannot be loosened."""
         free: list[Operation] = []
         for one in part:
             if not any(step.footprint.writes for step in one.steps):
                 continue
-            loose = self._vocabulary.loosened(one)
+            loose = self._vocabulary.loosened(one, last)
             if loose is None:
                 return None
             free.append(loose)

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
+from clusters.cluster import ROLES
 from clusters.lineup import SOUND, about, revisions
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup, follow
@@ -122,9 +123,18 @@ class Told(Struct):
         return many(self.violating, "violation")
 
 
-def published() -> list[str]:
+def every() -> list[str]:
     """All revisions in the order in which they were posted, the sound one last."""
     return [*sorted(revisions(), key=lambda name: (str(about(name).DATE), name)), SOUND]
+
+
+def published() -> list[str]:
+    """Those that say something of an actor that an experiment has."""
+    return [
+        name
+        for name in every()
+        if name == SOUND or any(role in ROLES for role in about(name).CLASSES)
+    ]
 
 
 def between(text: str) -> list[str]:

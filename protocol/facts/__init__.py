@@ -50,6 +50,7 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -114,6 +115,7 @@ from protocol.facts.software import (
     WorkLinedUp,
     WorkQueued,
 )
+from protocol.facts.sva import SvaFact
 from protocol.facts.world import (
     FaultBegun,
     FaultHealed,
@@ -225,6 +227,8 @@ ActorFact = (
     | FileHeld
     | FileDropped
     | FileReleased
+    | IommuCoreFact
+    | SvaFact
 )
 """Every fact an actor can state."""
 

@@ -143,7 +143,6 @@ from protocol.messages.native import (
     Kill,
     LoadMsr,
     MmRelease,
-    NativeMessage,
     OpenFile,
     PinMm,
     PinMmGot,
@@ -154,6 +153,7 @@ from protocol.messages.native import (
     UnpinMm,
     UnregisterMmNotifier,
 )
+from protocol.messages.topics import TopicMessage
 
 AnyMessage = (
     CommonMessage
@@ -256,7 +256,7 @@ AnyMessage = (
     | CustomAllocGot
     | CustomFree
     | CustomFreed
-    | NativeMessage
+    | TopicMessage
 )
 """Every message there is."""
 

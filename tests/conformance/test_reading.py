@@ -10,9 +10,10 @@ import pytest
 from clusters.conformance.calls import Call
 from clusters.conformance.trace import read_calls
 from protocol.errors import UnreadableError
+from tests.conformance.sva_traces import MACHINE as SVA_MACHINE
 from tests.conformance.traces import DATA, MACHINE, recorded
 
-BOTH: Final = sorted(path.name.removesuffix(".jsonl.gz") for path in DATA.glob("*.jsonl.gz"))
+BOTH: Final = sorted(path.name.removesuffix(".jsonl.gz") for path in DATA.glob("io-*.jsonl.gz"))
 ROW: Final = {
     "n": 0, "task": "kt0", "pid": 8, "cpu_in": 0, "cpu_out": 0, "t_invoke_ns": 0, "t_return_ns": 1,
     "seq_invoke": 0, "seq_return": 3, "kind": "api", "parent": None, "call": "ioasid_free",
@@ -39,6 +40,19 @@ def read(tmp_path: Path, text: str | bytes, names: str | None = "") -> list[Call
 @pytest.mark.parametrize("run", BOTH)
 def test_both_forms_of_a_run_have_the_same_calls(run: str) -> None:
     assert read_calls(DATA / f"{run}.jsonl.gz", MACHINE) == recorded(run)
+
+
+def test_sva_is_the_same_in_both_forms_but_for_mms_that_had_nothing_to_drop() -> None:
+    text = read_calls(DATA / "sva-small.trace.gz", SVA_MACHINE)
+    lines = {call.seq_invoke: call for call in read_calls(DATA / "sva-small.jsonl.gz", SVA_MACHINE)}
+    for call in text:
+        named = lines.pop(call.seq_invoke, None)
+        if named is None:
+            assert call.call == "mm_pasid_drop"
+            assert call.n not in {one.parent for one in text}
+        else:
+            assert (call.call, call.args, call.ret) == (named.call, named.args, named.ret)
+    assert not lines
 
 
 def test_a_plain_file_is_read_as_a_packed_one(tmp_path: Path) -> None:
@@ -132,7 +146,7 @@ def test_an_address_without_a_name_stands_for_itself(tmp_path: Path) -> None:
             HEAD + FIND + LEAVE.replace("free", "find"),
             "x.trace:3: the return has no 'ret': see the probes",
         ),
-        (HEAD + ENTER.replace("+0x0/", "+0x4/"), "is neither the entry nor the return of a"),
+        (HEAD + ENTER.replace("+0x0/", "+0x8/"), "is neither the entry nor the return of a"),
     ],
 )  # fmt: skip
 def test_err_what_is_no_trace_is_refused_with_its_place(
