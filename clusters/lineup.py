@@ -100,6 +100,24 @@ def about(name: str) -> ModuleType:
     return import_module(f"actors.defects.{defects()[name]}")
 
 
+def plays(lineup: Lineup) -> bool:
+    """Whether its revision changes an actor that experiments play; conform asks of others, too."""
+    if lineup.revision == SOUND:
+        return True
+    return any(role in ROLES for role in _stated(_module(lineup, lineup.revision), ""))
+
+
+def check_played(lineup: Lineup, revision_at: str, defects_at: str) -> None:
+    """As `check`; what an experiment would not notice is refused there."""
+    check(lineup, revision_at, defects_at)
+    if not plays(lineup):
+        roles = ", ".join(_stated(_module(lineup, lineup.revision), lineup.revision))
+        raise ExperimentError(
+            f"{revision_at}: '{lineup.revision}' is of actors that no experiment plays yet"
+            f" ({roles}); pasidlab conform holds traces against it"
+        )
+
+
 def check(lineup: Lineup, revision_at: str, defects_at: str) -> None:
     """Everything that it names is there, and goes together; a refusal says the place."""
     known = [SOUND, *revisions()]

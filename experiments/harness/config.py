@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from clusters.lineup import Lineup, check, lineup
+from clusters.lineup import Lineup, check_played, lineup
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
@@ -231,7 +231,7 @@ def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
 def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment that `text` says; everything in it is checked, also what it refers to."""
     experiment = decode(text, where, Experiment, changes)
-    check(experiment.lineup, f"{where}: $.revision", f"{where}: $.defects")
+    check_played(experiment.lineup, f"{where}: $.revision", f"{where}: $.defects")
     for k, nemesis in enumerate(experiment.nemesis):
         if not nemesis.target and nemesis.fault != "fail":
             raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")

@@ -11,7 +11,7 @@ from msgspec import structs
 from clusters.cluster import build
 from clusters.judge import Status as Judged
 from clusters.judge import Verdict
-from clusters.lineup import check as check_lineup
+from clusters.lineup import check_played
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
 from clusters.sim.world import Setup
@@ -53,7 +53,7 @@ def with_defects(experiment: Experiment, defects: Sequence[str]) -> Experiment:
     """The same, with more that is wrong in it; of what the command line names."""
     together = tuple(dict.fromkeys((*experiment.defects, *defects)))
     changed = structs.replace(experiment, defects=together)
-    check_lineup(changed.lineup, "--revision", "--defect")
+    check_played(changed.lineup, "--revision", "--defect")
     return changed
 
 

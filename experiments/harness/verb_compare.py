@@ -102,13 +102,13 @@ def bisect(asked: Asked, revisions: str, wanted: "Wanted", jobs: Jobs, voice: Vo
 
 def lined_up(asked: Asked, chosen: Sequence[str]) -> "dict[str, Experiment]":
     """The experiment once for each revision."""
-    from clusters.lineup import check
+    from clusters.lineup import check_played
     from experiments.harness.setup import loaded
 
     experiment = loaded(asked)
     made = {name: structs.replace(experiment, revision=name) for name in dict.fromkeys(chosen)}
     for one in made.values():
-        check(one.lineup, "--revision", "--defect")
+        check_played(one.lineup, "--revision", "--defect")
     return made
 
 
