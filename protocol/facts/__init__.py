@@ -61,6 +61,7 @@ from protocol.facts.native import (
     PageTablesFreed,
     ProcessExited,
 )
+from protocol.facts.network import LinkActed
 from protocol.facts.process import (
     OpFail,
     OpInfo,
@@ -242,6 +243,7 @@ Fact = (
     | SiteFailed
     | PropertyViolated
     | WitnessSeen
+    | LinkActed
 )
 """Every fact there is: the actors' and the world's."""
 
@@ -285,6 +287,7 @@ __all__ = [
     "HostCrashed",
     "HostGone",
     "HostStarted",
+    "LinkActed",
     "LockReleased",
     "LockTaken",
     "LockWaited",
