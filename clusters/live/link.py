@@ -160,6 +160,12 @@ class Outgoing:
         self._go_back()
         return True
 
+    def hasten(self) -> None:
+        """The way is free again: what is unacknowledged need not wait until it is overdue."""
+        self.patience_ns = RESEND_NS
+        if self.known:
+            self._go_back()
+
     def _go_back(self) -> None:
         self.sent = self.first - 1
         self.requests = 0

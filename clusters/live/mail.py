@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
 from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
+from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
@@ -44,8 +45,11 @@ class Post(Protocol):
 class Mail:
     """`here` are the actors of this host: False until they have had their `Start`."""
 
-    def __init__(self, name: Name, placement: Placement, post: Post) -> None:
+    def __init__(
+        self, name: Name, placement: Placement, post: Post, faults: LinkFaults | None = None
+    ) -> None:
         self.name = name
+        self.faults = faults or LinkFaults()
         self.placement = placement
         self.post = post
         self.epoch = 0
@@ -55,6 +59,8 @@ class Mail:
         self.epochs = Epochs()
         self.local: deque[LinkName] = deque()
         self.parked: list[LinkName] = []
+        self.held: list[LinkName] = []
+        """From here to here, and cut."""
         self.counts: dict[str, int] = {}
         self._fences: dict[LinkName, None] = {}  # lost -> who knows of it
         self._lost: dict[Name, None] = {}
@@ -93,6 +99,9 @@ class Mail:
                 continue  # One of the two was lost in between.
             if not self.here[link.destination]:
                 self.parked.append(link)
+                continue
+            if self.faults.cut(*link):
+                self.held.append(link)
                 continue
             letter, sequence = outgoing.waiting[0], outgoing.first
             arrival = self._incoming(link).arrives(sequence)
@@ -169,6 +178,18 @@ class Mail:
         if asks:
             self._wanting[peer] = None
 
+    def suffer(self, lasting: Lasting) -> None:
+        """These faults of links last from here on; what was cut and is no more goes on at once."""
+        cut = [link for link in self.outgoing if self.faults.cut(*link)]
+        if not self.faults.suffer(lasting):
+            return
+        for link in cut:
+            if not self.faults.cut(*link) and link.destination not in self.here:
+                self.outgoing[link].hasten()
+                self._touched[link] = None
+        self.local.extend(self.held)
+        self.held = []
+
     # --- Losses and recovery ----------------------------------------------------------------------
 
     def fence(self, lost: Name, actor: Name) -> None:
@@ -196,7 +217,7 @@ class Mail:
         """Everything that was sent is here again; the peers will say how much of it they have."""
         self.epoch = epoch
         self.local.clear()
-        self.parked = []
+        self.parked, self.held = [], []
         for link, outgoing in self.outgoing.items():
             if link.destination in self.here:
                 outgoing.resume(self._incoming(link).received)
@@ -266,18 +287,23 @@ class Mail:
             if back is not None:
                 acknowledged = back.told = back.received
             self._count("frames")
-            yield encode(
+            copies = self.faults.copies(source, destination, sequence)
+            if not copies:
+                continue
+            frame = encode(
                 Frame(
                     WIRE_FORMAT, self.epoch, source, destination, sequence, acknowledged,
                     letter.id, letter.cause, letter.message,
                 )
             )  # fmt: skip
+            yield from (frame for _ in range(copies))
 
     def _owed(self, links: Iterable[LinkName]) -> Iterator[bytes]:
         for link in links:
             incoming = self._incoming(link)
             if incoming.owed:
-                yield self._acknowledgement(link, incoming)
+                frame = self._acknowledgement(link, incoming)
+                yield from [frame] * self.faults.copies(link.destination, link.source, 0)
 
     def _acknowledgement(self, link: LinkName, incoming: Incoming) -> bytes:
         incoming.told = incoming.received
@@ -291,8 +317,15 @@ class Mail:
         for link, incoming in self.incoming.items():
             if self.placement.get(link.source) == home and incoming.received:
                 frames.append(self._acknowledgement(link, incoming))
+        if self._cut_off(home):
+            return  # It is asked for again, or what it would bring is resent.
         self._count("hellos")
         self.post.hello(home, b"".join(frames), asks=asks)
+
+    def _cut_off(self, home: Name) -> bool:
+        """Whether a link from here to there is cut: a hello tells of all of them at once."""
+        there = [actor for actor, its in self.placement.items() if its == home]
+        return any(self.faults.cut(one, other) for one in self.here for other in there)
 
     # --- How it is --------------------------------------------------------------------------------
 

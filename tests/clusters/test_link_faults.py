@@ -66,12 +66,26 @@ def acts(records: list[Record]) -> list[LinkActed]:
 
 # --- Below the link layer: masked -----------------------------------------------------------------
 
-OFTEN: Final = {"every_steps": (2, 6), "lasts_steps": (3, 12), "wait_steps": (1, 9)}
+
+def often(fault: str, target: str, probability: float = 0.0) -> Nemesis:
+    return Nemesis(
+        fault, target, every_steps=(2, 6), lasts_steps=(3, 12), wait_steps=(1, 9),
+        probability=probability,
+    )  # fmt: skip
+
+
+def always(fault: str, target: str, probability: float = 0.0, begin: int = 1) -> Nemesis:
+    ever = (10**6, 10**6)
+    return Nemesis(
+        fault, target, every_steps=(begin, begin), lasts_steps=ever, probability=probability
+    )
+
+
 PLANS: Final = {
-    "partition": [Nemesis("partition", target, **OFTEN) for target in ("a", "a <-> c", "a -> *")],
-    "duplicate": [Nemesis("duplicate", "a -> c", probability=1.0, **OFTEN)],
-    "drop": [Nemesis("drop", target, probability=0.7, **OFTEN) for target in ("c", "a -> c")],
-    "all": [Nemesis(fault, "c", **OFTEN) for fault in ("partition", "duplicate", "drop", "delay")],
+    "partition": [often("partition", target) for target in ("a", "a <-> c", "a -> *")],
+    "duplicate": [often("duplicate", "a -> c", 1.0)],
+    "drop": [often("drop", target, 0.7) for target in ("c", "a -> c")],
+    "all": [often(fault, "c") for fault in ("partition", "duplicate", "drop", "delay")],
 }
 
 
@@ -79,8 +93,7 @@ PLANS: Final = {
 @pytest.mark.parametrize("strategy", ["random", "pct", "pos", "coverage", "delay-bounded"])
 def test_on_reliable_links_a_fault_is_a_delay_or_nothing(plan: str, strategy: str) -> None:
     struck = 0
-    for nemesis in PLANS[plan] if plan != "all" else [None]:
-        setup = under(*(PLANS["all"] if nemesis is None else [nemesis]))
+    for setup in [under(*PLANS[plan])] if plan == "all" else map(under, PLANS[plan]):
         for seed in SEEDS[:10]:
             result, records = run(setup, seed, strategy)
             assert result.quiet
@@ -138,7 +151,7 @@ def test_a_partition_cuts_the_links_it_names_and_no_others(
 
 
 def test_timers_and_the_supervisor_come_through_a_partition() -> None:
-    forever = Nemesis("partition", "* -> *", every_steps=(3, 3), lasts_steps=(10**6, 10**6))
+    forever = always("partition", "* -> *", begin=3)
     result, records = run(replace(under(forever), heal=False), 1)
     talker = result.world.hosts["a"].actor
     assert isinstance(talker, Talker)
@@ -152,7 +165,7 @@ def test_timers_and_the_supervisor_come_through_a_partition() -> None:
 
 @pytest.mark.parametrize("word", ["partition", "a <-> c", "partition a <-> c"])
 def test_a_partition_is_healed_in_the_end_if_the_setup_names_it(word: str) -> None:
-    forever = Nemesis("partition", "a <-> c", every_steps=(3, 3), lasts_steps=(10**6, 10**6))
+    forever = always("partition", "a <-> c", begin=3)
     result, _ = run(replace(under(forever), heal=(word,)), 1)
     assert heard(result, "c", "a") == NUMBERS
     left, _ = run(replace(under(forever), heal=("drop",)), 1)
@@ -175,9 +188,7 @@ def test_each_message_that_was_dropped_is_in_the_history_and_on_the_tape() -> No
 @pytest.mark.parametrize(("probability", "hit"), [(1.0, 1.0), (0.0, 0.5), (0.1, 0.1)])
 def test_a_drop_hits_as_often_as_the_plan_says(probability: float, hit: float) -> None:
     """Nothing said is every second message."""
-    nemesis = Nemesis(
-        "drop", "c", every_steps=(1, 1), lasts_steps=(10**6, 10**6), probability=probability
-    )
+    nemesis = always("drop", "c", probability)
     asked: list[bool] = []
     for seed in range(60):
         result, _ = run(under(nemesis), seed)
@@ -232,12 +243,11 @@ def test_any_order_only_overtakes() -> None:
 
 def test_a_fault_on_a_link_that_does_not_mask_it_is_seen() -> None:
     """There the link layer sends nothing again, and lets pass what came twice."""
-    always = {"every_steps": (1, 1), "lasts_steps": (10**6, 10**6), "probability": 1.0}
     setup = loose("at-most-once", "a -> c", probability=0.0)
-    result, _ = run(replace(setup, nemeses=(Nemesis("drop", "a -> c", **always),)), 1)
+    result, _ = run(replace(setup, nemeses=(always("drop", "a -> c", 1.0),)), 1)
     assert len(heard(result, "c", "a")) < 5
     setup = loose("at-least-once", "a -> c", probability=0.0)
-    result, _ = run(replace(setup, nemeses=(Nemesis("duplicate", "a -> c", **always),)), 1)
+    result, _ = run(replace(setup, nemeses=(always("duplicate", "a -> c", 1.0),)), 1)
     assert len(heard(result, "c", "a")) > COUNT + 5
 
 
