@@ -155,7 +155,12 @@ class LiveHost:
 
     def hello(self, peer: Name, data: bytes, *, asks: bool) -> None:
         """A peer has come back, or misses something."""
-        self._turn(lambda: self.mail.greeted(peer, data, asks=asks))
+
+        def work() -> None:
+            for refusal in self.mail.greeted(peer, data, asks=asks):
+                self.log("frame.refused", message=refusal)
+
+        self._turn(work)
 
     def tick(self, now_ns: int, lasting: Lasting | None = None) -> Status:
         """Time has passed: timers fire, what is late leaves again; these faults of links last."""

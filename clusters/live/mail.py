@@ -11,6 +11,8 @@ from typing import Final, NamedTuple, Protocol
 from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
 from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
+from clusters.live.seal import Seal
+from protocol.errors import UnreadableError
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
 
@@ -46,10 +48,16 @@ class Mail:
     """`here` are the actors of this host: False until they have had their `Start`."""
 
     def __init__(
-        self, name: Name, placement: Placement, post: Post, faults: LinkFaults | None = None
+        self,
+        name: Name,
+        placement: Placement,
+        post: Post,
+        faults: LinkFaults | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self.name = name
         self.faults = faults or LinkFaults()
+        self.seal = seal or Seal()
         self.placement = placement
         self.post = post
         self.epoch = 0
@@ -120,14 +128,25 @@ class Mail:
 
     def receive(self, data: bytes) -> tuple[list[Frame], list[str]]:
         """The messages of a batch that are to be handled now, and what could not be read."""
-        frames, refusals = decode_batch(data, f"batch to {self.name}")
-        self._count("refused", len(refusals))
+        frames, refusals = self._read(data, f"batch to {self.name}")
         starts = [frame.destination for frame in frames if frame.source == SUPERVISOR]
-        return [one for one in frames if self._admit(one, starts)], [str(one) for one in refusals]
+        return [one for one in frames if self._admit(one, starts)], refusals
+
+    def _read(self, data: bytes, where: str) -> tuple[list[Frame], list[str]]:
+        """The frames of a sealed batch that can be read, and what could not be."""
+        try:
+            frames, refused = decode_batch(self.seal.open(data, where), where)
+        except UnreadableError as error:
+            frames, refused = [], [error]
+        self._count("refused", len(refused))
+        return frames, [str(one) for one in refused]
 
     def _admit(self, frame: Frame, starts: list[Name]) -> bool:
         link = LinkName(frame.source, frame.destination)
-        home = self.placement.get(frame.source, SUPERVISOR)
+        home = SUPERVISOR if frame.source == SUPERVISOR else self.placement.get(frame.source, "")
+        if self.placement.get(frame.destination) != self.name or home in ("", self.name):
+            self._count("refused_link")  # Of nobody, to somebody elsewhere, or of ourselves.
+            return False
         if not self.epochs.admit(home, frame.epoch):
             self._count("refused_epoch")
             return False
@@ -136,7 +155,7 @@ class Mail:
         back = LinkName(frame.destination, frame.source)
         outgoing = self.outgoing.get(back)
         if outgoing is not None and frame.acknowledged:
-            outgoing.acknowledge(frame.acknowledged)
+            outgoing.acknowledge(frame.acknowledged, frame.epoch)
             self._touched[back] = None
         if frame.body is None:
             return False
@@ -162,21 +181,26 @@ class Mail:
                     self._wanting[home] = None
         return False
 
-    def greeted(self, peer: Name, data: bytes, *, asks: bool) -> None:
-        """A peer says all that it has received from here: every link to it goes on from there."""
-        frames, refusals = decode_batch(data, f"hello to {self.name}")
-        assert not refusals, refusals
+    def greeted(self, peer: Name, data: bytes, *, asks: bool) -> list[str]:
+        """A peer says all that it has received from here: every link to it goes on from there.
+
+        What could not be read: then nothing of it counts, for what is missing would be "nothing".
+        """
+        frames, refusals = self._read(data, f"hello to {self.name}")
+        if refusals or not frames:
+            return refusals
         if not all(self.epochs.admit(peer, frame.epoch) for frame in frames):
             self._count("refused_epoch")
-            return
+            return []
         received = {(frame.destination, frame.source): frame.acknowledged for frame in frames}
         for link, outgoing in self.outgoing.items():
             if self.placement[link.destination] == peer != self.name:
-                outgoing.resume(received.get(link, 0))
+                outgoing.resume(received.get(link, 0), frames[0].epoch)
                 self._touched[link] = None
         self._greeting.pop(peer, None)
         if asks:
             self._wanting[peer] = None
+        return []
 
     def suffer(self, lasting: Lasting) -> None:
         """These faults of links last from here on; what was cut and is no more goes on at once."""
@@ -271,7 +295,7 @@ class Mail:
         for home, frames in batches.items():
             for batch in _cut(frames):
                 self._count("calls")
-                self.post.frames(home, batch)
+                self.post.frames(home, self.seal.close(batch))
         if self._wanting and all(self.here.values()):
             for home in self._wanting:
                 self._say_hello(home, asks=False)
@@ -320,7 +344,7 @@ class Mail:
         if self._cut_off(home):
             return  # It is asked for again, or what it would bring is resent.
         self._count("hellos")
-        self.post.hello(home, b"".join(frames), asks=asks)
+        self.post.hello(home, self.seal.close(b"".join(frames)), asks=asks)
 
     def _cut_off(self, home: Name) -> bool:
         """Whether a link from here to there is cut: a hello tells of all of them at once."""

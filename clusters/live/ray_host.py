@@ -25,6 +25,7 @@ from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
 from clusters.live.ray_cluster import first_line
+from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError
 from protocol.names import Name
@@ -110,7 +111,7 @@ class RayHost:
             journal = SqliteJournal(Path(charge.journal), charge.name, charge.durability)
             post = RayPost(charge.name, charge.namespace)
             faults = LinkFaults(charge.seed, solid(roles))
-            mail = Mail(charge.name, charge.placement, post, faults)
+            mail = Mail(charge.name, charge.placement, post, faults, Seal(charge.namespace))
             live = LiveHost(hosts, mail, journal, log)
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))
         except Exception:

@@ -18,6 +18,7 @@ from clusters.live.link import Letter, Outgoing
 from clusters.live.link_faults import Lasting
 from clusters.live.live_host import Failure, Log, Status
 from clusters.live.processes import Process, process
+from clusters.live.seal import Seal
 from protocol.errors import ClusterError, DivergedError, IncompleteError, UnreadableError
 from protocol.facts.world import FaultHealed
 from protocol.messages import AnyMessage
@@ -150,7 +151,7 @@ class Supervisor:
                     place = (SUPERVISOR, actor, sequence, 0, letter.id, letter.cause)
                     frames.append(Frame(WIRE_FORMAT, EPOCH, *place, letter.message))
             if frames:
-                view.handle.take.remote(encode_batch(frames))
+                view.handle.take.remote(Seal(view.charge.namespace).close(encode_batch(frames)))
 
     # --- Keeping time -----------------------------------------------------------------------------
 
@@ -217,7 +218,7 @@ class Supervisor:
         view.status, view.fresh = status, True
         for actor, heard in status.heard.items():
             if actor in self.outgoing:
-                self.outgoing[actor].acknowledge(heard)
+                self.outgoing[actor].acknowledge(heard, status.epoch)
 
     def _began(self, view: HostView, status: Status) -> None:
         """A new incarnation: what was on its way to the old one goes again."""
@@ -226,7 +227,7 @@ class Supervisor:
         self.log("host.seen", host=view.name, epoch=status.epoch, pid=status.pid)
         for actor in view.actors:
             if actor in self.outgoing:
-                self.outgoing[actor].resume(status.heard.get(actor, 0))
+                self.outgoing[actor].resume(status.heard.get(actor, 0), status.epoch)
         for healed in [one for one in self.healing if one[0] is view and one[1] < status.epoch]:
             self.healing.remove(healed)
             self.chronicle.stated(FaultHealed("crash", healed[2]))

@@ -1,0 +1,348 @@
+"""The live link layer without Ray: what is made worse below it is never seen above it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from clusters.live.link import REQUESTS_MAX, Outgoing
+from clusters.live.link_faults import Lasting, LinkFault, LinkFaults
+from clusters.live.live_host import LiveHost
+from clusters.live.mail import LinkName
+from clusters.live.reexecute import reexecute
+from clusters.live.seal import Seal
+from protocol.messages import FindPasid, HostLost, Start, Told
+from protocol.names import SUPERVISOR, Name
+from protocol.wire import FRAME_BYTES_MAX, WIRE_FORMAT, Frame, encode
+from tests.clusters.test_live_link import leaving, letter
+from tests.live.toys import NUMBERS, RING
+from tests.live.without_ray import EACH, TWO_HOSTS, Wire, assert_whole, sealed, started
+
+ASK = FindPasid(*[1] * len(FindPasid.__struct_fields__))
+TARGETS = ("a -> b", "b <-> c", "c -> *", "* -> d", "a", "* -> *")
+
+
+# --- Exactly once and in order --------------------------------------------------------------------
+
+
+def worse(wire: Wire, rng: Random) -> None:
+    """Some faults of links at once, of any kind and anywhere."""
+    wire.suffer(
+        *[
+            (rng.choice(["partition", "drop", "duplicate"]), rng.choice(TARGETS), rng.random())
+            for _ in range(rng.randint(0, 3))
+        ]
+    )
+
+
+@pytest.mark.parametrize("placement", [TWO_HOSTS, EACH], ids=["packed", "each"])
+@pytest.mark.parametrize("seed", range(12))
+def test_every_message_is_handled_once_and_in_order_whatever_happens_below(
+    tmp_path: Path, placement: dict[Name, Name], seed: int
+) -> None:
+    """Lost, doubled and overtaking calls, faults of links, and hosts that are killed."""
+    wire = started(tmp_path, placement, seed)
+    wire.loss, wire.doubles, wire.overtaking = 0.05, 0.1, 0.2
+    rng = Random(seed)
+    killed = 0
+    for _ in range(25):
+        worse(wire, rng)
+        for _ in range(rng.randint(1, 80)):
+            wire.step()
+        if rng.random() < 0.3:
+            wire.crash(rng.choice(list(wire.hosts)))
+            killed += 1
+    wire.loss = wire.doubles = wire.overtaking = 0.0
+    wire.suffer()
+    wire.run()
+    assert killed
+    assert_whole(wire)
+    assert {"link.dropped", "link.duplicated", "link.cut"} <= set(wire.logged)
+
+
+def test_such_a_run_is_re_executed_to_its_end(tmp_path: Path) -> None:
+    wire = started(tmp_path, TWO_HOSTS, 3)
+    for faults in [("drop", "b -> c", 0.7)], [("partition", "d <-> a")], []:
+        wire.suffer(*faults)
+        for _ in range(120):
+            wire.step()
+    wire.run()
+    match = reexecute(wire.finish())
+    assert match.whole, match
+
+
+# --- Partitions -----------------------------------------------------------------------------------
+
+
+def came(wire: Wire, source: Name, destination: Name) -> int:
+    """How many messages of the link its receiver has taken."""
+    live = wire.hosts[wire.placement[destination]]
+    incoming = live.mail.incoming.get(LinkName(source, destination))
+    return incoming.received if incoming is not None else 0
+
+
+CUTS = {
+    "b -> c": [("b", "c")],
+    "b <-> c": [("b", "c"), ("c", "b")],
+    "b": [("a", "b"), ("b", "a"), ("b", "c"), ("c", "b")],
+}
+FREE = [("c", "d"), ("d", "c")]
+
+
+@pytest.mark.parametrize(
+    ("placement", "steps"), [(TWO_HOSTS, 0), (EACH, 40), (dict.fromkeys(RING, "all"), 0)]
+)
+@pytest.mark.parametrize("target", CUTS)
+def test_what_is_cut_does_not_come_through_until_it_is_healed(
+    tmp_path: Path, placement: dict[Name, Name], steps: int, target: str
+) -> None:
+    """Between hosts, and between two actors of one host; what is not cut goes on."""
+    wire = started(tmp_path, placement)
+    for _ in range(steps):
+        wire.step()
+    wire.suffer(("partition", target))
+    for calls in wire.calls.values():
+        calls.clear()  # What was on its way already.
+    cut = CUTS[target]
+    before = {link: came(wire, *link) for link in [*cut, *FREE]}
+    for _ in range(300):
+        wire.step()
+    assert all(came(wire, *link) == before[link] for link in cut)
+    assert any(before[link] < NUMBERS for link in cut)
+    assert all(before[link] < came(wire, *link) or before[link] == NUMBERS for link in FREE)
+    assert not all(live.status().idle for live in wire.hosts.values()), "nobody is at rest"
+    wire.suffer()
+    wire.run()
+    assert_whole(wire)
+
+
+def test_a_host_that_comes_back_into_a_partition_hears_nothing_before_it_is_healed(
+    tmp_path: Path,
+) -> None:
+    """A hello would tell it how far its links have come, through the cut."""
+    wire = started(tmp_path, TWO_HOSTS)
+    for _ in range(60):
+        wire.step()
+    wire.suffer(("partition", "b <-> c"))
+    wire.crash("left")
+    for _ in range(200):
+        wire.step()
+    assert wire.hosts["left"].status().greeting == 1
+    wire.suffer()
+    wire.run()
+    assert_whole(wire)
+
+
+def test_what_was_cut_goes_on_at_once_when_it_is_healed(tmp_path: Path) -> None:
+    """However long it lasted: the patience that grew meanwhile is forgotten."""
+    wire = started(tmp_path, TWO_HOSTS)
+    wire.suffer(("partition", "b -> c"))
+    for _ in range(200):
+        wire.step()
+    taken = came(wire, "b", "c")
+    wire.suffer()
+    assert any(wire.calls["left", "right"])
+    while wire.calls["left", "right"]:
+        wire.calls["left", "right"].pop(0)(wire.hosts["right"])
+    assert came(wire, "b", "c") > taken
+
+
+# --- By a seed ------------------------------------------------------------------------------------
+
+
+def hits(seed: int, serial: int = 1, probability: float = 0.3) -> list[int]:
+    faults = LinkFaults(seed)
+    faults.suffer(Lasting(1, (LinkFault(serial, "drop", "a -> b", probability),)))
+    return [faults.copies("a", "b", k) for k in range(2_000)]
+
+
+def test_what_is_hit_depends_on_the_seed_and_the_fault_and_on_nothing_else() -> None:
+    assert hits(1) == hits(1)
+    assert len({tuple(hits(seed, serial)) for seed in (1, 2) for serial in (1, 2)}) == 4
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.1, 0.5, 1.0])
+def test_so_many_are_hit_as_was_asked_for(probability: float) -> None:
+    share = hits(5, probability=probability).count(0) / 2_000
+    assert abs(share - probability) < 0.04
+
+
+def test_other_links_and_those_of_hardware_are_left_alone() -> None:
+    faults = LinkFaults(1, frozenset({"dsa0", SUPERVISOR}))
+    faults.suffer(Lasting(1, (LinkFault(1, "partition", "* -> *"),)))
+    assert faults.copies("a", "dsa0", 1) == faults.copies("dsa0", "a", 1) == 1
+    assert not faults.cut(SUPERVISOR, "a")
+    assert faults.cut("a", "b")
+    faults.suffer(Lasting(2, (LinkFault(2, "duplicate", "a -> b", 1.0),)))
+    assert [faults.copies("a", "b", 1), faults.copies("b", "a", 1)] == [2, 1]
+    assert [(one.did, one.source, one.destination) for one in faults.actions()] == [
+        ("duplicated", "a", "b")
+    ]
+    assert faults.actions() == []
+
+
+# --- Credit ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_credit_bounds_what_is_on_its_way(seed: int) -> None:
+    """However acknowledgements come, are late or lost, and however often the sender goes back."""
+    rng = Random(seed)
+    outgoing = Outgoing()
+    received = now = 0
+    sent: dict[int, None] = {}
+    for k in range(3_000):
+        outgoing.push(letter(k, ASK))
+        if rng.random() < 0.2:
+            now += rng.randint(0, 3_000_000_000)
+            outgoing.overdue(now)
+        sent |= dict.fromkeys(leaving(outgoing, now))
+        newest = max(sent)
+        assert newest - received <= REQUESTS_MAX
+        assert outgoing.requests <= REQUESTS_MAX
+        if rng.random() < 0.3:
+            received = rng.randint(received, newest)
+            if rng.random() < 0.7:
+                outgoing.acknowledge(received)
+            else:
+                received = outgoing.first - 1  # The acknowledgement was lost.
+    outgoing.acknowledge(max(sent))
+    assert list(sent) == sorted(sent)
+
+
+# --- Frames from outside --------------------------------------------------------------------------
+
+FAR = 10_000
+
+
+def a_frame(rng: Random, **changes: object) -> Frame:
+    told = Told("ring", rng.randint(1, FAR), 0, 0)
+    fields: dict[str, object] = {
+        "epoch": 1, "source": "c", "destination": "b", "sequence": rng.randint(1, FAR),
+        "acknowledged": 0, "id": (1, 1), "cause": ("", 0, 0), "body": told, **changes,
+    }  # fmt: skip
+    return Frame(WIRE_FORMAT, **fields)  # type: ignore[arg-type]
+
+
+def flipped(rng: Random) -> bytes:
+    data = bytearray(sealed(a_frame(rng)))
+    for at in rng.sample(range(len(data)), rng.randint(1, 4)):
+        data[at] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def truncated(rng: Random) -> bytes:
+    data = sealed(*[a_frame(rng) for _ in range(rng.randint(1, 3))])
+    return data[: rng.randrange(len(data))]
+
+
+def of_another_run(rng: Random) -> bytes:
+    return Seal(f"run {rng.random()}").close(encode(a_frame(rng)))
+
+
+def unsealed(rng: Random) -> bytes:
+    return encode(a_frame(rng, epoch=rng.randint(1, FAR)))
+
+
+def noise(rng: Random) -> bytes:
+    return rng.randbytes(rng.randint(0, 200))
+
+
+def old_epoch(rng: Random) -> bytes:
+    return sealed(a_frame(rng, epoch=0))
+
+
+def astray(rng: Random) -> bytes:
+    """Sealed, and of a source or to a destination that cannot be."""
+    whom = rng.choice(
+        [("c", "d"), ("c", "nobody"), ("nobody", "a"), ("a", "b"), ("b", "a"), ("d", SUPERVISOR)]
+    )
+    epoch = rng.randint(1, FAR)
+    return sealed(a_frame(rng, source=whom[0], destination=whom[1], epoch=epoch))
+
+
+def oversized(rng: Random) -> bytes:
+    told = Told("x" * rng.randint(1_025, 4_000), 1, 0, 0)
+    return sealed(a_frame(rng, body=told))
+
+
+def huge(rng: Random) -> bytes:
+    """Announces more than it has, and more than is read."""
+    return Seal().close(b"\xdd" + rng.randint(FRAME_BYTES_MAX, 1 << 31).to_bytes(4) + b"\x01" * 9)
+
+
+STRANGERS: list[Callable[[Random], bytes]] = [
+    flipped, truncated, of_another_run, unsealed, noise, old_epoch, astray, oversized, huge,
+]  # fmt: skip
+
+
+def everything(live: LiveHost) -> tuple[object, ...]:
+    """All that a host is, but for what it counts of refusals."""
+    mail = live.mail
+    return (
+        live.hashes(),
+        {link: (one.received, one.told, one.asked) for link, one in mail.incoming.items()},
+        {link: (one.first, one.sent, one.requests) for link, one in mail.outgoing.items()},
+        dict(mail.epochs.newest),
+        mail.unacknowledged,
+        live.journal.epoch,
+        live.failure,
+        live.fenced,
+        live.timers,
+        list(mail.local),
+    )
+
+
+@pytest.mark.parametrize("greets", [False, True], ids=["frames", "hello"])
+def test_err_ten_thousand_frames_from_outside_are_each_refused_and_change_nothing(
+    tmp_path: Path, greets: bool
+) -> None:
+    wire = started(tmp_path, TWO_HOSTS)
+    for _ in range(150):
+        wire.step()
+    live = wire.hosts["left"]
+    live.tick(wire.now)
+    before, rng = everything(live), Random(11)
+    calls = {pair: len(made) for pair, made in wire.calls.items()}
+    refused = 0
+    makers = [one for one in STRANGERS if not greets or one not in (old_epoch, astray)]
+    for k in range(10_000):
+        data = makers[k % len(makers)](rng)
+        if greets:
+            live.hello("right", data, asks=True)
+        else:
+            live.take(data)
+        counts = live.mail.counts
+        now = sum(counts.get(one, 0) for one in ("refused", "refused_epoch", "refused_link"))
+        assert now > refused, (makers[k % len(makers)].__name__, data)
+        refused = now
+        assert k % 500 or everything(live) == before
+    assert everything(live) == before
+    assert {pair: len(made) for pair, made in wire.calls.items()} == calls
+    wire.run()
+    assert_whole(wire)
+
+
+def test_a_batch_that_opens_is_taken_frame_by_frame(tmp_path: Path) -> None:
+    """What is right in it counts, and what is beside it is refused."""
+    wire = Wire(tmp_path, TWO_HOSTS)
+    starts = [
+        Frame(WIRE_FORMAT, 1, SUPERVISOR, actor, 1, 0, (0, 0), ("", 0, 0), Start())
+        for actor in ("a", "nobody", "b")
+    ]
+    wire.hosts["left"].take(sealed(*starts))
+    inputs = wire.hosts["left"].status().inputs
+    assert (inputs["a"] > 0, inputs["b"] > 0) == (True, True)
+    assert wire.hosts["left"].mail.counts["refused_link"] == 1
+
+
+def test_the_lost_are_still_told_apart_from_those_who_never_were(tmp_path: Path) -> None:
+    wire = started(tmp_path, TWO_HOSTS)
+    for _ in range(100):
+        wire.step()
+    wire.lose("b")
+    lost = Frame(WIRE_FORMAT, 1, SUPERVISOR, "b", 9, 0, (0, 0), ("", 0, 0), HostLost("x"))
+    wire.hosts["left"].take(sealed(lost))
+    assert "refused_link" not in wire.hosts["left"].mail.counts
+    wire.run()
