@@ -2,17 +2,62 @@
 
 A choice is asked for like that of a fallible step, or like a draw, in the name of the link: so it
 is on the tape, can be left out when a schedule is made smaller, and replays.
+
+An actor that is handed what no reliable link would have brought may have no answer to it.  Its
+assertion then is what the experiment shows, a violation, and not a bug of ours.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from clusters.host import Host
 from clusters.sim.network import Item
 from clusters.sim.tape import Fail, words
-from protocol.facts import LinkActed
+from protocol.effects import Out
+from protocol.facts import Event, HandlerFailed, LinkActed
+from protocol.history import Record
+from protocol.machine import Machine
 from protocol.messages import AnyMessage
+from protocol.names import Name
+from protocol.properties.property import Kind, Owed
 
 if TYPE_CHECKING:
     from clusters.sim.world import World
+
+
+class MessagesAreExpected:
+    """Whatever comes, its receiver has an answer to it; judged where links are not reliable."""
+
+    name: ClassVar[str] = "messages-are-expected"
+    kind: ClassVar[Kind] = Kind.ALWAYS
+    invariant: ClassVar[str] = ""
+    source: ClassVar[str] = "design section 6: links are reliable and in order"
+    observes: ClassVar[tuple[type[Event], ...]] = (HandlerFailed,)
+
+    def __init__(self, machine: Machine) -> None:
+        pass
+
+    def observe(self, record: Record) -> str | None:
+        fact = record.fact
+        assert isinstance(fact, HandlerFailed)
+        return (
+            f"{record.stamp.actor} has no answer to {fact.message} from {fact.peer}: {fact.error}"
+        )
+
+    def unmet(self) -> list[Owed]:
+        return []
+
+
+def unexpected(
+    world: "World", host: Host, message: AnyMessage, sender: Name, error: Exception
+) -> Out:
+    """The actor has failed on a message: a violation where links are not reliable, else our bug."""
+    if not world.network.loosely[1]:
+        raise error
+    said = f"{type(error).__name__}: {error}"
+    host.out.effects.clear()
+    host.out.facts[:] = [HandlerFailed(sender, type(message).__name__, said)]
+    world.stop()
+    return host.out
 
 
 def dropped(world: "World", slot: int) -> bool:

@@ -235,7 +235,10 @@ class World:
         if origin is None and isinstance(message, HostLost):
             network.cut(message.name, host.name)
         self.step = step = self.step + 1
-        out = host.take(message, sender, origin, step)
+        try:
+            out = host.take(message, sender, origin, step)
+        except Exception as error:  # noqa: BLE001  raised again where it is our bug
+            out = mishaps.unexpected(self, host, message, sender, error)
         moment = host.moment
         if self.history is not None:
             self._say_input(host, sender, message, k)

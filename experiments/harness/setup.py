@@ -15,6 +15,7 @@ from clusters.lineup import check as check_lineup
 from clusters.links import Semantics, check_semantics
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
+from clusters.sim.mishaps import MessagesAreExpected
 from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.options import Asked
@@ -98,6 +99,8 @@ def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], .
             chosen += [there[name] for name in wanted]
         elif kind is not Kind.SOMETIMES:
             chosen += list(there.values())
+    if experiment.network.links:
+        chosen.append(MessagesAreExpected)
     return tuple(chosen)
 
 

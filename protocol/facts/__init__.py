@@ -61,7 +61,7 @@ from protocol.facts.native import (
     PageTablesFreed,
     ProcessExited,
 )
-from protocol.facts.network import LinkActed
+from protocol.facts.network import HandlerFailed, LinkActed
 from protocol.facts.process import (
     OpFail,
     OpInfo,
@@ -244,6 +244,7 @@ Fact = (
     | PropertyViolated
     | WitnessSeen
     | LinkActed
+    | HandlerFailed
 )
 """Every fact there is: the actors' and the world's."""
 
@@ -284,6 +285,7 @@ __all__ = [
     "FreeRequested",
     "FunctionReset",
     "FunctionReturned",
+    "HandlerFailed",
     "HostCrashed",
     "HostGone",
     "HostStarted",

@@ -15,3 +15,11 @@ class LinkActed(Event, frozen=True, tag="link.acted"):
     did: str
     message: str
     masked: bool
+
+
+class HandlerFailed(Event, frozen=True, tag="handler.failed"):
+    """An actor has no answer to a message that a reliable link would not have brought."""
+
+    peer: Name
+    message: str
+    error: str
