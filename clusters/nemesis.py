@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from clusters.cluster import Actor, Role, names, refuse_loss
-from clusters.links import ANY, check_ends, is_link, nearest, split
+from clusters.links import ANY, ARROW, BOTH, check_ends, is_link, nearest, split
 from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.names import Name
@@ -45,9 +45,9 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """A fault, whom it hits, how often, how long.
 
     `target` is an actor, or `one`, `minority`, `majority` or `all` of a role (`all vdcm`; a bare
-    role means one); for a fault of links also `vfio -> iommu`, `vfio <-> iommu` or `core -> *`,
-    else all links to the target, and of a `partition` those from it, too; for `fail` "" is whoever
-    passes `site`.  It begins after a number of steps drawn from `every_steps`,
+    role means one); for a fault of links also `vfio -> iommu`, `vfio <-> iommu`, `core -> *` or
+    `all guest -> vfio`, else all links to the target, of a `partition` those from it, too; for
+    `fail` "" is whoever passes `site`.  It begins after a number of steps drawn from `every_steps`,
     again and again (`times` at most, 0: no bound), and is healed after `lasts_steps`; the
     seconds are for the live world.
 
@@ -73,7 +73,20 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 def candidates(nemesis: Nemesis, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
     """Whom it may hit, in order, and how many of them at once; ([], 0): the target says nobody."""
     target = nemesis.target
-    if target in roles or (nemesis.fault in OF_LINKS and is_link(target)):
+    if nemesis.fault not in OF_LINKS or not is_link(target):
+        return _named(target, roles)
+    between = BOTH if BOTH in target else ARROW
+    sources, destinations = (
+        ([ANY], 1) if end == ANY else _named(end, roles) for end in split(target)
+    )
+    if 1 not in (len(sources[0]), len(destinations[0])):
+        return [], 0  # Of two kinds nobody could say which pairs are a minority.
+    found = [f"{one}{between}{other}" for one in sources[0] for other in destinations[0]]
+    return found, sources[1] * destinations[1]
+
+
+def _named(target: str, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
+    if target in roles:
         return [target], 1
     mode, _, role = target.partition(" ") if " " in target else ("one", "", target)
     found = [name for name, its in roles.items() if its == role]
@@ -166,12 +179,22 @@ def _check_ranges(nemesis: Nemesis, where: str) -> None:
 
 
 def _check_link(nemesis: Nemesis, roles: Mapping[Name, Role], where: str) -> None:
-    source, destination = split(nemesis.target)
-    if source == destination != ANY:
-        raise ExperimentError(f"{where}: '{nemesis.target}' goes from {source} to itself")
-    # A delay may hit any link.
-    hard = {} if nemesis.fault == "delay" else roles
-    check_ends(nemesis.target, roles, hard, where)
+    for end in split(nemesis.target):
+        if end != ANY and not _named(end, roles)[0]:
+            there = [*roles, *roles.values()]
+            hint = nearest(end.rpartition(" ")[2], there)
+            raise ExperimentError(f"{where}: '{end}' is not an actor or a role{hint}")
+    found, at_once = candidates(nemesis, roles)
+    if not found:
+        raise ExperimentError(f"{where}: '{nemesis.target}' has some of a role on both sides")
+    if not at_once:
+        raise ExperimentError(f"{where}: '{nemesis.target}' is nobody: too few for a minority")
+    for link in found:
+        source, destination = split(link)
+        if source == destination != ANY:
+            raise ExperimentError(f"{where}: '{link}' goes from {source} to itself")
+        # A delay may hit any link.
+        check_ends(link, roles, {} if nemesis.fault == "delay" else roles, where)
 
 
 def _check_site(

@@ -134,7 +134,8 @@ class NemesisTable(Closed, frozen=True):
 
     `target` is an actor's name, or `one`, `minority`, `majority` or `all` of a kind (`one kvm`; a
     bare kind means one); for `partition`, `delay`, `drop` and `duplicate` also `vfio -> iommu`,
-    `vfio <-> iommu` or `core -> *`, else all links to it, of a partition those from it, too.
+    `vfio <-> iommu`, `core -> *`, `all guest -> vfio`, else all links to it, of a partition those
+    from it, too.
     `times` bounds how often (0: as often as it comes).  `fail`: the `nth` passage of `site` fails,
     or each with `probability`, else the next one after `every_steps`; without a target, whoever
     passes it.  `delay`: a message waits `wait_steps`.  `drop`, `duplicate`: each message with

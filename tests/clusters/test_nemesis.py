@@ -32,10 +32,21 @@ def test_a_target_is_an_actor_or_some_of_a_role(target: str, found: tuple[list[N
 
 
 @pytest.mark.parametrize("fault", OF_LINKS)
-@pytest.mark.parametrize("target", ["a -> b", "a <-> b", "a -> *", "* -> b"])
+@pytest.mark.parametrize(
+    "target", ["core -> vm1.kvm", "core <-> vm1.kvm", "core -> *", "* -> core"]
+)
 def test_only_a_fault_of_links_may_name_some(fault: str, target: str) -> None:
     assert candidates(Nemesis(fault, target), ROLES) == ([target], 1)
     assert candidates(Nemesis("pause", target), ROLES) == ([], 0)
+
+
+@pytest.mark.parametrize(("mode", "at_once"), [("", 1), ("minority ", 1), ("all ", 4)])
+def test_a_link_may_have_some_of_a_role_at_one_end(mode: str, at_once: int) -> None:
+    to_core = candidates(Nemesis("drop", f"{mode}vdcm -> core"), ROLES)
+    assert to_core == ([f"{name} -> core" for name in VDCMS], at_once)
+    both_ways = candidates(Nemesis("partition", f"core <-> {mode}vdcm"), ROLES)
+    assert both_ways == ([f"core <-> {name}" for name in VDCMS], at_once)
+    assert candidates(Nemesis("drop", f"{mode}vdcm -> vdcm"), ROLES) == ([], 0)
 
 
 def test_a_failure_without_a_target_is_everybodys() -> None:
@@ -73,8 +84,12 @@ def test_what_can_be_done_is_let_pass(nemesis: Nemesis) -> None:
         (Nemesis("krash", "user1"), r".fault: 'krash' is not a fault; did you mean 'crash'?"),
         (Nemesis("pause", "usr1"), r".target: 'usr1' is neither an actor nor a role; did you mean"),
         (Nemesis("pause", "minority user1"), "is nobody: there are 1 of them"),
-        (Nemesis("delay", "user1 -> conter"), "'conter' is not an actor; did you mean 'counter'?"),
-        (Nemesis("drop", "usr1 <-> *"), "'usr1' is not an actor; did you mean 'user1'?"),
+        (
+            Nemesis("delay", "user1 -> conter"),
+            "'conter' is not an actor or a role; did you mean 'counter'?",
+        ),
+        (Nemesis("drop", "usr1 <-> *"), "'usr1' is not an actor or a role; did you mean 'user1'?"),
+        (Nemesis("drop", "minority user1 -> counter"), "is nobody: too few for a minority"),
         (Nemesis("drop", "user1 -> user1"), "goes from user1 to itself"),
         (Nemesis("partition", "user1", probability=0.5), ".probability: is of duplicate, drop"),
         (Nemesis("lose", COUNTER), "counter cannot be lost"),
