@@ -68,6 +68,7 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     probability: float = 0.0
     wait_steps: tuple[int, int] = (1, 20)
     times: int = 0
+    wait_seconds: tuple[float, float] = (0.05, 0.5)
 
 
 def candidates(nemesis: Nemesis, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
@@ -160,6 +161,7 @@ def _check_ranges(nemesis: Nemesis, where: str) -> None:
         "lasts_steps": nemesis.lasts_steps,
         "lasts_seconds": nemesis.lasts_seconds,
         "wait_steps": nemesis.wait_steps,
+        "wait_seconds": nemesis.wait_seconds,
     }
     for key, (low, high) in pairs.items():
         if not 0 <= low <= high:

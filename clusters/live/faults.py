@@ -36,7 +36,7 @@ from protocol.machine import Machine
 from protocol.messages import ReleaseFds
 from protocol.names import Name
 
-LIVE: Final = ("crash", "pause", "lose", "fail", "partition", "duplicate", "drop")
+LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS)
 """What can be done to real processes and their links so far."""
 AGAIN_SECONDS: Final = 0.1
 """When not all can be hit just now, because somebody suffers something already."""
@@ -59,15 +59,15 @@ def check_live(
                 f" (live: {', '.join(LIVE)})"
             )
         check(nemesis, machine, actors, where)
-        if nemesis.fault in BY_CHANCE:
+        if nemesis.fault in OF_LINKS and nemesis.fault != "partition":
             _check_travels(nemesis, roles_of(machine, actors), placement, where)
 
 
 def _check_travels(
     nemesis: Nemesis, roles: Mapping[Name, Role], placement: Placement, where: str
 ) -> None:
-    """What is sent within one host is never a frame, and cannot be lost or come twice."""
-    hard = solid(roles)
+    """What is sent within one host is never a frame, which could be lost, late or come twice."""
+    hard = solid(roles) if nemesis.fault in BY_CHANCE else ()
     for target in candidates(nemesis, roles)[0]:
         links = pairs(nemesis.fault, target)
         if not any(
@@ -78,7 +78,7 @@ def _check_travels(
         ):
             raise ExperimentError(
                 f"{where}.target: nothing of '{target}' travels between hosts, so nothing can be"
-                f" lost or come twice there; with live.placement = 'each' it would"
+                f" lost, late or come twice there; with live.placement = 'each' it would"
             )
 
 

@@ -89,9 +89,7 @@ class Letter(Struct, frozen=True):
 class Outgoing:
     """A link's sending end: what has not been acknowledged, oldest first."""
 
-    __slots__ = (
-        "first", "heard", "known", "patience_ns", "requests", "sent", "touched_ns", "waiting",
-    )  # fmt: skip
+    __slots__ = ("first", "known", "patience_ns", "requests", "sent", "touched_ns", "waiting")
 
     def __init__(self) -> None:
         self.waiting: deque[Letter] = deque()
@@ -99,7 +97,6 @@ class Outgoing:
         self.sent = 0  # The last sequence that has left.
         self.requests = 0  # Requests that have left and are not acknowledged.
         self.known = True  # False from recovery until the receiver has said how far it is.
-        self.heard = 0  # The epoch in which the receiver last said to be further than before.
         self.touched_ns = 0
         self.patience_ns = RESEND_NS
 
@@ -107,6 +104,11 @@ class Outgoing:
     def last(self) -> int:
         """The sequence of the newest message, sent or not."""
         return self.first + len(self.waiting) - 1
+
+    @property
+    def acknowledged(self) -> int:
+        """The newest that the receiver has said to have."""
+        return self.first - 1
 
     def push(self, letter: Letter) -> int:
         """One more message; its sequence."""
@@ -127,8 +129,8 @@ class Outgoing:
             self.touched_ns = now_ns
             yield self.sent, letter
 
-    def acknowledge(self, received: int, epoch: int = 0) -> None:
-        """The receiver, in that epoch, has journalled everything up to `received`."""
+    def acknowledge(self, received: int) -> None:
+        """The receiver has journalled everything up to `received`."""
         if received > self.last:
             raise IncompleteError(
                 f"the receiver has message {received} of a link on which {self.last} were sent:"
@@ -136,7 +138,6 @@ class Outgoing:
             )
         if received >= self.first:
             self.patience_ns = RESEND_NS
-            self.heard = epoch
         while self.first <= received:
             letter = self.waiting.popleft()
             if self.first <= self.sent and not isinstance(letter.message, ANSWERS):
@@ -144,19 +145,14 @@ class Outgoing:
             self.first += 1
         self.sent = max(self.sent, received)
 
-    def resume(self, received: int, epoch: int = 1) -> None:
-        """The receiver, in that epoch, has `received` and nothing behind it: go on from there.
-
-        It has less than it acknowledged: if it did so in this epoch, these are just old news.
-        """
-        if received < self.first - 1:
-            if epoch > self.heard:
-                raise IncompleteError(
-                    f"the receiver has message {received} of a link,"
-                    f" and had acknowledged {self.first - 1}: its journal has lost its end"
-                )
-            received = self.first - 1
-        self.acknowledge(received, epoch)
+    def resume(self, received: int) -> None:
+        """The receiver has `received` and nothing behind it: go on from there."""
+        if received < self.acknowledged:
+            raise IncompleteError(
+                f"the receiver has message {received} of a link,"
+                f" and had acknowledged {self.acknowledged}: its journal has lost its end"
+            )
+        self.acknowledge(received)
         self.known = True
         self._go_back()
 

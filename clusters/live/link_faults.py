@@ -27,6 +27,7 @@ class LinkFault(Struct, frozen=True):
     fault: str
     target: str
     probability: float = 1.0
+    wait_ns: tuple[int, int] = (0, 0)
 
 
 class Lasting(Struct, frozen=True):
@@ -54,7 +55,7 @@ def read_lasting(data: bytes) -> Lasting:
 
 
 class LinkFaults:
-    """Of one host.  `solid`: whose links nothing can be done to."""
+    """Of one host.  `solid`: whose links nothing can be done to but to delay them."""
 
     def __init__(self, seed: int = 0, solid: frozenset[Name] = frozenset()) -> None:
         self.seed = seed
@@ -63,6 +64,7 @@ class LinkFaults:
         self._actions: list[Action] = []
         self._links: list[tuple[LinkFault, tuple[Pair, ...]]] = []
         self._asked: dict[tuple[int, Name, Name], int] = {}
+        self._due: dict[tuple[Name, Name], int] = {}
 
     def suffer(self, lasting: Lasting) -> bool:
         """From here on these last; whether that is news."""
@@ -80,6 +82,8 @@ class LinkFaults:
         """How often a frame of the link leaves: once, or not at all, or twice."""
         count = 1
         for fault in self._of(source, destination):
+            if fault.fault == "delay":
+                continue
             if fault.fault == "partition":
                 did, copies = "cut", 0
             elif not self._hit(fault, source, destination):
@@ -90,24 +94,39 @@ class LinkFaults:
             count *= copies
         return count
 
+    def due(self, source: Name, destination: Name, now_ns: int) -> int:
+        """When a frame of the link may leave: not before one that waits already."""
+        wait = 0
+        for fault in self._of(source, destination):
+            if fault.fault == "delay":
+                low, high = fault.wait_ns
+                wait += low + self._number(fault, source, destination) % (high - low + 1)
+        link = (source, destination)
+        due = max(now_ns + wait, self._due.get(link, 0))
+        if due > now_ns:
+            self._due[link] = due
+        return due
+
     def actions(self) -> list[Action]:
         """What was done since this was asked last."""
         done, self._actions = self._actions, []
         return done
 
     def _of(self, source: Name, destination: Name) -> Iterator[LinkFault]:
-        if not self._links or source in self.solid or destination in self.solid:
-            return
+        hard = source in self.solid or destination in self.solid
         for fault, links in self._links:
-            if covers(links, source, destination):
+            if covers(links, source, destination) and (fault.fault == "delay" or not hard):
                 yield fault
 
     def _hit(self, fault: LinkFault, source: Name, destination: Name) -> bool:
+        return self._number(fault, source, destination) < fault.probability * (1 << 64)
+
+    def _number(self, fault: LinkFault, source: Name, destination: Name) -> int:
+        """64 bits, others each time this is asked."""
         key = (fault.serial, source, destination)
         asked = self._asked[key] = self._asked.get(key, 0) + 1
         text = f"{self.seed}/{fault.serial}/{source}/{destination}/{asked}".encode()
-        number = int.from_bytes(blake2b(text, digest_size=8).digest())
-        return number < fault.probability * (1 << 64)
+        return int.from_bytes(blake2b(text, digest_size=8).digest())
 
     def _note(self, action: Action) -> None:
         if len(self._actions) < ACTIONS_MAX:

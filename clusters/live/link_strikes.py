@@ -38,7 +38,9 @@ class LinkStrikes:
         """From now on, until then."""
         self._serial += 1
         odds = (nemesis.probability or HALF) if nemesis.fault in BY_CHANCE else 1.0
-        self._lasting[self._serial] = LinkFault(self._serial, nemesis.fault, target, odds)
+        low, high = (int(seconds * 1e9) for seconds in nemesis.wait_seconds)
+        fault = LinkFault(self._serial, nemesis.fault, target, odds, (low, high))
+        self._lasting[self._serial] = fault
         heappush(self._until, (until, self._serial))
         self._tell(FaultBegun(nemesis.fault, target))
 

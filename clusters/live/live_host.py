@@ -17,7 +17,8 @@ from clusters.live.chance import LiveChance
 from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed
 from clusters.live.link import Letter
 from clusters.live.link_faults import Lasting
-from clusters.live.mail import NO_CAUSE, LinkName, Mail
+from clusters.live.mail import Mail
+from clusters.live.post import NO_CAUSE, LinkName
 from protocol.effects import Send, SetTimer
 from protocol.errors import DivergedError
 from protocol.facts import OpFail, OpInfo, OpOk

@@ -6,42 +6,21 @@ Nothing goes out before `dispatch`, which a host calls when its journal has what
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
 from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
+from clusters.live.post import NO_CAUSE, LinkName, Post, cut
 from clusters.live.seal import Seal
 from protocol.errors import UnreadableError
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
 
-BATCH_BYTES: Final = 64 << 10
-"""Ray carries arguments below 100 kB in the call itself."""
+NOTHING: Final = (0, 0)
+"""No question: an epoch and a number."""
 ACKNOWLEDGE_AT: Final = 64
 """Messages of a link that are owed an acknowledgement, before one goes out by itself."""
-
-NO_CAUSE: Final[tuple[Name, int, int]] = ("", 0, 0)
-
-
-class LinkName(NamedTuple):
-    """From one actor to another."""
-
-    source: Name
-    destination: Name
-
-
-class Post(Protocol):
-    """The way to other hosts: calls that are not waited for, and may be lost."""
-
-    def frames(self, host: Name, data: bytes) -> None:
-        """Messages and acknowledgements."""
-
-    def hello(self, host: Name, data: bytes, *, asks: bool) -> None:
-        """All that was received from `host`; it goes on from there, and tells the same if asked."""
-
-    def again(self) -> None:
-        """One more turn of this host, behind what others have sent it."""
 
 
 class Mail:
@@ -77,6 +56,13 @@ class Mail:
         self._due = False
         self._wanting: dict[Name, None] = {}
         self._greeting: dict[Name, int] = {}
+        self._questions = 0
+        self._heard: dict[Name, tuple[int, int]] = {}
+        """The last question of each peer; the next hello to it answers that one."""
+        self._doubts: dict[Name, tuple[tuple[int, int], dict[LinkName, int]]] = {}
+        """Who seems to have less than it acknowledged: which question would tell, and how much."""
+        self._late: list[tuple[int, Name, bytes]] = []
+        """Frames that are delayed: until when, to which host."""
 
     # --- What the actors send ---------------------------------------------------------------------
 
@@ -155,7 +141,7 @@ class Mail:
         back = LinkName(frame.destination, frame.source)
         outgoing = self.outgoing.get(back)
         if outgoing is not None and frame.acknowledged:
-            outgoing.acknowledge(frame.acknowledged, frame.epoch)
+            outgoing.acknowledge(frame.acknowledged)
             self._touched[back] = None
         if frame.body is None:
             return False
@@ -192,15 +178,41 @@ class Mail:
         if not all(self.epochs.admit(peer, frame.epoch) for frame in frames):
             self._count("refused_epoch")
             return []
-        received = {(frame.destination, frame.source): frame.acknowledged for frame in frames}
-        for link, outgoing in self.outgoing.items():
-            if self.placement[link.destination] == peer != self.name:
-                outgoing.resume(received.get(link, 0), frames[0].epoch)
-                self._touched[link] = None
-        self._greeting.pop(peer, None)
         if asks:
+            self._heard[peer] = max(frames[0].id, self._heard.get(peer, NOTHING))
             self._wanting[peer] = None
+        received = {(frame.destination, frame.source): frame.acknowledged for frame in frames}
+        there = {
+            link: (outgoing, received.get(link, 0))
+            for link, outgoing in self.outgoing.items()
+            if self.placement[link.destination] == peer != self.name
+        }
+        less = any(now < outgoing.acknowledged for outgoing, now in there.values())
+        if less and not self._answers(peer, frames[0].cause[1:]):
+            return []
+        _, sure = self._doubts.pop(peer, (NOTHING, {}))
+        for link, (outgoing, now) in there.items():
+            old_news = sure.get(link, 0) <= now < outgoing.acknowledged
+            outgoing.resume(outgoing.acknowledged if old_news else now)
+            self._touched[link] = None
+        self._greeting.pop(peer, None)
         return []
+
+    def _answers(self, peer: Name, answered: tuple[int, int]) -> bool:
+        """Whether a hello that tells of less than was acknowledged must be believed.
+
+        Others may have overtaken it.  But what answers a question that was asked after the better
+        news had come knows them, or the peer's journal has lost its end.
+        """
+        if peer not in self._doubts:
+            sure = {
+                link: outgoing.acknowledged
+                for link, outgoing in self.outgoing.items()
+                if self.placement[link.destination] == peer
+            }
+            self._doubts[peer] = ((self.epoch, self._questions + 1), sure)
+        self._greeting.setdefault(peer, -RESEND_NS)
+        return answered >= self._doubts[peer][0]
 
     def suffer(self, lasting: Lasting) -> None:
         """These faults of links last from here on; what was cut and is no more goes on at once."""
@@ -241,7 +253,7 @@ class Mail:
         """Everything that was sent is here again; the peers will say how much of it they have."""
         self.epoch = epoch
         self.local.clear()
-        self.parked, self.held = [], []
+        self.parked, self.held, self._late = [], [], []
         for link, outgoing in self.outgoing.items():
             if link.destination in self.here:
                 outgoing.resume(self._incoming(link).received)
@@ -283,6 +295,9 @@ class Mail:
     def dispatch(self, now_ns: int) -> None:
         """All that was decided is journalled: now it may leave, together per host."""
         batches: dict[Name, list[bytes]] = {}
+        for _, home, frame in [late for late in self._late if late[0] <= now_ns]:
+            batches.setdefault(home, []).append(frame)
+        self._late = [late for late in self._late if late[0] > now_ns]
         for link in self._touched:
             outgoing = self.outgoing.get(link)
             if outgoing is not None:
@@ -293,7 +308,7 @@ class Mail:
             batches.setdefault(home, []).extend(self._owed(self._owing.pop(home)))
         self._due = False
         for home, frames in batches.items():
-            for batch in _cut(frames):
+            for batch in cut(frames):
                 self._count("calls")
                 self.post.frames(home, self.seal.close(batch))
         if self._wanting and all(self.here.values()):
@@ -320,7 +335,11 @@ class Mail:
                     letter.id, letter.cause, letter.message,
                 )
             )  # fmt: skip
-            yield from (frame for _ in range(copies))
+            due = self.faults.due(source, destination, now_ns)
+            if due > now_ns:
+                self._late += [(due, self.placement[destination], frame)] * copies
+            else:
+                yield from [frame] * copies
 
     def _owed(self, links: Iterable[LinkName]) -> Iterator[bytes]:
         for link in links:
@@ -337,7 +356,10 @@ class Mail:
 
     def _say_hello(self, home: Name, *, asks: bool) -> None:
         """All that was received from there; one frame at least, for it carries the epoch."""
-        frames = [self._acknowledgement(LinkName(home, self.name), Incoming())]
+        self._questions += 1
+        answers = (home, *self._heard.get(home, NOTHING))
+        place = (self.name, home, 0, 0, (self.epoch, self._questions), answers)
+        frames = [encode(Frame(WIRE_FORMAT, self.epoch, *place, None))]
         for link, incoming in self.incoming.items():
             if self.placement.get(link.source) == home and incoming.received:
                 frames.append(self._acknowledgement(link, incoming))
@@ -374,17 +396,3 @@ class Mail:
 
     def _count(self, what: str, count: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + count
-
-
-def _cut(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Frames as batches that travel well."""
-    batch: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if batch and size + len(frame) > BATCH_BYTES:
-            yield b"".join(batch)
-            batch, size = [], 0
-        batch.append(frame)
-        size += len(frame)
-    if batch:
-        yield b"".join(batch)

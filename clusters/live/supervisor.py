@@ -218,7 +218,7 @@ class Supervisor:
         view.status, view.fresh = status, True
         for actor, heard in status.heard.items():
             if actor in self.outgoing:
-                self.outgoing[actor].acknowledge(heard, status.epoch)
+                self.outgoing[actor].acknowledge(heard)
 
     def _began(self, view: HostView, status: Status) -> None:
         """A new incarnation: what was on its way to the old one goes again."""
@@ -227,7 +227,7 @@ class Supervisor:
         self.log("host.seen", host=view.name, epoch=status.epoch, pid=status.pid)
         for actor in view.actors:
             if actor in self.outgoing:
-                self.outgoing[actor].resume(status.heard.get(actor, 0), status.epoch)
+                self.outgoing[actor].resume(status.heard.get(actor, 0))
         for healed in [one for one in self.healing if one[0] is view and one[1] < status.epoch]:
             self.healing.remove(healed)
             self.chronicle.stated(FaultHealed("crash", healed[2]))

@@ -152,6 +152,7 @@ class NemesisTable(Closed, frozen=True):
     nth: Count = 0
     probability: Annotated[float, Meta(ge=0, le=1)] = 0.0
     wait_steps: tuple[Positive, Positive] = (1, 20)
+    wait_seconds: tuple[Seconds, Seconds] = (0.05, 0.5)
     times: Count = 0
 
 

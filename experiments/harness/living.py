@@ -25,7 +25,7 @@ from protocol.names import Name
 from protocol.plan import Plan
 
 PLAIN_EVERY_S: Final = 5.0
-IGNORED: Final = "explore.*, every_steps, lasts_steps, max_steps"
+IGNORED: Final = "explore.*, every_steps, lasts_steps, wait_steps, max_steps"
 ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
 
 

@@ -117,17 +117,6 @@ def test_a_resumption_sends_again_what_had_left() -> None:
     assert outgoing.requests == 2
 
 
-def test_old_news_of_this_epoch_change_nothing_and_those_of_a_later_one_are_a_loss() -> None:
-    """A hello that was overtaken by acknowledgements; and a receiver that came back with less."""
-    outgoing = link(5)
-    leaving(outgoing)
-    outgoing.acknowledge(3, 2)
-    outgoing.resume(1, 2)
-    assert (outgoing.first, leaving(outgoing)) == (4, [4, 5])
-    with pytest.raises(IncompleteError, match="its journal has lost its end"):
-        outgoing.resume(2, 3)
-
-
 def test_err_a_link_keeps_only_so_many_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clusters.live.link.WAITING_MAX", 3)
     with pytest.raises(ClusterError, match="3 messages of one link wait to be acknowledged"):

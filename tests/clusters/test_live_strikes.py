@@ -125,7 +125,7 @@ def of_links(fault: str, target: str, times: int = 1) -> Nemesis:
 # --- Faults of links ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["partition", "drop", "duplicate"])
+@pytest.mark.parametrize("fault", ["partition", "delay", "drop", "duplicate"])
 def test_a_fault_of_links_has_begun_and_is_over_when_every_host_says_so(
     tmp_path: Path, fault: str
 ) -> None:
@@ -262,7 +262,7 @@ def test_a_host_that_runs_two_of_them_is_hit_once(tmp_path: Path) -> None:
 # --- Refusals -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["drop", "duplicate"])
+@pytest.mark.parametrize("fault", ["drop", "duplicate", "delay"])
 def test_err_what_never_travels_can_neither_be_lost_nor_come_twice(fault: str) -> None:
     actors, roles = build(MACHINE, {}), names(MACHINE)
     inside = [Nemesis(fault, "vfio -> iommu")]
@@ -273,6 +273,8 @@ def test_err_what_never_travels_can_neither_be_lost_nor_come_twice(fault: str) -
     check_live([Nemesis("partition", "vfio -> iommu")], MACHINE, actors, place(roles, "packed"))
 
 
-def test_err_a_delay_cannot_be_done_to_real_links_yet() -> None:
-    with pytest.raises(ExperimentError, match="'delay' cannot be done to real processes yet"):
-        check_live([Nemesis("delay", "vfio")], MACHINE, build(MACHINE, {}), {})
+def test_a_delay_may_also_hit_what_travels_to_and_from_hardware() -> None:
+    actors, placement = build(MACHINE, {}), place(names(MACHINE), "packed")
+    check_live([Nemesis("delay", "iommu -> dmar0")], MACHINE, actors, placement)
+    with pytest.raises(ExperimentError, match="'dmar0' is hardware"):
+        check_live([Nemesis("drop", "iommu -> dmar0")], MACHINE, actors, placement)

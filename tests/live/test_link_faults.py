@@ -39,6 +39,7 @@ def assert_masked(result: LiveResult, *faults: str) -> None:
         strike("partition", "b"),
         strike("drop", "c", 0.3),
         strike("duplicate", "* -> *", 0.5),
+        strike("delay", "a -> *"),
     ],
     ids=lambda one: one.fault,
 )

@@ -84,7 +84,10 @@ class Wire:
         """What a host would write into its operational log."""
         self.logged.append(event)
 
-    def suffer(self, *faults: tuple[str, str] | tuple[str, str, float]) -> None:
+    def suffer(
+        self,
+        *faults: tuple[str, str] | tuple[str, str, float] | tuple[str, str, float, tuple[int, int]],
+    ) -> None:
         """These faults of links last from here on; hosts hear of it as time passes."""
         version = self.lasting.version + 1
         found = [LinkFault(10 * version + k, *said) for k, said in enumerate(faults)]
