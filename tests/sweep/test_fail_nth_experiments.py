@@ -26,7 +26,11 @@ FILES: Final = {
 """Those in which nothing may break: neither the bank's nor those whose links are not reliable."""
 WHOLE: Final = "normal_life"
 POINTS: Final = {"failing steps": 22, "crashes": 372, "losses": 1448}
-STRIDES: Final = {"kill_everyone": 997, "concurrent_multi_device_bind": 499}
+STRIDES: Final = {
+    "kill_everyone": 997,
+    "cut_and_lossy": 997,
+    "concurrent_multi_device_bind": 499,
+}
 STRIDE: Final = 97
 """Prime to the pattern in which the kinds of faults come."""
 SEED: Final = 1
