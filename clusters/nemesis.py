@@ -5,12 +5,12 @@ is said here, and what is wrong with it, before anything runs.
 """
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from typing import Final
 
 from msgspec import Struct
 
 from clusters.cluster import Actor, Role, names, refuse_loss
+from clusters.links import ANY, ARROW, BOTH, check_ends, is_link, nearest, split
 from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.names import Name
@@ -20,7 +20,7 @@ FAULTS: Final = {
     "amnesia": "dies, comes back empty and rebuilds what it knew from its peers and the hardware",
     "lose": "dies and never comes back; the supervisor tells the others",
     "pause": "handles nothing for a while",
-    "partition": "two sides do not hear each other for a while",
+    "partition": "messages do not get through for a while, both ways or one",
     "delay": "messages wait a while on their link",
     "duplicate": "a message is sent twice, below the link layer",
     "drop": "a message is lost, below the link layer",
@@ -28,26 +28,33 @@ FAULTS: Final = {
     "remove": "the device is pulled out: its invalidations time out, and it never comes back",
     "reset": "the function is reset: what is in the device ends, what it is owed it forgets",
 }
-LATER: Final = ("amnesia", "partition", "duplicate", "drop")
+LATER: Final = ("amnesia",)
 """Those that come with a later issue."""
 OF_DEVICES: Final = ("remove", "reset")
 """Those that only a device can suffer."""
+OF_LINKS: Final = ("partition", "delay", "duplicate", "drop")
+"""Those that hit links; all but a delay spare what is to and from hardware."""
+BY_CHANCE: Final = ("duplicate", "drop")
+"""Those that hit, while they last, each message of their links with a probability."""
+HALF: Final = 0.5
+"""That probability, if none is said."""
 MODES: Final = ("one", "minority", "majority", "all")
-ARROW: Final = " -> "
 
 
 class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A fault, whom it hits, how often, how long.
 
     `target` is an actor, or `one`, `minority`, `majority` or `all` of a role (`all vdcm`; a bare
-    role means one); for `delay` also one link (`vfio -> iommu`), else all links to the target; for
+    role means one); for a fault of links also `vfio -> iommu`, `vfio <-> iommu`, `core -> *` or
+    `all guest -> vfio`, else all links to the target, of a `partition` those from it, too; for
     `fail` "" is whoever passes `site`.  It begins after a number of steps drawn from `every_steps`,
     again and again (`times` at most, 0: no bound), and is healed after `lasts_steps`; the
     seconds are for the live world.
 
     `fail`: the `nth` passage of the site fails (1 is the first), or each with `probability`, or, if
     neither is said, the next one after `every_steps`.  `delay`: a message waits `wait_steps` at the
-    head of its link.
+    head of its link.  `drop` and `duplicate`: each message with `probability`, or every second one;
+    what was dropped is sent again after `wait_steps`.
     """
 
     fault: str
@@ -61,12 +68,26 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     probability: float = 0.0
     wait_steps: tuple[int, int] = (1, 20)
     times: int = 0
+    wait_seconds: tuple[float, float] = (0.05, 0.5)
 
 
 def candidates(nemesis: Nemesis, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
     """Whom it may hit, in order, and how many of them at once; ([], 0): the target says nobody."""
     target = nemesis.target
-    if target in roles or (nemesis.fault == "delay" and ARROW in target):
+    if nemesis.fault not in OF_LINKS or not is_link(target):
+        return _named(target, roles)
+    between = BOTH if BOTH in target else ARROW
+    sources, destinations = (
+        ([ANY], 1) if end == ANY else _named(end, roles) for end in split(target)
+    )
+    if 1 not in (len(sources[0]), len(destinations[0])):
+        return [], 0  # Of two kinds nobody could say which pairs are a minority.
+    found = [f"{one}{between}{other}" for one in sources[0] for other in destinations[0]]
+    return found, sources[1] * destinations[1]
+
+
+def _named(target: str, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
+    if target in roles:
         return [target], 1
     mode, _, role = target.partition(" ") if " " in target else ("one", "", target)
     found = [name for name, its in roles.items() if its == role]
@@ -75,6 +96,11 @@ def candidates(nemesis: Nemesis, roles: Mapping[Name, Role]) -> tuple[list[Name]
     count = len(found)
     at_once = {"one": 1, "minority": (count - 1) // 2, "majority": count // 2 + 1, "all": count}
     return found, at_once[mode]
+
+
+def begins(nemesis: Nemesis) -> bool:
+    """Whether it begins from time to time, and does not wait for passages of its site."""
+    return nemesis.fault != "fail" or not (nemesis.nth or nemesis.probability)
 
 
 def passes(nemesis: Nemesis, roles: Mapping[Name, Role], actor: Name) -> bool:
@@ -87,7 +113,7 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
     roles = roles_of(machine, actors)
     if nemesis.fault not in FAULTS:
         raise ExperimentError(
-            f"{where}.fault: '{nemesis.fault}' is not a fault{_nearest(nemesis.fault, FAULTS)}"
+            f"{where}.fault: '{nemesis.fault}' is not a fault{nearest(nemesis.fault, FAULTS)}"
             f" (faults: {', '.join(FAULTS)})"
         )
     if nemesis.fault in LATER:
@@ -97,18 +123,14 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
         _check_site(nemesis, roles, actors, where)
         if not nemesis.target:
             return
-    if nemesis.fault == "delay" and ARROW in nemesis.target:
-        for end in nemesis.target.split(ARROW, 1):
-            if end not in roles:
-                raise ExperimentError(
-                    f"{where}.target: '{end}' is not an actor{_nearest(end, roles)}"
-                )
+    if nemesis.fault in OF_LINKS and is_link(nemesis.target):
+        _check_link(nemesis, roles, f"{where}.target")
         return
     found, at_once = candidates(nemesis, roles)
     if not found:
         raise ExperimentError(
             f"{where}.target: '{nemesis.target}' is neither an actor nor a role"
-            f"{_nearest(nemesis.target.rpartition(' ')[2], [*roles, *roles.values()])}"
+            f"{nearest(nemesis.target.rpartition(' ')[2], [*roles, *roles.values()])}"
             f" (roles: {', '.join(dict.fromkeys(roles.values()))}; {', '.join(MODES)} of one)"
         )
     if not at_once:
@@ -120,6 +142,8 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
             raise ExperimentError(
                 f"{where}.target: {name} is no device; only a device can suffer '{nemesis.fault}'"
             )
+        if nemesis.fault in OF_LINKS and nemesis.fault != "delay":
+            check_ends(name, roles, roles, f"{where}.target")
         if nemesis.fault == "lose":
             refuse_loss(name, actors[name])
 
@@ -137,6 +161,7 @@ def _check_ranges(nemesis: Nemesis, where: str) -> None:
         "lasts_steps": nemesis.lasts_steps,
         "lasts_seconds": nemesis.lasts_seconds,
         "wait_steps": nemesis.wait_steps,
+        "wait_seconds": nemesis.wait_seconds,
     }
     for key, (low, high) in pairs.items():
         if not 0 <= low <= high:
@@ -147,8 +172,31 @@ def _check_ranges(nemesis: Nemesis, where: str) -> None:
         raise ExperimentError(f"{where}.probability: {nemesis.probability} is not in [0, 1]")
     if nemesis.nth < 0 or nemesis.times < 0:
         raise ExperimentError(f"{where}: nth and times count from 0")
-    if nemesis.fault != "fail" and (nemesis.site or nemesis.nth or nemesis.probability):
-        raise ExperimentError(f"{where}: site, nth and probability are of 'fail' only")
+    if nemesis.fault != "fail" and (nemesis.site or nemesis.nth):
+        raise ExperimentError(f"{where}: site and nth are of 'fail' only")
+    if nemesis.fault not in ("fail", *BY_CHANCE) and nemesis.probability:
+        raise ExperimentError(
+            f"{where}.probability: is of {', '.join(BY_CHANCE)} and fail, not of {nemesis.fault}"
+        )
+
+
+def _check_link(nemesis: Nemesis, roles: Mapping[Name, Role], where: str) -> None:
+    for end in split(nemesis.target):
+        if end != ANY and not _named(end, roles)[0]:
+            there = [*roles, *roles.values()]
+            hint = nearest(end.rpartition(" ")[2], there)
+            raise ExperimentError(f"{where}: '{end}' is not an actor or a role{hint}")
+    found, at_once = candidates(nemesis, roles)
+    if not found:
+        raise ExperimentError(f"{where}: '{nemesis.target}' has some of a role on both sides")
+    if not at_once:
+        raise ExperimentError(f"{where}: '{nemesis.target}' is nobody: too few for a minority")
+    for link in found:
+        source, destination = split(link)
+        if source == destination != ANY:
+            raise ExperimentError(f"{where}: '{link}' goes from {source} to itself")
+        # A delay may hit any link.
+        check_ends(link, roles, {} if nemesis.fault == "delay" else roles, where)
 
 
 def _check_site(
@@ -164,10 +212,5 @@ def _check_site(
         said = ", ".join(dict.fromkeys(sites)) or "none"
         raise ExperimentError(
             f"{where}.site: '{nemesis.site}' is not a fallible step"
-            f"{_nearest(nemesis.site, sites)} (sites of the target: {said})"
+            f"{nearest(nemesis.site, sites)} (sites of the target: {said})"
         )
-
-
-def _nearest(word: str, words: Iterable[str]) -> str:
-    close = get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""

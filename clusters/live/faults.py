@@ -11,10 +11,23 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Final
 
-from clusters.cluster import Actor, losses
+from clusters.cluster import Actor, Role, losses
+from clusters.links import covers, pairs, solid
 from clusters.live.journals import open_journal
+from clusters.live.link_strikes import LinkStrikes
+from clusters.live.placement import Placement
 from clusters.live.supervisor import HostView, Supervisor
-from clusters.nemesis import FAULTS, Nemesis, candidates, check, passes, roles_of
+from clusters.nemesis import (
+    BY_CHANCE,
+    FAULTS,
+    OF_LINKS,
+    Nemesis,
+    begins,
+    candidates,
+    check,
+    passes,
+    roles_of,
+)
 from protocol.errors import ExperimentError
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone
@@ -22,13 +35,20 @@ from protocol.machine import Machine
 from protocol.messages import ReleaseFds
 from protocol.names import Name
 
-LIVE: Final = ("crash", "pause", "lose", "fail")
-"""What can be done to real processes so far; the rest of `FAULTS` needs more than these signals."""
+LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS)
+"""What can be done to real processes and their links so far."""
 AGAIN_SECONDS: Final = 0.1
-"""When nobody can be hit just now, because all suffer something already."""
+"""When not all can be hit just now, because somebody suffers something already."""
+UNDONE_SECONDS: Final = 5.0
+"""So long somebody may suffer something; a fault that waits longer cannot be done."""
 
 
-def check_live(nemeses: Sequence[Nemesis], machine: Machine, actors: Mapping[Name, Actor]) -> None:
+def check_live(
+    nemeses: Sequence[Nemesis],
+    machine: Machine,
+    actors: Mapping[Name, Actor],
+    placement: Placement,
+) -> None:
     """Refuse what cannot be done, before anything runs."""
     for index, nemesis in enumerate(nemeses):
         where = f"nemesis[{index}]"
@@ -38,6 +58,27 @@ def check_live(nemeses: Sequence[Nemesis], machine: Machine, actors: Mapping[Nam
                 f" (live: {', '.join(LIVE)})"
             )
         check(nemesis, machine, actors, where)
+        if nemesis.fault in OF_LINKS and nemesis.fault != "partition":
+            _check_travels(nemesis, roles_of(machine, actors), placement, where)
+
+
+def _check_travels(
+    nemesis: Nemesis, roles: Mapping[Name, Role], placement: Placement, where: str
+) -> None:
+    """What is sent within one host is never a frame, which could be lost, late or come twice."""
+    hard = solid(roles) if nemesis.fault in BY_CHANCE else ()
+    for target in candidates(nemesis, roles)[0]:
+        links = pairs(nemesis.fault, target)
+        if not any(
+            covers(links, one, other) and placement[one] != placement[other]
+            for one in roles
+            for other in roles
+            if one not in hard and other not in hard
+        ):
+            raise ExperimentError(
+                f"{where}.target: nothing of '{target}' travels between hosts, so nothing can be"
+                f" lost, late or come twice there; with live.placement = 'each' it would"
+            )
 
 
 class Faults:
@@ -60,15 +101,19 @@ class Faults:
         self._random = Random(f"{seed}/faults")  # noqa: S311  not a secret
         self._count = [0] * len(nemeses)
         self._agenda: list[tuple[float, int]] = []
-        self._pauses: list[tuple[float, HostView, Name]] = []
+        self._pauses: list[tuple[float, Name]] = []
+        self._links = LinkStrikes(supervisor, self.begun)
+        self._refused: dict[int, tuple[float, float, str]] = {}
+        """What is due and could not be done: since when, when it was tried last, why not."""
         for index, nemesis in enumerate(nemeses):
-            if not (nemesis.nth or nemesis.probability):
+            if begins(nemesis):
                 self._plan(index, 0.0)
 
     def act(self, now: float) -> None:
         """Whatever is due, `now` seconds after the start."""
+        self._links.act(now)
         while self._pauses and self._pauses[0][0] <= now:
-            self._resume(*heappop(self._pauses)[1:])
+            self._resume(heappop(self._pauses)[1])
         while self._agenda and self._agenda[0][0] <= now:
             _, index = heappop(self._agenda)
             self._strike(index, now)
@@ -76,13 +121,24 @@ class Faults:
     def heal(self) -> None:
         """Nothing begins any more, and nobody stays paused."""
         self._agenda = []
+        self._links.heal()
         while self._pauses:
-            self._resume(*heappop(self._pauses)[1:])
+            self._resume(heappop(self._pauses)[1])
 
     @property
     def over(self) -> bool:
         """Whether everybody got over what happened."""
-        return not (self._pauses or self.supervisor.healing)
+        return self._links.over and not (self._pauses or self.supervisor.healing)
+
+    @property
+    def undone(self) -> list[str]:
+        """What was due for long and could never be done: an error, and no pass."""
+        never = [
+            why
+            for index, (since, last, why) in self._refused.items()
+            if not self._count[index] and last - since >= UNDONE_SECONDS
+        ]
+        return [*never, *self._links.undone]
 
     @property
     def exhausted(self) -> bool:
@@ -97,32 +153,55 @@ class Faults:
 
     def _strike(self, index: int, now: float) -> None:
         nemesis = self.nemeses[index]
-        targets = self._targets(nemesis)
-        if not targets:
-            heappush(self._agenda, (now + AGAIN_SECONDS, index))
+        targets, at_once = self._targets(nemesis)
+        if not at_once or len(targets) < at_once:
+            self._put_off(index, now, len(targets), at_once)
             return
+        self._refused.pop(index, None)
+        until = now + self._random.uniform(*nemesis.lasts_seconds)
+        hit: dict[Name, None] = {}
         for target in targets:
-            if not self._possible(target):
-                continue  # It shares a host with one that was hit just now.
-            match nemesis.fault:
-                case "crash":
-                    self._crash(target)
-                case "pause":
-                    self._pause(target, now + self._random.uniform(*nemesis.lasts_seconds))
-                case "lose":
-                    self._lose(target)
-                case _:
-                    self.supervisor.home(target).handle.arm.remote(index, target)
-                    continue  # It counts when it has struck.
+            if nemesis.fault in OF_LINKS:
+                self._links.begin(nemesis, target, until)
+                continue  # It counts when all hosts know of it.
+            if nemesis.fault == "fail":
+                self.supervisor.home(target).handle.arm.remote(index, target)
+                continue  # It counts when it has struck.
+            self._do(nemesis.fault, target, until, hit)
             self.count(f"{nemesis.fault} {target}")
         self._count[index] += 1
         self._plan(index, now)
+
+    def _do(self, fault: str, target: Name, until: float, hit: dict[Name, None]) -> None:
+        """To its host; `hit` are those that this strike has hit, with whoever they run."""
+        view = self.supervisor.home(target)
+        again = view.name in hit
+        hit[view.name] = None
+        match fault:
+            case "crash":
+                self._crash(target, again=again)
+            case "pause":
+                self._pause(target, until, again=again)
+            case "lose":
+                self._lose(target)
+            case _:
+                raise AssertionError(f"{fault} is not a fault of the live world")
+
+    def _put_off(self, index: int, now: float, found: int, wanted: int) -> None:
+        """Not all that it wants to hit can be hit now: a part of it is not what was asked for."""
+        nemesis = self.nemeses[index]
+        if wanted:  # Else all are lost.
+            since = self._refused.get(index, (now, now, ""))[0]
+            why = f"{nemesis.fault} {nemesis.target}: {found} of {wanted} could be hit at once"
+            self._refused[index] = (since, now, why)
+        heappush(self._agenda, (now + AGAIN_SECONDS, index))
 
     def count(self, what: str) -> None:
         """A fault was done."""
         self.begun[what] = self.begun.get(what, 0) + 1
 
-    def _targets(self, nemesis: Nemesis) -> list[Name]:
+    def _targets(self, nemesis: Nemesis) -> tuple[list[Name], int]:
+        """Whom it hits now, and how many that has to be."""
         if nemesis.fault == "fail":
             found = [
                 name
@@ -133,11 +212,15 @@ class Faults:
             at_once = 1
         else:
             found, at_once = candidates(nemesis, self.roles)
-        found = [name for name in found if self._possible(name)]
+        living = [name for name in found if name not in self.supervisor.lost]
+        at_once = min(at_once, len(living))
+        found = [name for name in found if self._possible(nemesis.fault, name)]
         self._random.shuffle(found)
-        return sorted(found[:at_once])
+        return sorted(found[:at_once]), at_once
 
-    def _possible(self, target: Name) -> bool:
+    def _possible(self, fault: str, target: Name) -> bool:
+        if fault in OF_LINKS:
+            return self._links.possible(fault, target)
         if target in self.supervisor.lost:
             return False
         view = self.supervisor.home(target)
@@ -145,11 +228,14 @@ class Faults:
 
     # --- What is done -----------------------------------------------------------------------------
 
-    def _crash(self, target: Name) -> None:
+    def _crash(self, target: Name, *, again: bool = False) -> None:
+        """`again`: its host was just killed for another that it runs."""
         view = self.supervisor.home(target)
-        self._kill(view)
+        if not again:
+            self._kill(view)
         self.supervisor.chronicle.stated(FaultBegun("crash", target))
-        self._crashed(view, view.actors)
+        if not again:
+            self._crashed(view, view.actors)
         self.supervisor.healing.append((view, view.epoch, target))
 
     def _kill(self, view: HostView) -> None:
@@ -164,16 +250,18 @@ class Faults:
             if name not in self.supervisor.lost:
                 self.supervisor.chronicle.stated(HostCrashed(), name, view.name, view.epoch)
 
-    def _pause(self, target: Name, until: float) -> None:
+    def _pause(self, target: Name, until: float, *, again: bool = False) -> None:
         view = self.supervisor.home(target)
         assert view.process is not None
         view.suffers = "pause"
-        view.process.pause()
+        if not again:
+            view.process.pause()
         self.supervisor.chronicle.stated(FaultBegun("pause", target))
         self.supervisor.log("fault.begun", fault="SIGSTOP", host=view.name, pid=view.process.pid)
-        heappush(self._pauses, (until, view, target))
+        heappush(self._pauses, (until, target))
 
-    def _resume(self, view: HostView, target: Name) -> None:
+    def _resume(self, target: Name) -> None:
+        view = self.supervisor.home(target)
         if view.process is not None:
             view.process.resume()
         view.suffers, view.fresh = "", False

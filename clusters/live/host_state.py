@@ -12,7 +12,8 @@ from msgspec import Struct
 from clusters.host import Host
 from clusters.live.chance import LiveChance
 from clusters.live.link import Incoming, Letter, Outgoing
-from clusters.live.mail import LinkName, Mail
+from clusters.live.mail import Mail
+from clusters.live.post import LinkName
 from protocol.errors import UnreadableError
 from protocol.names import Name
 

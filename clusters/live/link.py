@@ -105,6 +105,11 @@ class Outgoing:
         """The sequence of the newest message, sent or not."""
         return self.first + len(self.waiting) - 1
 
+    @property
+    def acknowledged(self) -> int:
+        """The newest that the receiver has said to have."""
+        return self.first - 1
+
     def push(self, letter: Letter) -> int:
         """One more message; its sequence."""
         if len(self.waiting) >= WAITING_MAX:
@@ -142,10 +147,10 @@ class Outgoing:
 
     def resume(self, received: int) -> None:
         """The receiver has `received` and nothing behind it: go on from there."""
-        if received < self.first - 1:
+        if received < self.acknowledged:
             raise IncompleteError(
                 f"the receiver has message {received} of a link,"
-                f" and had acknowledged {self.first - 1}: its journal has lost its end"
+                f" and had acknowledged {self.acknowledged}: its journal has lost its end"
             )
         self.acknowledge(received)
         self.known = True
@@ -159,6 +164,12 @@ class Outgoing:
         self.patience_ns = min(2 * self.patience_ns, RESEND_NS_MAX)
         self._go_back()
         return True
+
+    def hasten(self) -> None:
+        """The way is free again: what is unacknowledged need not wait until it is overdue."""
+        self.patience_ns = RESEND_NS
+        if self.known:
+            self._go_back()
 
     def _go_back(self) -> None:
         self.sent = self.first - 1

@@ -18,7 +18,9 @@ from clusters.live.chance import LiveChance
 from clusters.live.host_state import put_state, read_state, state_bytes
 from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed, Snapshot
 from clusters.live.link import Letter
-from clusters.live.mail import NO_CAUSE, LinkName, Mail
+from clusters.live.link_faults import Lasting
+from clusters.live.mail import Mail
+from clusters.live.post import NO_CAUSE, LinkName
 from protocol.effects import Send, SetTimer
 from protocol.errors import ClusterError, DivergedError, UnreadableError
 from protocol.facts import OpFail, OpInfo, OpOk
@@ -50,7 +52,8 @@ class Failure(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """How a host is after a turn.
 
-    `heard`: how far each actor has come on its link from the supervisor.
+    `heard`: how far each actor has come on its link from the supervisor.  `links`: which version
+    of the faults of links it knows.
     """
 
     host: Name
@@ -65,6 +68,7 @@ class Status(Struct, frozen=True):
     counts: dict[str, int]
     outcomes: dict[str, int]
     failed_sites: tuple[int, ...]
+    links: int
     failure: Failure | None
     fenced: bool
 
@@ -187,11 +191,18 @@ class LiveHost:
 
     def hello(self, peer: Name, data: bytes, *, asks: bool) -> None:
         """A peer has come back, or misses something."""
-        self._turn(lambda: self.mail.greeted(peer, data, asks=asks))
 
-    def tick(self, now_ns: int) -> Status:
-        """Time has passed: timers fire, what is late leaves again."""
+        def work() -> None:
+            for refusal in self.mail.greeted(peer, data, asks=asks):
+                self.log("frame.refused", message=refusal)
+
+        self._turn(work)
+
+    def tick(self, now_ns: int, lasting: Lasting | None = None) -> Status:
+        """Time has passed: timers fire, what is late leaves again; these faults of links last."""
         self.now_ns = now_ns
+        if lasting is not None:
+            self.mail.suffer(lasting)
 
         def work() -> None:
             for actor, timer in list(self.timers):
@@ -223,6 +234,10 @@ class LiveHost:
             self.unsaved += len(self.entries)
             self.entries = []
             self.mail.dispatch(self.now_ns)
+            for done in self.mail.faults.actions():
+                self.log(
+                    f"link.{done.did}", actor=done.source, peer=done.destination, seq=done.sequence
+                )
             if self.unsaved >= self.save_every:
                 self.save()
 
@@ -296,12 +311,13 @@ class LiveHost:
             inputs={name: host.n for name, host in self.hosts.items()},
             heard=self.mail.heard,
             unacknowledged=self.mail.unacknowledged,
-            waiting=len(self.mail.local) + len(self.mail.parked),
+            waiting=len(self.mail.local) + len(self.mail.parked) + len(self.mail.held),
             timers=len(self.timers),
             greeting=self.mail.greeting,
             counts=dict(self.mail.counts),
             outcomes=dict(self.outcomes),
             failed_sites=tuple(self.chance.failed),
+            links=self.mail.faults.lasting.version,
             failure=self.failure,
             fenced=self.fenced,
         )

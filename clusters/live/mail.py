@@ -6,46 +6,37 @@ Nothing goes out before `dispatch`, which a host calls when its journal has what
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
+from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
+from clusters.live.post import NO_CAUSE, LinkName, Post, cut
+from clusters.live.seal import Seal
+from protocol.errors import UnreadableError
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
 
-BATCH_BYTES: Final = 64 << 10
-"""Ray carries arguments below 100 kB in the call itself."""
+NOTHING: Final = (0, 0)
+"""No question: an epoch and a number."""
 ACKNOWLEDGE_AT: Final = 64
 """Messages of a link that are owed an acknowledgement, before one goes out by itself."""
-
-NO_CAUSE: Final[tuple[Name, int, int]] = ("", 0, 0)
-
-
-class LinkName(NamedTuple):
-    """From one actor to another."""
-
-    source: Name
-    destination: Name
-
-
-class Post(Protocol):
-    """The way to other hosts: calls that are not waited for, and may be lost."""
-
-    def frames(self, host: Name, data: bytes) -> None:
-        """Messages and acknowledgements."""
-
-    def hello(self, host: Name, data: bytes, *, asks: bool) -> None:
-        """All that was received from `host`; it goes on from there, and tells the same if asked."""
-
-    def again(self) -> None:
-        """One more turn of this host, behind what others have sent it."""
 
 
 class Mail:
     """`here` are the actors of this host: False until they have had their `Start`."""
 
-    def __init__(self, name: Name, placement: Placement, post: Post) -> None:
+    def __init__(
+        self,
+        name: Name,
+        placement: Placement,
+        post: Post,
+        faults: LinkFaults | None = None,
+        seal: Seal | None = None,
+    ) -> None:
         self.name = name
+        self.faults = faults or LinkFaults()
+        self.seal = seal or Seal()
         self.placement = placement
         self.post = post
         self.epoch = 0
@@ -55,6 +46,8 @@ class Mail:
         self.epochs = Epochs()
         self.local: deque[LinkName] = deque()
         self.parked: list[LinkName] = []
+        self.held: list[LinkName] = []
+        """From here to here, and cut."""
         self.counts: dict[str, int] = {}
         self.fences: dict[LinkName, None] = {}  # lost -> who knows of it
         self.lost: dict[Name, None] = {}
@@ -63,6 +56,13 @@ class Mail:
         self._due = False
         self._wanting: dict[Name, None] = {}
         self._greeting: dict[Name, int] = {}
+        self._questions = 0
+        self._heard: dict[Name, tuple[int, int]] = {}
+        """The last question of each peer; the next hello to it answers that one."""
+        self._doubts: dict[Name, tuple[tuple[int, int], dict[LinkName, int]]] = {}
+        """Who seems to have less than it acknowledged: which question would tell, and how much."""
+        self._late: list[tuple[int, Name, bytes]] = []
+        """Frames that are delayed: until when, to which host."""
 
     # --- What the actors send ---------------------------------------------------------------------
 
@@ -94,6 +94,9 @@ class Mail:
             if not self.here[link.destination]:
                 self.parked.append(link)
                 continue
+            if self.faults.cut(*link):
+                self.held.append(link)
+                continue
             letter, sequence = outgoing.waiting[0], outgoing.first
             arrival = self._incoming(link).arrives(sequence)
             assert arrival is Arrival.NEXT, (link, sequence, arrival)
@@ -111,14 +114,25 @@ class Mail:
 
     def receive(self, data: bytes) -> tuple[list[Frame], list[str]]:
         """The messages of a batch that are to be handled now, and what could not be read."""
-        frames, refusals = decode_batch(data, f"batch to {self.name}")
-        self._count("refused", len(refusals))
+        frames, refusals = self._read(data, f"batch to {self.name}")
         starts = [frame.destination for frame in frames if frame.source == SUPERVISOR]
-        return [one for one in frames if self._admit(one, starts)], [str(one) for one in refusals]
+        return [one for one in frames if self._admit(one, starts)], refusals
+
+    def _read(self, data: bytes, where: str) -> tuple[list[Frame], list[str]]:
+        """The frames of a sealed batch that can be read, and what could not be."""
+        try:
+            frames, refused = decode_batch(self.seal.open(data, where), where)
+        except UnreadableError as error:
+            frames, refused = [], [error]
+        self._count("refused", len(refused))
+        return frames, [str(one) for one in refused]
 
     def _admit(self, frame: Frame, starts: list[Name]) -> bool:
         link = LinkName(frame.source, frame.destination)
-        home = self.placement.get(frame.source, SUPERVISOR)
+        home = SUPERVISOR if frame.source == SUPERVISOR else self.placement.get(frame.source, "")
+        if self.placement.get(frame.destination) != self.name or home in ("", self.name):
+            self._count("refused_link")  # Of nobody, to somebody elsewhere, or of ourselves.
+            return False
         if not self.epochs.admit(home, frame.epoch):
             self._count("refused_epoch")
             return False
@@ -153,21 +167,64 @@ class Mail:
                     self._wanting[home] = None
         return False
 
-    def greeted(self, peer: Name, data: bytes, *, asks: bool) -> None:
-        """A peer says all that it has received from here: every link to it goes on from there."""
-        frames, refusals = decode_batch(data, f"hello to {self.name}")
-        assert not refusals, refusals
+    def greeted(self, peer: Name, data: bytes, *, asks: bool) -> list[str]:
+        """A peer says all that it has received from here: every link to it goes on from there.
+
+        What could not be read: then nothing of it counts, for what is missing would be "nothing".
+        """
+        frames, refusals = self._read(data, f"hello to {self.name}")
+        if refusals or not frames:
+            return refusals
         if not all(self.epochs.admit(peer, frame.epoch) for frame in frames):
             self._count("refused_epoch")
-            return
-        received = {(frame.destination, frame.source): frame.acknowledged for frame in frames}
-        for link, outgoing in self.outgoing.items():
-            if self.placement[link.destination] == peer != self.name:
-                outgoing.resume(received.get(link, 0))
-                self._touched[link] = None
-        self._greeting.pop(peer, None)
+            return []
         if asks:
+            self._heard[peer] = max(frames[0].id, self._heard.get(peer, NOTHING))
             self._wanting[peer] = None
+        received = {(frame.destination, frame.source): frame.acknowledged for frame in frames}
+        there = {
+            link: (outgoing, received.get(link, 0))
+            for link, outgoing in self.outgoing.items()
+            if self.placement[link.destination] == peer != self.name
+        }
+        less = any(now < outgoing.acknowledged for outgoing, now in there.values())
+        if less and not self._answers(peer, frames[0].cause[1:]):
+            return []
+        _, sure = self._doubts.pop(peer, (NOTHING, {}))
+        for link, (outgoing, now) in there.items():
+            old_news = sure.get(link, 0) <= now < outgoing.acknowledged
+            outgoing.resume(outgoing.acknowledged if old_news else now)
+            self._touched[link] = None
+        self._greeting.pop(peer, None)
+        return []
+
+    def _answers(self, peer: Name, answered: tuple[int, int]) -> bool:
+        """Whether a hello that tells of less than was acknowledged must be believed.
+
+        Others may have overtaken it.  But what answers a question that was asked after the better
+        news had come knows them, or the peer's journal has lost its end.
+        """
+        if peer not in self._doubts:
+            sure = {
+                link: outgoing.acknowledged
+                for link, outgoing in self.outgoing.items()
+                if self.placement[link.destination] == peer
+            }
+            self._doubts[peer] = ((self.epoch, self._questions + 1), sure)
+        self._greeting.setdefault(peer, -RESEND_NS)
+        return answered >= self._doubts[peer][0]
+
+    def suffer(self, lasting: Lasting) -> None:
+        """These faults of links last from here on; what was cut and is no more goes on at once."""
+        cut = [link for link in self.outgoing if self.faults.cut(*link)]
+        if not self.faults.suffer(lasting):
+            return
+        for link in cut:
+            if not self.faults.cut(*link) and link.destination not in self.here:
+                self.outgoing[link].hasten()
+                self._touched[link] = None
+        self.local.extend(self.held)
+        self.held = []
 
     # --- Losses and recovery ----------------------------------------------------------------------
 
@@ -196,7 +253,7 @@ class Mail:
         """Everything that was sent is here again; the peers will say how much of it they have."""
         self.epoch = epoch
         self.local.clear()
-        self.parked = []
+        self.parked, self.held, self._late = [], [], []
         for link, outgoing in self.outgoing.items():
             if link.destination in self.here:
                 outgoing.resume(self._incoming(link).received)
@@ -238,6 +295,9 @@ class Mail:
     def dispatch(self, now_ns: int) -> None:
         """All that was decided is journalled: now it may leave, together per host."""
         batches: dict[Name, list[bytes]] = {}
+        for _, home, frame in [late for late in self._late if late[0] <= now_ns]:
+            batches.setdefault(home, []).append(frame)
+        self._late = [late for late in self._late if late[0] > now_ns]
         for link in self._touched:
             outgoing = self.outgoing.get(link)
             if outgoing is not None:
@@ -248,9 +308,9 @@ class Mail:
             batches.setdefault(home, []).extend(self._owed(self._owing.pop(home)))
         self._due = False
         for home, frames in batches.items():
-            for batch in _cut(frames):
+            for batch in cut(frames):
                 self._count("calls")
-                self.post.frames(home, batch)
+                self.post.frames(home, self.seal.close(batch))
         if self._wanting and all(self.here.values()):
             for home in self._wanting:
                 self._say_hello(home, asks=False)
@@ -266,18 +326,27 @@ class Mail:
             if back is not None:
                 acknowledged = back.told = back.received
             self._count("frames")
-            yield encode(
+            copies = self.faults.copies(source, destination, sequence)
+            if not copies:
+                continue
+            frame = encode(
                 Frame(
                     WIRE_FORMAT, self.epoch, source, destination, sequence, acknowledged,
                     letter.id, letter.cause, letter.message,
                 )
             )  # fmt: skip
+            due = self.faults.due(source, destination, now_ns)
+            if due > now_ns:
+                self._late += [(due, self.placement[destination], frame)] * copies
+            else:
+                yield from [frame] * copies
 
     def _owed(self, links: Iterable[LinkName]) -> Iterator[bytes]:
         for link in links:
             incoming = self._incoming(link)
             if incoming.owed:
-                yield self._acknowledgement(link, incoming)
+                frame = self._acknowledgement(link, incoming)
+                yield from [frame] * self.faults.copies(link.destination, link.source, 0)
 
     def _acknowledgement(self, link: LinkName, incoming: Incoming) -> bytes:
         incoming.told = incoming.received
@@ -287,12 +356,22 @@ class Mail:
 
     def _say_hello(self, home: Name, *, asks: bool) -> None:
         """All that was received from there; one frame at least, for it carries the epoch."""
-        frames = [self._acknowledgement(LinkName(home, self.name), Incoming())]
+        self._questions += 1
+        answers = (home, *self._heard.get(home, NOTHING))
+        place = (self.name, home, 0, 0, (self.epoch, self._questions), answers)
+        frames = [encode(Frame(WIRE_FORMAT, self.epoch, *place, None))]
         for link, incoming in self.incoming.items():
             if self.placement.get(link.source) == home and incoming.received:
                 frames.append(self._acknowledgement(link, incoming))
+        if self._cut_off(home):
+            return  # It is asked for again, or what it would bring is resent.
         self._count("hellos")
-        self.post.hello(home, b"".join(frames), asks=asks)
+        self.post.hello(home, self.seal.close(b"".join(frames)), asks=asks)
+
+    def _cut_off(self, home: Name) -> bool:
+        """Whether a link from here to there is cut: a hello tells of all of them at once."""
+        there = [actor for actor, its in self.placement.items() if its == home]
+        return any(self.faults.cut(one, other) for one in self.here for other in there)
 
     # --- How it is --------------------------------------------------------------------------------
 
@@ -317,17 +396,3 @@ class Mail:
 
     def _count(self, what: str, count: int = 1) -> None:
         self.counts[what] = self.counts.get(what, 0) + count
-
-
-def _cut(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Frames as batches that travel well."""
-    batch: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if batch and size + len(frame) > BATCH_BYTES:
-            yield b"".join(batch)
-            batch, size = [], 0
-        batch.append(frame)
-        size += len(frame)
-    if batch:
-        yield b"".join(batch)

@@ -15,14 +15,17 @@ from msgspec import Struct
 from ray.actor import ActorHandle
 
 from clusters.host import Host
+from clusters.links import solid
 from clusters.live.cast import Cast
 from clusters.live.chance import LiveChance
 from clusters.live.journals import open_journal
+from clusters.live.link_faults import LinkFaults, read_lasting
 from clusters.live.live_host import Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
 from clusters.live.ray_cluster import first_line
+from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError
 from protocol.names import Name
@@ -109,7 +112,9 @@ class RayHost:
             mine = [name for name, home in charge.placement.items() if home == charge.name]
             hosts = {name: Host(name, actors[name]) for name in mine}
             journal = open_journal(charge.journal, charge.name, charge.durability)
-            mail = Mail(charge.name, charge.placement, RayPost(charge.name, charge.namespace))
+            post = RayPost(charge.name, charge.namespace)
+            faults = LinkFaults(charge.seed, solid(roles))
+            mail = Mail(charge.name, charge.placement, post, faults, Seal(charge.namespace))
             live = LiveHost(hosts, mail, journal, log)
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))
         except Exception:
@@ -137,12 +142,15 @@ class RayHost:
         if self._live is not None:
             self._live.go_on()
 
-    def tick(self, now_ns: int, calm: bool) -> bytes:  # noqa: FBT001  by place
-        """Time has passed; `calm`: the faulty phase is over.  How the host is, as msgpack."""
+    def tick(self, now_ns: int, calm: bool, lasting: bytes) -> bytes:  # noqa: FBT001  by place
+        """Time has passed; `calm`: the faulty phase is over; `lasting`: which faults of links last.
+
+        How the host is, as msgpack.
+        """
         if self._live is None:
             return b""
         self._live.chance.calm = calm
-        return msgspec.msgpack.encode(self._live.tick(now_ns))
+        return msgspec.msgpack.encode(self._live.tick(now_ns, read_lasting(lasting)))
 
     def arm(self, index: int, actor: Name) -> None:
         """The actor's next passage of the site of fault number `index` is to fail."""

@@ -138,8 +138,8 @@ class LiveRun:
         self.report = progress
         self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys, setup.lineup)
         self.actors = self.cast.actors()
-        check_live(setup.nemesis, setup.machine, self.actors)
         self.placement = place(self.cast.roles(), setup.placement)
+        check_live(setup.nemesis, setup.machine, self.actors, self.placement)
         self.phase = "starting"
         self.cluster = ""
         self.quiet = False
@@ -263,6 +263,8 @@ class LiveRun:
         supervisor.calm = True
         faults.heal()
         self._wait_for_quiet(supervisor, faults)
+        if faults.undone:
+            raise ClusterError("; ".join(faults.undone))
 
     def _done(self, supervisor: "Supervisor", faults: "Faults", until: float | None) -> bool:
         """Faults go on for as long as was said, or until there is nothing left to disturb."""

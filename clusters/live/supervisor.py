@@ -15,8 +15,10 @@ import msgspec
 
 from clusters.live.chronicle import Chronicle
 from clusters.live.link import Letter, Outgoing
+from clusters.live.link_faults import Lasting
 from clusters.live.live_host import Failure, Log, Status
 from clusters.live.processes import Process, process
+from clusters.live.seal import Seal
 from protocol.errors import ClusterError, DivergedError, IncompleteError, UnreadableError
 from protocol.facts.world import FaultHealed
 from protocol.messages import AnyMessage
@@ -79,7 +81,7 @@ def _nothing() -> None:
 class Supervisor:
     """`begin` makes a host's Ray actor, `born` is told of each process that runs one.
 
-    `lost` are the actors that will not come back.
+    `lost` are the actors that will not come back, `links` the faults of links that last.
     """
 
     charges: "Iterable[Charge]"
@@ -92,6 +94,7 @@ class Supervisor:
     outgoing: dict[Name, Outgoing] = field(default_factory=dict)
     lost: dict[Name, None] = field(default_factory=dict)
     healing: list[tuple[HostView, int, Name]] = field(default_factory=list)
+    links: Lasting = field(default_factory=Lasting)
     _calmest: tuple[object, ...] | None = None
 
     # --- Hosts ------------------------------------------------------------------------------------
@@ -148,7 +151,7 @@ class Supervisor:
                     place = (SUPERVISOR, actor, sequence, 0, letter.id, letter.cause)
                     frames.append(Frame(WIRE_FORMAT, EPOCH, *place, letter.message))
             if frames:
-                view.handle.take.remote(encode_batch(frames))
+                view.handle.take.remote(Seal(view.charge.namespace).close(encode_batch(frames)))
 
     # --- Keeping time -----------------------------------------------------------------------------
 
@@ -158,9 +161,10 @@ class Supervisor:
 
         now_ns = time.monotonic_ns()
         self._post(now_ns)
+        lasting = msgspec.msgpack.encode(self.links)
         for view in self.running:
             if view.tick is None and now_ns - view.ticked_ns >= TICK_NS:
-                view.tick = view.handle.tick.remote(now_ns, self.calm)
+                view.tick = view.handle.tick.remote(now_ns, self.calm, lasting)
                 view.ticked_ns = now_ns
                 view.heard_ns = view.heard_ns or now_ns
         waiting = [view.tick for view in self.running if view.tick is not None]

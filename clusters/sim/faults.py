@@ -6,12 +6,21 @@ steps, so that faults do not crowd out deliveries.
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from clusters.cluster import Role, losses, refuse_loss
-from clusters.nemesis import ARROW, OF_DEVICES, Nemesis, candidates, passes
+from clusters.links import covers, ends, is_link, nearest, pairs, split
+from clusters.nemesis import (
+    BY_CHANCE,
+    HALF,
+    OF_DEVICES,
+    OF_LINKS,
+    Nemesis,
+    begins,
+    candidates,
+    passes,
+)
 from clusters.sim.tape import Begin, Fail, Heal
 from protocol.errors import ExperimentError
 from protocol.facts.process import VmExited
@@ -24,7 +33,7 @@ if TYPE_CHECKING:
 
 NEVER: Final = 1 << 62
 """A step that no run reaches."""
-LASTING: Final = ("crash", "pause", "delay")
+LASTING: Final = ("crash", "pause", *OF_LINKS)
 """Faults that are healed."""
 
 Healable: TypeAlias = bool | tuple[str, ...]
@@ -52,8 +61,8 @@ class Faults:
         planned = any(nemesis.fault == fault for nemesis in world.setup.nemeses)
         if not planned or fault == "fail" or (fault, target) in self.active:
             return False
-        ends = target.split(ARROW, 1) if fault == "delay" else [target]
-        if any(end not in world.hosts or end in self.lost for end in ends):
+        whom = ends(target) if fault in OF_LINKS else [target]
+        if any(end not in world.hosts or end in self.lost for end in whom):
             return False
         if fault in OF_DEVICES:
             return world.roles.get(target) == "device"
@@ -73,7 +82,13 @@ class Faults:
             case "pause":
                 world.network.block(target)
             case "delay":
-                world.network.delay(target, self._wait(target))
+                world.network.delay(target, self._plan(fault, target).wait_steps)
+            case "drop":
+                world.network.delay(target, self._plan(fault, target).wait_steps, fault)
+            case "partition":
+                world.network.sever(target)
+            case "duplicate":
+                pass  # Masked on reliable links; on others it is asked message by message.
             case "lose":
                 refuse_loss(target, world.hosts[target].actor)
                 self._lose(target)
@@ -99,8 +114,10 @@ class Faults:
                 world.network.unblock(target)
             case "pause":
                 world.network.unblock(target)
-            case "delay":
-                world.network.undelay(target)
+            case "delay" | "drop":
+                world.network.undelay(target, fault)
+            case "partition":
+                world.network.mend(target)
         world.state(FaultHealed(fault, target))
 
     def heal_oldest(self) -> bool:
@@ -122,7 +139,7 @@ class Faults:
         world = self._world
         world.state(HostGone(), of=target)
         self.lost[target] = None
-        self.active = [one for one in self.active if target not in one[1].split(ARROW)]
+        self.active = [one for one in self.active if target not in ends(one[1])]
         world.network.close(target)
         living = [name for name in world.hosts if name not in self.lost]
         said = losses(world.setup.machine, target, living)
@@ -131,13 +148,26 @@ class Faults:
         for name, message in said:
             world.tell(name, message)
 
-    def _wait(self, target: Name) -> tuple[int, int]:
-        """How long messages wait: as the first plan says that means this target."""
+    def _plan(self, fault: str, target: Name) -> Nemesis:
+        """The first plan that means this fault of this target."""
         world = self._world
         for nemesis in world.setup.nemeses:
-            if nemesis.fault == "delay" and target in candidates(nemesis, world.roles)[0]:
-                return nemesis.wait_steps
-        return Nemesis("delay").wait_steps
+            if nemesis.fault == fault and target in candidates(nemesis, world.roles)[0]:
+                return nemesis
+        return Nemesis(fault)
+
+    def odds(self, link: str, fault: str) -> float:
+        """How likely a message of the link is hit: as the faults that last say, or the link is."""
+        source, destination = split(link)
+        world = self._world
+        found = [
+            self._plan(one, target).probability or HALF
+            for one, target in self.active
+            if one == fault and covers(pairs(one, target), source, destination)
+        ]
+        if (source, destination) in world.network.loosely[1]:
+            found.append(world.setup.semantics.probability)
+        return max(found, default=0.0)
 
 
 def check_heal(healable: Healable, roles: Mapping[Name, Role], where: str) -> None:
@@ -145,12 +175,10 @@ def check_heal(healable: Healable, roles: Mapping[Name, Role], where: str) -> No
     for k, word in enumerate(() if isinstance(healable, bool) else healable):
         first, _, rest = word.partition(" ")
         target = rest if first in LASTING else word
-        ends = target.split(ARROW, 1)
         targets = [*roles, *roles.values()]
-        if target and any(end not in (targets if len(ends) == 1 else roles) for end in ends):
-            there = dict.fromkeys([*LASTING, *targets])
-            close = get_close_matches(word, there, n=1, cutoff=0.5)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
+        there = roles if is_link(target) else targets
+        if target and any(end not in there for end in ends(target)):
+            hint = nearest(word, dict.fromkeys([*LASTING, *targets]))
             raise ExperimentError(
                 f"{where}[{k}]: '{word}' is neither a fault that lasts nor whom one hits{hint}"
                 f" (faults: {', '.join(LASTING)})"
@@ -174,7 +202,7 @@ class Timetable:
         self._armed = [0] * len(nemeses)
         self._passed = [0] * len(nemeses)
         for index, nemesis in enumerate(nemeses):
-            if not (nemesis.nth or nemesis.probability):
+            if begins(nemesis):
                 self._plan(index, 0, 0)
         self.due = self._agenda[0][0] if self._agenda else NEVER
 
@@ -202,7 +230,9 @@ class Timetable:
                 return None
 
     def fails(self, world: "World", actor: Name, site: str) -> bool:
-        """Whether this passage of a fallible step fails."""
+        """Whether this passage of a fallible step fails, or this message of a link is hit."""
+        if site in BY_CHANCE:
+            return not world.final and self._random() < world.faults.odds(actor, site)
         failed = False
         for index, nemesis in enumerate(self._nemeses):
             if nemesis.site != site or not passes(nemesis, world.roles, actor):
@@ -242,7 +272,7 @@ class Timetable:
                 done = sorted(step for key in mine for step in begun.pop(key))
             self._count[index] = -(-len(done) // at_once)
             spent = 0 < nemesis.times <= self._count[index]
-            if not (nemesis.nth or nemesis.probability or spent):
+            if begins(nemesis) and not spent:
                 self._plan(index, done[-1] if done else 0, world.step)
         self.due = self._agenda[0][0] if self._agenda else NEVER
 

@@ -1,9 +1,9 @@
 """The links of a simulated world, and what can be delivered next.
 
 A *slot* is something that can happen: the oldest message of a link, or a timer.  It is *enabled*
-when it has something to deliver and nothing holds it.  Links are reliable and in order; each
-ordered pair of actors has its own.  Slots are numbers, in order of first use, so that a world can
-be copied and its choices written down cheaply.
+when it has something to deliver and nothing holds it.  Links are reliable and in order but for
+those that an experiment says are `loose`; each ordered pair of actors has its own.  Slots are
+numbers, in order of first use, so that a world can be copied and its choices written down cheaply.
 """
 
 from collections import deque
@@ -12,35 +12,20 @@ from heapq import heappop, heappush
 from typing import Final, TypeAlias
 
 from clusters.host import Host
+from clusters.links import ANY, Pair, covers, pairs
 from clusters.moments import Moment
-from clusters.nemesis import ARROW
 from clusters.sim.tape import Choice, Deliver, Fire
-from protocol.errors import ExperimentError
 from protocol.messages import AnyMessage
 from protocol.names import SUPERVISOR, Name
 
 CLOSED: Final = -1
 """Stands for the link to an actor that is lost: what is sent there vanishes."""
 
-SEMANTICS: Final = {
-    "reliable": "each message exactly once, in order per link",
-    "at-least-once": "a message may come again",
-    "at-most-once": "a message may be lost",
-    "any-order": "a message may overtake another",
-}
-LATER: Final = ("at-least-once", "at-most-once", "any-order")
-"""Those that come with a later issue."""
+COPY: Final = ", again"
+"""Behind a sender's name: whose messages are copies of what was delivered already."""
 
 Item: TypeAlias = tuple[AnyMessage, Moment | None, int]
 """A message in flight: the input that sent it (None: the world), and as its how-manieth effect."""
-
-
-def check_semantics(semantics: str) -> None:
-    """Refuse what links cannot do yet."""
-    if semantics in LATER:
-        raise ExperimentError(f"network semantics '{semantics}' comes with a later issue")
-    if semantics not in SEMANTICS:
-        raise ExperimentError(f"'{semantics}' is not a network semantics ({', '.join(SEMANTICS)})")
 
 
 class Network:
@@ -53,11 +38,15 @@ class Network:
     __slots__ = (
         "_held",
         "blocked",
+        "cuts",
         "delays",
         "enabled",
         "hosts",
         "inbound",
         "lag",
+        "loose",
+        "loosely",
+        "lossy",
         "names",
         "outbound",
         "place",
@@ -65,12 +54,23 @@ class Network:
         "receivers",
         "routes",
         "senders",
+        "solid",
         "timers",
         "wake",
     )  # fmt: skip
 
-    def __init__(self, hosts: Mapping[Name, Host]) -> None:
+    def __init__(
+        self,
+        hosts: Mapping[Name, Host],
+        solid: frozenset[Name] = frozenset({SUPERVISOR}),
+        loose: tuple[str, frozenset[Pair]] = ("", frozenset()),
+    ) -> None:
+        """`solid`: whose links nothing can be done to but to delay them; `loose`: how which are."""
         self.hosts = hosts
+        self.solid = solid
+        self.loosely = loose
+        self.loose: dict[int, str] = {}
+        """The slots of links that are not reliable, and what they are."""
         self.names: list[Choice] = []
         """What each slot is, for a tape."""
         self.senders: list[Name] = []
@@ -88,10 +88,14 @@ class Network:
         """How many faults keep an actor from its inputs."""
         self._held: list[int] = []
         """How many reasons there are not to deliver from a slot."""
-        self.delays: list[tuple[str, tuple[int, int]]] = []
-        """What delays: an actor's name (all links to it), a link's, or "" (all), and how long."""
+        self.cuts: list[tuple[Pair, ...]] = []
+        """The links that are cut, partition by partition."""
+        self.delays: list[tuple[str, str, tuple[int, int]]] = []
+        """What delays: the fault, its target ("": all links), and how long a message waits."""
         self.lag: dict[int, tuple[int, int]] = {}
         """The slots that this concerns: their messages wait at the head."""
+        self.lossy: dict[int, None] = {}
+        """Those of them whose messages wait only if they were dropped."""
         self.wake: list[tuple[int, int]] = []
         """A heap: at which step which slot has waited enough."""
 
@@ -102,7 +106,19 @@ class Network:
         assert receiver in self.hosts, f"{sender} sends to {receiver}, which does not exist"
         slot = self._slot(Deliver(sender, receiver), sender, receiver)
         self.routes[sender][receiver] = slot
+        if (sender, receiver) in self.loosely[1]:
+            self.loose[slot] = self.loosely[0]
+        if self.delays:
+            self._set_lag(slot)
         return slot
+
+    def copies(self, slot: int) -> int:
+        """The slot of the copies of what is delivered from a link; they may come at any time."""
+        sender, receiver = self.senders[slot], self.receivers[slot].name
+        routes = self.routes.setdefault(sender + COPY, {})
+        if receiver not in routes:
+            routes[receiver] = self._slot(Deliver(sender + COPY, receiver), sender, receiver)
+        return routes[receiver]
 
     def timer(self, actor: Name, timer: str) -> int:
         """The slot of a timer, a new one if it is set for the first time."""
@@ -121,8 +137,7 @@ class Network:
         self.place.append(-1)
         self._held.append(self.blocked[receiver])
         self.inbound[receiver].append(slot)
-        if self.delays:
-            self._set_lag(slot)
+        self._held[slot] += sum(self._concerns(cut, slot) for cut in self.cuts)
         return slot
 
     def find(self, choice: Deliver | Fire) -> int:
@@ -161,6 +176,12 @@ class Network:
             place[last] = at
         place[slot] = -1
 
+    def ready(self, slot: int) -> None:
+        """The head of a link that lags need not wait."""
+        if self.place[slot] < 0 and not self._held[slot]:
+            self.place[slot] = len(self.enabled)
+            self.enabled.append(slot)
+
     # What faults do now and then.
 
     def hold(self, slot: int) -> None:
@@ -198,36 +219,73 @@ class Network:
 
     def cut(self, sender: Name, receiver: Name) -> None:
         """What is still on this link vanishes: its sender is gone, and the receiver was told."""
-        slot = self.routes[sender].get(receiver, CLOSED)
-        if slot != CLOSED:
-            self.disable(slot)
-            self.queues[slot].clear()
+        for whose in (sender, sender + COPY):
+            slot = self.routes.get(whose, {}).get(receiver, CLOSED)
+            if slot != CLOSED:
+                self.disable(slot)
+                self.queues[slot].clear()
 
-    def delay(self, target: str, wait: tuple[int, int]) -> None:
-        """From here on messages to `target` wait; the latest delay of a link counts."""
-        sender, arrow, receiver = target.partition(ARROW)
-        if arrow and receiver not in self.routes[sender]:
-            self.open(sender, receiver)
-        self.delays.append((target, wait))
+    def sever(self, target: str) -> None:
+        """From here on nothing comes through: of an actor neither to it nor from it."""
+        cut = pairs("partition", target)
+        self.cuts.append(cut)
+        for slot in range(len(self.names)):
+            if self._concerns(cut, slot):
+                self.hold(slot)
+
+    def mend(self, target: str) -> None:
+        """It comes through again, unless it is cut twice: the link layer has kept all of it."""
+        cut = pairs("partition", target)
+        self.cuts.remove(cut)
+        for slot in range(len(self.names)):
+            if self._concerns(cut, slot):
+                self.release(slot)
+
+    def _concerns(self, links: tuple[Pair, ...], slot: int) -> bool:
+        """Whether a fault of these links is one of this slot's, which is not hardware's."""
+        if self.names[slot].__class__ is Fire:
+            return False
+        sender, receiver = self.senders[slot], self.receivers[slot].name
+        if sender in self.solid or receiver in self.solid:
+            return False
+        return covers(links, sender, receiver)
+
+    def delay(self, target: str, wait: tuple[int, int], fault: str = "delay") -> None:
+        """From here on messages to `target` wait (if they are dropped); the latest counts."""
+        for source, destination in pairs(fault, target) if target else ():
+            named = ANY not in (source, destination)
+            if named and destination not in self.routes[source]:
+                self.open(source, destination)
+        self.delays.append((fault, target, wait))
         self._set_lags()
 
-    def undelay(self, target: str) -> None:
+    def undelay(self, target: str, fault: str = "delay") -> None:
         """No more; what sleeps sleeps on until its time."""
-        self.delays = [delay for delay in self.delays if delay[0] != target]
+        self.delays = [delay for delay in self.delays if delay[:2] != (fault, target)]
         self._set_lags()
 
     def _set_lags(self) -> None:
-        self.lag = {}
+        self.lag, self.lossy = {}, {}
         for slot in range(len(self.names)):
             self._set_lag(slot)
 
     def _set_lag(self, slot: int) -> None:
-        match self.names[slot]:
-            case Deliver(source, destination):
-                targets = ("", destination, f"{source}{ARROW}{destination}")
-                for target, wait in self.delays:
-                    if target in targets:
-                        self.lag[slot] = wait
+        name = self.names[slot]
+        sender, receiver = self.senders[slot], self.receivers[slot].name
+        if not isinstance(name, Deliver) or name.source != sender:
+            return
+        for fault, target, wait in self.delays:
+            links = pairs(fault, target)
+            if fault == "delay":
+                concerned = covers(links, sender, receiver)
+            else:
+                # What is lost where nothing is sent again does not wait.
+                concerned = self.loose.get(slot) != "at-most-once" and self._concerns(links, slot)
+            if concerned:
+                self.lag[slot] = wait
+                self.lossy.pop(slot, None)
+                if fault == "drop":
+                    self.lossy[slot] = None
 
     def sleep(self, slot: int, until: int) -> None:
         """The message at the head waits."""

@@ -19,6 +19,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from clusters.links import is_link
 from protocol.errors import UnreadableError
 
 TAPE_FORMAT: Final = 1
@@ -77,7 +78,10 @@ class Draw(Named, frozen=True, tag="draw"):
 
 
 class Fail(Named, frozen=True, tag="fail"):
-    """An actor asked whether a fallible step fails; asked only where a fault plan says it may."""
+    """An actor asked whether a fallible step fails; asked only where a fault plan says it may.
+
+    Or a link, in the place of an actor, whether `site` (a `drop`, a `duplicate`) hits a message.
+    """
 
     actor: Text
     site: Text
@@ -100,6 +104,8 @@ def words(choice: Choice) -> str:
             return f"heal {fault} {target}"
         case Draw(actor, value):
             return f"draw {value} for {actor}"
+        case Fail(link, fault, failed) if is_link(link):
+            return f"{'' if failed else 'no '}{fault} on {link}"
         case Fail(actor, site, failed):
             return f"{'fail' if failed else 'pass'} {site} of {actor}"
 

@@ -7,6 +7,7 @@ the same history, in every process and every version of Python.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from weakref import proxy
 
 from msgspec import Struct
@@ -15,10 +16,12 @@ from clusters.cluster import Actor, ActorClass, Role, build, openings
 from clusters.host import Host, delivered_fact, message_id, sent_fact, whole
 from clusters.judge import Judge
 from clusters.lineup import AS_IT_IS, Lineup
+from clusters.links import RELIABLE, Pair, Semantics, check_semantics, loose_pairs, solid
 from clusters.moments import STEP_NS, stamp_of
 from clusters.nemesis import Nemesis, check, roles_of
+from clusters.sim import mishaps
 from clusters.sim.faults import Faults, Healable, check_heal
-from clusters.sim.network import CLOSED, Network, check_semantics
+from clusters.sim.network import CLOSED, Network
 from clusters.sim.restless import busiest
 from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Lesson, Order, Strategy, make, prepared
@@ -58,7 +61,7 @@ class Setup:
     heal: Healable = True
     stop_at_first: bool = True
     delay_steps: tuple[int, int] = (0, 0)
-    semantics: str = "reliable"
+    semantics: Semantics = RELIABLE
     experiment: str = ""
     run: str = ""
     _common: "list[Common]" = field(default_factory=list, init=False, repr=False, compare=False)
@@ -72,14 +75,15 @@ class Setup:
     def common(self, actors: Mapping[Name, Actor]) -> "Common":
         """What its worlds have in common, checked when the first of them is made."""
         if not self._common:
-            check_semantics(self.semantics)
             for index, nemesis in enumerate(self.nemeses):
                 check(nemesis, self.machine, actors, f"nemesis[{index}]")
             roles = roles_of(self.machine, actors)
+            check_semantics(self.semantics, roles, "network")
             check_heal(self.heal, roles, "heal")
             sites = {nemesis.site for nemesis in self.nemeses if nemesis.site}
             crashes = any(nemesis.fault == "crash" for nemesis in self.nemeses)
-            self._common.append(Common(roles, sites, journals=crashes))
+            loose = (self.semantics.kind, loose_pairs(self.semantics, roles))
+            self._common.append(Common(roles, sites, solid(roles), loose, journals=crashes))
         return self._common[0]
 
 
@@ -88,6 +92,8 @@ class Common(Struct, frozen=True):
 
     roles: dict[Name, Role]
     watched: set[str]
+    solid: frozenset[Name]
+    loose: tuple[str, frozenset[Pair]]
     journals: bool
 
 
@@ -113,7 +119,7 @@ class World:
         if common.journals:
             for host in self.hosts.values():
                 host.keep_journal()
-        self.network = Network(self.hosts)
+        self.network = Network(self.hosts, common.solid, common.loose)
         if setup.delay_steps != (0, 0):
             self.network.delay("", setup.delay_steps)
         self.judge = Judge(setup.machine, setup.properties)
@@ -219,7 +225,8 @@ class World:
         """The oldest message of the slot is handled; what that sends is on its way."""
         network = self.network
         queue = network.queues[slot]
-        message, origin, k = queue.popleft()
+        loose = slot in network.loose
+        message, origin, k = mishaps.pick(self, slot) if loose else queue.popleft()
         if not queue:
             network.disable(slot)
         elif slot in network.lag:
@@ -228,7 +235,10 @@ class World:
         if origin is None and isinstance(message, HostLost):
             network.cut(message.name, host.name)
         self.step = step = self.step + 1
-        out = host.take(message, sender, origin, step)
+        try:
+            out = host.take(message, sender, origin, step)
+        except Exception as error:  # noqa: BLE001  raised again where it is our bug
+            out = mishaps.unexpected(self, host, message, sender, error)
         moment = host.moment
         if self.history is not None:
             self._say_input(host, sender, message, k)
@@ -236,7 +246,8 @@ class World:
             self._stopped = self._stopped or self.setup.stop_at_first
         if not out.effects:
             return
-        routes, put = network.outbound[slot], network.put
+        routes = network.outbound[slot]
+        put = partial(mishaps.put, self) if network.loosely[1] else network.put
         for k, effect in enumerate(out.effects, start=1):
             if isinstance(effect, Send):
                 to = effect.to
@@ -251,10 +262,17 @@ class World:
                     put(timer, (TimerFired(effect.timer), None, 0))
 
     def _linger(self, slot: int) -> None:
-        """The head of a link that lags waits for a drawn number of steps."""
-        low, high = self.network.lag[slot]
-        wait = low + self.draw(words(self.network.names[slot]), high - low + 1)
-        self.network.sleep(slot, self.step + wait)
+        """The head of a link that lags waits for a drawn number of steps.
+
+        Where it is a loss that it waits for, only if it is lost: then it is sent again.
+        """
+        network = self.network
+        if slot in network.lossy and not mishaps.dropped(self, slot):
+            network.ready(slot)
+            return
+        low, high = network.lag[slot]
+        wait = low + self.draw(words(network.names[slot]), high - low + 1)
+        network.sleep(slot, self.step + wait)
 
     # Chance, for the actors (through their hosts).
 

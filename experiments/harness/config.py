@@ -116,20 +116,30 @@ class ProcessTable(Closed, frozen=True):
 
 
 class NetworkTable(Closed, frozen=True):
-    """`[network]`: delivery semantics of the links between software actors."""
+    """`[network]`: delivery semantics of named links between software actors, for the simulator.
+
+    `links` (`guest -> vfio`, `core <-> *`; an end is an actor, a kind or `*`) are at-least-once,
+    at-most-once or any-order: the actors see it.  All others are reliable.  Each message of them
+    comes again, or is lost, with `probability`.
+    """
 
     semantics: Semantics = "reliable"
     delay_steps: tuple[Count, Count] = (0, 0)
+    links: tuple[Annotated[str, Meta(min_length=1, max_length=160)], ...] = ()
+    probability: Annotated[float, Meta(ge=0, le=1)] = 0.1
 
 
 class NemesisTable(Closed, frozen=True):
     """`[[nemesis]]`: a fault, at what, how often.
 
     `target` is an actor's name, or `one`, `minority`, `majority` or `all` of a kind (`one kvm`; a
-    bare kind means one); for `delay` also a link (`vfio -> iommu`).  `times` bounds how often (0:
-    as often as it comes).  `fail`: the `nth` passage of `site` fails, or each with `probability`,
-    else the next one after `every_steps`; without a target, whoever passes it.  `delay`: a message
-    waits `wait_steps`.
+    bare kind means one); for `partition`, `delay`, `drop` and `duplicate` also `vfio -> iommu`,
+    `vfio <-> iommu`, `core -> *`, `all guest -> vfio`, else all links to it, of a partition those
+    from it, too.
+    `times` bounds how often (0: as often as it comes).  `fail`: the `nth` passage of `site` fails,
+    or each with `probability`, else the next one after `every_steps`; without a target, whoever
+    passes it.  `delay`: a message waits `wait_steps`.  `drop`, `duplicate`: each message with
+    `probability`, else every second one; what is dropped is sent again after `wait_steps`.
     """
 
     fault: Fault
@@ -142,6 +152,7 @@ class NemesisTable(Closed, frozen=True):
     nth: Count = 0
     probability: Annotated[float, Meta(ge=0, le=1)] = 0.0
     wait_steps: tuple[Positive, Positive] = (1, 20)
+    wait_seconds: tuple[Seconds, Seconds] = (0.05, 0.5)
     times: Count = 0
 
 

@@ -24,13 +24,13 @@ from experiments.harness.setup import (
     property_results,
 )
 from experiments.harness.store import Run
-from protocol.errors import ClusterError
+from protocol.errors import ClusterError, ExperimentError
 from protocol.names import Name
 from protocol.plan import Plan
 
 PLAIN_EVERY_S: Final = 5.0
 AUTH: Final = "PASIDLAB_REDIS_AUTH"
-IGNORED: Final = "explore.*, every_steps, lasts_steps, max_steps"
+IGNORED: Final = "explore.*, every_steps, lasts_steps, wait_steps, max_steps"
 ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
 
 
@@ -44,6 +44,12 @@ class How(Struct, frozen=True):
 def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     """One live run; its exit code."""
     experiment, file = loaded(asked), str(asked.file)
+    if experiment.network.semantics != "reliable":
+        raise ExperimentError(
+            f"{file}: $.network.semantics: '{experiment.network.semantics}' cannot be live: a host"
+            " journals each message of a link once and in its order, and is re-executed from that;"
+            " run and explore have it"
+        )
     nemesis = nemeses_of(experiment, file)
     properties = properties_of(experiment, file)
     ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"

@@ -306,7 +306,7 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
         elif nemesis.fault == "fail":
             found.append(f"{nemesis.site} failing at any passage, at most {bound} in a run")
     if any(nemesis.fault in DELAYS for nemesis in setup.nemeses):
-        found.append("crashes, pauses and delays are among the orders")
+        found.append(f"{', '.join(DELAYS)}: an order like any other")
     if setup.plans:
         found.append("what comes before the first operation in one order")
     if any(nemesis.fault in ("lose", "remove") for nemesis in setup.nemeses):

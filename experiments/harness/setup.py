@@ -8,12 +8,14 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
-from clusters.cluster import build
+from clusters.cluster import build, names
 from clusters.judge import Status as Judged
 from clusters.judge import Verdict
 from clusters.lineup import check_played
+from clusters.links import Semantics, check_semantics
 from clusters.nemesis import Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
+from clusters.sim.mishaps import MessagesAreExpected
 from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.options import Asked
@@ -97,6 +99,8 @@ def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], .
             chosen += [there[name] for name in wanted]
         elif kind is not Kind.SOMETIMES:
             chosen += list(there.values())
+    if experiment.network.links:
+        chosen.append(MessagesAreExpected)
     return tuple(chosen)
 
 
@@ -128,14 +132,16 @@ def healable_of(experiment: Experiment, where: str) -> Healable:
     return experiment.finally_.heal
 
 
+def semantics_of(experiment: Experiment, where: str) -> Semantics:
+    """What named links do to messages, checked against the machine."""
+    network = experiment.network
+    semantics = Semantics(network.semantics, network.links, network.probability)
+    check_semantics(semantics, names(machine_of(experiment, where)), f"{where}: $.network")
+    return semantics
+
+
 def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
     """What the simulator runs."""
-    semantics = experiment.network.semantics
-    if semantics != "reliable":
-        raise ExperimentError(
-            f"{where}: $.network.semantics: '{semantics}' comes with a later issue;"
-            " 'reliable' is here"
-        )
     return Setup(
         machine=machine_of(experiment, where),
         plans=plans_of(experiment, where),
@@ -145,6 +151,7 @@ def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
         quiet_steps=experiment.finally_.quiet_steps,
         heal=healable_of(experiment, where),
         delay_steps=experiment.network.delay_steps,
+        semantics=semantics_of(experiment, where),
         experiment=experiment.title,
         lineup=experiment.lineup,
         run=run,

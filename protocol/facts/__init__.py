@@ -62,6 +62,7 @@ from protocol.facts.native import (
     PageTablesFreed,
     ProcessExited,
 )
+from protocol.facts.network import HandlerFailed, LinkActed
 from protocol.facts.process import (
     OpFail,
     OpInfo,
@@ -246,6 +247,8 @@ Fact = (
     | SiteFailed
     | PropertyViolated
     | WitnessSeen
+    | LinkActed
+    | HandlerFailed
 )
 """Every fact there is: the actors' and the world's."""
 
@@ -286,9 +289,11 @@ __all__ = [
     "FreeRequested",
     "FunctionReset",
     "FunctionReturned",
+    "HandlerFailed",
     "HostCrashed",
     "HostGone",
     "HostStarted",
+    "LinkActed",
     "LockReleased",
     "LockTaken",
     "LockWaited",

@@ -101,7 +101,7 @@ def test_err_only_a_device_can_suffer_it(fault: str, target: str) -> None:
 def test_err_it_cannot_be_done_to_real_processes(fault: str) -> None:
     setup = TWO.setup()
     with pytest.raises(ExperimentError, match=f"'{fault}' cannot be done to real processes yet"):
-        check_live([Nemesis(fault, "dsa0")], setup.machine, build(setup.machine, setup.plans))
+        check_live([Nemesis(fault, "dsa0")], setup.machine, build(setup.machine, setup.plans), {})
 
 
 # --- In a search ----------------------------------------------------------------------------------

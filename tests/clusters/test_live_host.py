@@ -6,13 +6,14 @@ from clusters.live.chance import LiveChance
 from clusters.live.mark import mark_path
 from clusters.live.placement import Placement
 from clusters.live.reexecute import JOURNALS, journal_path, reexecute
+from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError
 from protocol.messages import HostLost, Start, Told
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, encode
 from tests.live.toys import NUMBERS, RING
-from tests.live.without_ray import EACH, TWO_HOSTS, Wire, assert_whole, started
+from tests.live.without_ray import EACH, TWO_HOSTS, Wire, assert_whole, sealed, started
 
 
 @pytest.mark.parametrize("placement", [TWO_HOSTS, EACH, dict.fromkeys(RING, "all")])
@@ -73,7 +74,7 @@ def test_err_a_zombie_cannot_append_and_says_nothing_more(tmp_path: Path) -> Non
     zombie = wire.hosts["left"]
     wire.begin("left")
     before = {pair: len(calls) for pair, calls in wire.calls.items()}
-    data = encode(Frame(WIRE_FORMAT, 1, SUPERVISOR, "a", 2, 0, (0, 0), ("", 0, 0), HostLost("x")))
+    data = sealed(Frame(WIRE_FORMAT, 1, SUPERVISOR, "a", 2, 0, (0, 0), ("", 0, 0), HostLost("x")))
     zombie.take(data)
     assert zombie.fenced
     zombie.take(data)
@@ -93,7 +94,7 @@ def test_err_a_zombie_is_not_heard(tmp_path: Path) -> None:
     before = right.status().inputs
     told = Told("ring", NUMBERS + 1, 0, 0)
     frame = Frame(WIRE_FORMAT, 1, "b", "c", NUMBERS + 1, 0, (1, 0), ("", 0, 0), told)
-    right.take(encode(frame))
+    right.take(sealed(frame))
     assert right.status().inputs == before
     assert right.mail.counts["refused_epoch"] == 1
 
@@ -101,7 +102,7 @@ def test_err_a_zombie_is_not_heard(tmp_path: Path) -> None:
 def test_what_is_not_a_frame_is_refused_and_the_rest_is_taken(tmp_path: Path) -> None:
     wire = Wire(tmp_path, TWO_HOSTS)
     start = encode(Frame(WIRE_FORMAT, 1, SUPERVISOR, "a", 1, 0, (0, 0), ("", 0, 0), Start()))
-    wire.hosts["left"].take(b"\x01" + start)
+    wire.hosts["left"].take(Seal().close(b"\x01" + start))
     assert wire.hosts["left"].status().inputs["a"] == 1
     assert wire.hosts["left"].mail.counts["refused"] == 1
 
@@ -196,7 +197,7 @@ def test_a_bug_in_an_actor_stops_its_host_and_is_reported(tmp_path: Path) -> Non
     wire = started(tmp_path, TWO_HOSTS)
     told = Told("ring", 99, 0, 0)
     frame = Frame(WIRE_FORMAT, 1, "d", "a", 1, 0, (1, 0), ("", 0, 0), told)
-    wire.hosts["left"].take(encode(frame))
+    wire.hosts["left"].take(sealed(frame))
     failure = wire.hosts["left"].failure
     assert failure is not None
     assert (failure.kind, failure.message) == ("AssertionError", "a got 99, not 1")
@@ -248,5 +249,5 @@ def test_an_armed_failure_strikes_once_and_not_in_the_calm() -> None:
 
 def test_err_a_batch_that_is_no_msgpack_hurts_nobody(tmp_path: Path) -> None:
     wire = Wire(tmp_path, TWO_HOSTS)
-    wire.hosts["left"].take(b"\xc1" * 10)
+    wire.hosts["left"].take(Seal().close(b"\xc1" * 10))
     assert wire.hosts["left"].failure is None

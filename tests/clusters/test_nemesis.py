@@ -1,7 +1,7 @@
 import pytest
 
 from clusters.cluster import Actor
-from clusters.nemesis import FAULTS, LATER, Nemesis, candidates, check, passes, roles_of
+from clusters.nemesis import FAULTS, LATER, OF_LINKS, Nemesis, candidates, check, passes, roles_of
 from protocol.errors import ExperimentError
 from protocol.names import Name
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, Counter, User
@@ -31,9 +31,22 @@ def test_a_target_is_an_actor_or_some_of_a_role(target: str, found: tuple[list[N
     assert candidates(Nemesis("crash", target), ROLES) == found
 
 
-def test_only_a_delay_may_name_one_link() -> None:
-    assert candidates(Nemesis("delay", "a -> b"), ROLES) == (["a -> b"], 1)
-    assert candidates(Nemesis("pause", "a -> b"), ROLES) == ([], 0)
+@pytest.mark.parametrize("fault", OF_LINKS)
+@pytest.mark.parametrize(
+    "target", ["core -> vm1.kvm", "core <-> vm1.kvm", "core -> *", "* -> core"]
+)
+def test_only_a_fault_of_links_may_name_some(fault: str, target: str) -> None:
+    assert candidates(Nemesis(fault, target), ROLES) == ([target], 1)
+    assert candidates(Nemesis("pause", target), ROLES) == ([], 0)
+
+
+@pytest.mark.parametrize(("mode", "at_once"), [("", 1), ("minority ", 1), ("all ", 4)])
+def test_a_link_may_have_some_of_a_role_at_one_end(mode: str, at_once: int) -> None:
+    to_core = candidates(Nemesis("drop", f"{mode}vdcm -> core"), ROLES)
+    assert to_core == ([f"{name} -> core" for name in VDCMS], at_once)
+    both_ways = candidates(Nemesis("partition", f"core <-> {mode}vdcm"), ROLES)
+    assert both_ways == ([f"core <-> {name}" for name in VDCMS], at_once)
+    assert candidates(Nemesis("drop", f"{mode}vdcm -> vdcm"), ROLES) == ([], 0)
 
 
 def test_a_failure_without_a_target_is_everybodys() -> None:
@@ -53,6 +66,10 @@ def test_an_actor_that_is_not_of_the_machine_stands_for_itself() -> None:
         Nemesis("lose", "user1"),
         Nemesis("pause", "all user1"),
         Nemesis("delay", "user1 -> counter"),
+        Nemesis("partition", "user1 <-> counter"),
+        Nemesis("partition", "user1"),
+        Nemesis("drop", "user1 -> *", probability=0.3),
+        Nemesis("duplicate", "all user2", probability=1.0),
         Nemesis("fail", site=NO_MEMORY.name, nth=2),
         Nemesis("fail", COUNTER, site=NO_MEMORY.name, probability=0.5),
     ],
@@ -67,7 +84,14 @@ def test_what_can_be_done_is_let_pass(nemesis: Nemesis) -> None:
         (Nemesis("krash", "user1"), r".fault: 'krash' is not a fault; did you mean 'crash'?"),
         (Nemesis("pause", "usr1"), r".target: 'usr1' is neither an actor nor a role; did you mean"),
         (Nemesis("pause", "minority user1"), "is nobody: there are 1 of them"),
-        (Nemesis("delay", "user1 -> conter"), "'conter' is not an actor; did you mean 'counter'?"),
+        (
+            Nemesis("delay", "user1 -> conter"),
+            "'conter' is not an actor or a role; did you mean 'counter'?",
+        ),
+        (Nemesis("drop", "usr1 <-> *"), "'usr1' is not an actor or a role; did you mean 'user1'?"),
+        (Nemesis("drop", "minority user1 -> counter"), "is nobody: too few for a minority"),
+        (Nemesis("drop", "user1 -> user1"), "goes from user1 to itself"),
+        (Nemesis("partition", "user1", probability=0.5), ".probability: is of duplicate, drop"),
         (Nemesis("lose", COUNTER), "counter cannot be lost"),
         (Nemesis("crash", "user1", every_steps=(9, 3)), ".every_steps: [9, 3] is not a range"),
         (Nemesis("crash", "user1", every_steps=(0, 3)), ".every_steps: at least 1"),

@@ -3,9 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.host import Host
-from clusters.sim.network import CLOSED, LATER, Network, check_semantics
+from clusters.sim.network import CLOSED, Network
 from clusters.sim.tape import Deliver, Fire
-from protocol.errors import ExperimentError
 from protocol.messages import Done, Start
 from protocol.names import SUPERVISOR
 from tests.clusters.toys import User
@@ -130,16 +129,57 @@ def test_err_a_message_to_nobody_is_our_own_bug() -> None:
         send(network(), "a", "nobody")
 
 
-@pytest.mark.parametrize("semantics", LATER)
-def test_err_other_semantics_come_with_a_later_issue(semantics: str) -> None:
-    with pytest.raises(ExperimentError, match="comes with a later issue"):
-        check_semantics(semantics)
+def test_a_partition_holds_what_is_on_its_links_and_on_those_yet_to_be_opened() -> None:
+    net = network()
+    old, other = send(net, "a", "b"), send(net, "b", "a")
+    timer = net.timer("b", "retry")
+    net.put(timer, (Start(), None, 0))
+    net.sever("a -> b")
+    assert net.enabled == [timer, other]
+    net.sever("b")
+    new = send(net, "b", "c")
+    assert net.enabled == [timer]
+    net.mend("a -> b")
+    assert net.enabled == [timer]
+    net.mend("b")
+    assert net.enabled == [timer, old, other, new]
 
 
-def test_err_unknown_semantics_are_refused() -> None:
-    check_semantics("reliable")
-    with pytest.raises(ExperimentError, match="'exactly' is not a network semantics"):
-        check_semantics("exactly")
+def test_a_partition_spares_the_supervisor_and_hardware() -> None:
+    net = Network({name: Host(name, User(1)) for name in NAMES}, frozenset({SUPERVISOR, "c"}))
+    spared = [send(net, SUPERVISOR, "a"), send(net, "a", "c"), send(net, "c", "a")]
+    cut = send(net, "a", "b")
+    net.sever("* -> *")
+    assert sorted(net.enabled) == spared
+    net.mend("* -> *")
+    assert net.place[cut] >= 0
+
+
+def test_a_lossy_link_lags_only_where_something_was_dropped() -> None:
+    net = network()
+    slot = send(net, "a", "b")
+    net.delay("a -> b", (1, 1), "drop")
+    assert list(net.lossy) == [slot]
+    net.delay("b", (2, 2))
+    assert (net.lag[slot], list(net.lossy)) == ((2, 2), []), "the latest counts"
+    net.undelay("b")
+    assert (net.lag[slot], list(net.lossy)) == ((1, 1), [slot])
+    net.undelay("a -> b", "drop")
+    assert net.lag == net.lossy == {}
+
+
+def test_copies_of_a_link_are_a_slot_of_their_own_that_goes_with_their_sender() -> None:
+    net = network()
+    slot = send(net, "a", "b")
+    copies = net.copies(slot)
+    net.put(copies, (Done(1), None, 0))
+    assert net.copies(slot) == copies == net.find(Deliver("a, again", "b"))
+    net.sever("a <-> b")
+    assert net.enabled == []
+    net.mend("a <-> b")
+    net.cut("a", "b")
+    assert net.enabled == []
+    assert not net.queues[copies]
 
 
 MOVES = st.tuples(

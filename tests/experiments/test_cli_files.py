@@ -79,7 +79,12 @@ def test_a_byte_order_mark_and_foreign_line_ends_are_no_matter(
         ("pool.pasids=0", "--set pool.pasids=0: $.pool.pasids: wants a whole number >= 1, not 0"),
         ("process.0.steps.0=p = aloc", "$.process[0].steps[0]: 'aloc' is not an operation"),
         ("process.7.name=x", "--set process.7.name=x: there is no [7], only 1 entry"),
-        ("network.semantics=any-order", "'any-order' comes with a later issue"),
+        ("network.semantics=any-order", "$.network.links: name those that are any-order, such"),
+        (
+            "network={semantics='any-order',links=['core -> dmar0']}",
+            "links[0]: 'dmar0' is hardware",
+        ),
+        ("network={semantics='any-order',links=['cor -> vfio']}", "did you mean 'core'?"),
         ("expect.always=['dma-in-its-own-live']", "did you mean 'dma-in-its-own-life'?"),
         ("guests.count=0", "(processes: none, guests.count is 0)"),
         ("nemesis=[{fault='lose',target='core'}]", "$.nemesis[0].target: "),

@@ -48,7 +48,8 @@ def test_err_a_word_that_heals_nothing_is_told_the_place_and_the_nearest_spellin
         assert str(error.value).startswith(
             f"t.toml: $.finally.heal[1]: '{word}' is neither a fault"
         )
-        assert f"; did you mean '{hint}'? (faults: crash, pause, delay)" in str(error.value)
+        faults = "crash, pause, partition, delay, duplicate, drop"
+        assert f"; did you mean '{hint}'? (faults: {faults})" in str(error.value)
 
 
 def test_what_only_the_frozen_owe_is_said_beside_the_pass(pasidlab: Command, here: Path) -> None:

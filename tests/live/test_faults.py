@@ -164,8 +164,8 @@ def test_a_run_that_is_told_how_long_stops_its_faults_then(
 @pytest.mark.parametrize(
     ("nemesis", "said"),
     [
-        (Nemesis("delay", "a"), "'delay' cannot be done to real processes yet"),
-        (Nemesis("partition", "a"), "'partition' cannot be done to real processes yet"),
+        (Nemesis("reset", "a"), "'reset' cannot be done to real processes yet"),
+        (Nemesis("amnesia", "a"), "'amnesia' cannot be done to real processes yet"),
         (Nemesis("krash", "a"), "'krash' is not a fault; did you mean 'crash'"),
         (Nemesis("crash", "e"), "'e' is neither an actor nor a role"),
     ],

@@ -12,12 +12,14 @@ from clusters.cluster import openings
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chronicle import Chronicle
 from clusters.live.journals import make_journal
+from clusters.live.link_faults import Lasting
 from clusters.live.live_host import Status
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import place
 from clusters.live.ray_cluster import RayCluster
 from clusters.live.ray_host import Charge, RayHost, answer, begin
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path, reexecute
+from clusters.live.seal import Seal
 from clusters.live.supervisor import Supervisor
 from protocol.facts.world import RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT
@@ -29,6 +31,7 @@ from tests.live.toys import LONG, RING
 pytestmark = pytest.mark.live
 
 NOTHING = Machine((), (), ())
+NO_FAULTS = msgspec.msgpack.encode(Lasting())
 
 
 def supervisor_of(folder: Path, cluster: RayCluster, log: OperationsLog) -> Supervisor:
@@ -51,7 +54,7 @@ def supervisor_of(folder: Path, cluster: RayCluster, log: OperationsLog) -> Supe
 
 
 def status_of(handle: "ActorHandle[RayHost]") -> Status:
-    return msgspec.msgpack.decode(answer(handle.tick.remote(0, False), 30), type=Status)
+    return msgspec.msgpack.decode(answer(handle.tick.remote(0, False, NO_FAULTS), 30), type=Status)
 
 
 def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: RayCluster) -> None:
@@ -77,15 +80,16 @@ def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: R
     while supervisor.hosts["b"].epoch < 3:
         supervisor.step()
     told = encode(Frame(WIRE_FORMAT, 1, "a", "b", LONG, 0, (9, 9), ("", 0, 0), Told("x", 1, 0, 0)))
-    ray.get(second.take.remote(told), timeout=30)
+    ray.get(second.take.remote(Seal("elsewhere").close(told)), timeout=30)
     while not supervisor.quiet():
         supervisor.step()
     assert status_of(second).inputs["b"] < LONG
 
     # Whatever a zombie said to others would be of an epoch that they do not listen to any more.
     forged = Frame(WIRE_FORMAT, 2, "b", "c", LONG + 1, 0, (9, 9), ("", 0, 0), Told("x", 1, 0, 0))
+    seal = Seal(charge.namespace)
     before = status_of(supervisor.hosts["c"].handle)
-    ray.get(supervisor.hosts["c"].handle.take.remote(encode(forged)), timeout=30)
+    ray.get(supervisor.hosts["c"].handle.take.remote(seal.close(encode(forged))), timeout=30)
     after = status_of(supervisor.hosts["c"].handle)
     assert after.inputs == before.inputs
     assert after.counts["refused_epoch"] == before.counts.get("refused_epoch", 0) + 1

@@ -10,11 +10,13 @@ from clusters.live.chance import LiveChance
 from clusters.live.chronicle import Chronicle
 from clusters.live.journal import Input
 from clusters.live.journals import keep_journal, make_journal, open_journal
+from clusters.live.link_faults import Lasting, LinkFault, LinkFaults
 from clusters.live.live_host import SNAPSHOT_INPUTS, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.placement import Placement
 from clusters.live.reading import read_journal, summary
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path
+from clusters.live.seal import Seal
 from protocol.facts.world import (
     FaultBegun,
     FaultHealed,
@@ -27,7 +29,7 @@ from protocol.history import HISTORY_FORMAT
 from protocol.machine import Machine
 from protocol.messages import HostLost, Start
 from protocol.names import SUPERVISOR, Name
-from protocol.wire import WIRE_FORMAT, Frame, encode
+from protocol.wire import WIRE_FORMAT, Frame, encode_batch
 from tests.live.toys import NUMBERS, RING, Runner, ring
 
 SUM = NUMBERS * (NUMBERS + 1) // 2
@@ -36,6 +38,11 @@ TWO_HOSTS = {"a": "left", "b": "left", "c": "right", "d": "right"}
 EACH = {name: name for name in RING}
 
 Call = Callable[["LiveHost"], None]
+
+
+def sealed(*frames: Frame) -> bytes:
+    """A batch as a host of the same run sends it."""
+    return Seal().close(encode_batch(frames))
 
 
 def quiet(event: str, **fields: object) -> None:
@@ -55,6 +62,9 @@ class Wire:
         self.recovered: list[int] = []
         self.loss = 0.0
         self.doubles = 0.0
+        self.overtaking = 0.0
+        self.lasting = Lasting()
+        self.logged: list[str] = []
         self.hosts: dict[Name, LiveHost] = {}
         self.said: dict[Name, int] = {}
         self.now = 0
@@ -79,12 +89,26 @@ class Wire:
         mine = self.placement_of(name)
         hosts = {actor: Host(actor, one) for actor, one in ring().items() if actor in mine}
         journal = open_journal(self.at(name), name)
-        mail = Mail(name, self.placement, Way(self, name))
-        live = LiveHost(hosts, mail, journal, quiet)
+        mail = Mail(name, self.placement, Way(self, name), LinkFaults(7))
+        live = LiveHost(hosts, mail, journal, self.log)
         live.save_every = self.save_every
         self.recovered.append(live.recover(1, LiveChance(7, (), {})))
         self.hosts[name] = live
         return live
+
+    def log(self, event: str, **fields: object) -> None:
+        """What a host would write into its operational log."""
+        self.logged.append(event)
+
+    def suffer(
+        self,
+        *faults: tuple[str, str] | tuple[str, str, float] | tuple[str, str, float, tuple[int, int]],
+    ) -> None:
+        """These faults of links last from here on; hosts hear of it as time passes."""
+        version = self.lasting.version + 1
+        found = [LinkFault(10 * version + k, *said) for k, said in enumerate(faults)]
+        self.lasting = Lasting(version, tuple(found))
+        self.tick()
 
     def kill(self, name: Name) -> None:
         """What was on its way to it or from it is gone."""
@@ -129,7 +153,7 @@ class Wire:
         serial = self.chronicle.told(actor, sequence, message)
         its = ((serial, serial), ("", 0, 0), message)
         frame = Frame(WIRE_FORMAT, 1, SUPERVISOR, actor, sequence, 0, *its)
-        self.hosts[self.placement[actor]].take(encode(frame))
+        self.hosts[self.placement[actor]].take(sealed(frame))
 
     def finish(self, *, quiet: bool = True) -> Path:
         """The run folder as a supervisor leaves it."""
@@ -152,7 +176,9 @@ class Wire:
             self.tick()
             return any(calls for calls in self.calls.values())
         pair = self.random.choice(pairs)
-        call = self.calls[pair].pop(0)
+        calls = self.calls[pair]
+        late = len(calls) > 1 and self.random.random() < self.overtaking
+        call = calls.pop(1 if late else 0)
         if self.random.random() < self.doubles:
             self.calls[pair].append(call)
         if pair[1] in self.hosts and self.random.random() >= self.loss:
@@ -162,14 +188,14 @@ class Wire:
     def tick(self) -> None:
         self.now += 1_000_000_000
         for live in self.hosts.values():
-            live.tick(self.now)
+            live.tick(self.now, self.lasting)
 
     def run(self) -> None:
         """Until all is quiet."""
         for _ in range(100_000):
             busy = self.step()
             failures = [live.failure for live in self.hosts.values() if live.failure]
-            assert not failures
+            assert not failures, [one.message for one in failures]
             if not busy and all(live.status().idle for live in self.hosts.values()):
                 return
         raise AssertionError([live.status() for live in self.hosts.values()])

@@ -1,14 +1,15 @@
 """Faults in a search: what may strike in a state, and what it does.
 
-Every order of deliveries is searched, so a fault that only delays (crash, pause, delay) adds
-nothing and is left out.  `lose`, `remove` and `reset` strike at any moment, a `fail` at any passage
-of its site, each so often as its plan says: `times`, and once where the plan sets no bound.
+Every order of deliveries is searched, so a fault that only delays (crash, pause, and those
+of reliable links) is an order like any other, and left out.  `lose`, `remove` and `reset` strike at
+any moment, a `fail` at any passage of its site, each so often as its plan says: `times`, and once
+where the plan sets no bound.
 """
 
 from typing import Final, NamedTuple
 
 from clusters.cluster import losses
-from clusters.nemesis import Nemesis, candidates, passes, roles_of
+from clusters.nemesis import OF_LINKS, Nemesis, candidates, passes, roles_of
 from clusters.sim.search.components import Parts
 from clusters.sim.search.frozen import freeze
 from clusters.sim.search.inboxes import Inboxes
@@ -23,7 +24,7 @@ from protocol.facts.world import FaultBegun, HostGone
 from protocol.messages import ReleaseFds, ResetFunction
 from protocol.names import SUPERVISOR, Name
 
-DELAYS: Final = ("crash", "pause", "delay")
+DELAYS: Final = ("crash", "pause", *OF_LINKS)
 STRIKES: Final = {"lose": "lost", "remove": "removed", "reset": "reset"}
 """What strikes by itself, with what becomes of whom it hits."""
 STAYS: Final = -1

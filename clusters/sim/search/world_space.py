@@ -18,6 +18,7 @@ from clusters.sim.search.space import Key, Label
 from clusters.sim.search.strikes import STAYS, Loss, Strikes
 from clusters.sim.tape import Begin, Deliver, Fire, words
 from clusters.sim.world import Setup
+from protocol.errors import ExperimentError
 from protocol.messages import HostLost
 from protocol.names import SUPERVISOR, Name
 from protocol.properties.property import Kind
@@ -56,6 +57,11 @@ class WorldSpace:
         booted: bool = False,
         told: bool = False,
     ) -> None:
+        if setup.semantics.links:
+            raise ExperimentError(
+                f"network.semantics: '{setup.semantics.kind}' is not searched, only reliable links;"
+                " portfolio, random, pct, pos and fail-nth have it"
+            )
         actors = setup.actors()
         names = list(actors)
         self.name = setup.experiment

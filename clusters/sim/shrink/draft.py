@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from clusters.links import renamed as renamed_link
 from clusters.moments import Moment
-from clusters.nemesis import ARROW
 from clusters.sim.strategies.plain import Plain
 from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape
 from clusters.sim.world import World
@@ -68,7 +68,7 @@ def renamed(draft: Draft, names: Mapping[Name, Name]) -> Draft:
     called = {**dict.fromkeys(names.values(), NOBODY), **names}
 
     def one(text: str) -> str:
-        return ARROW.join([called.get(end, end) for end in text.split(ARROW)])
+        return renamed_link(text, lambda end: called.get(end, end))
 
     return Draft(
         tuple([_answer(answer, one) for answer in draft.start]),

@@ -3,6 +3,8 @@
 The chances for a fault are numbered as they come: each passage of each fallible step can fail, and
 after each delivery its receiver can crash, and each actor that may be lost can be lost.  (Until its
 next input nothing can tell when an actor crashed.)  A crash is healed when nothing else can happen.
+Where links are not reliable, each message can be lost, or come again; what reliable links mask (a
+partition, a drop, a duplicate, a delay) is an order like any other, and no chance.
 The campaign is through when no number is left.  `fail-random` takes one chance of a random walk.
 
 The fault plan of the experiment is left out, and so is what its scripts expect: who is refused may
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import structs
 
-from clusters.nemesis import Nemesis
+from clusters.nemesis import BY_CHANCE, Nemesis
 from clusters.sim.strategies.campaign import Lesson
 from clusters.sim.strategies.enumeration import Numbers, whole_name
 from clusters.sim.strategies.plain import Plain
@@ -29,7 +31,13 @@ if TYPE_CHECKING:
 DEPTH: Final = 1
 NTH: Final = "fail-nth"
 RANDOM: Final = "fail-random"
-POINTS: Final = {"fail": "failing steps", "crash": "crashes", "lose": "losses"}
+POINTS: Final = {
+    "fail": "failing steps",
+    "crash": "crashes",
+    "lose": "losses",
+    "drop": "lost messages",
+    "duplicate": "repeated messages",
+}
 
 
 class FailNth:
@@ -117,7 +125,7 @@ class FailNth:
         failed = self._taken < len(self._at) and self._at[self._taken] == self._count
         self._taken += failed
         self._count += 1
-        self._points["fail"] += 1
+        self._points[site if site in BY_CHANCE else "fail"] += 1
         return failed
 
     def draw(self, world: "World", actor: Name, bound: int) -> int:
@@ -130,7 +138,11 @@ class FailNth:
             first=self._at[-1] + 1 if self._at else 0,
             end=self._count,
             reached=self._taken == len(self._at),
-            points={POINTS[kind]: count for kind, count in self._points.items()},
+            points={
+                POINTS[kind]: count
+                for kind, count in self._points.items()
+                if count or kind not in BY_CHANCE
+            },
         )
 
 

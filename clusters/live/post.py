@@ -1,0 +1,45 @@
+"""What links of a host are called, and the way that leads from it to others."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, Protocol
+
+from protocol.names import Name
+
+BATCH_BYTES: Final = 64 << 10
+"""Ray carries arguments below 100 kB in the call itself."""
+
+NO_CAUSE: Final[tuple[Name, int, int]] = ("", 0, 0)
+
+
+class LinkName(NamedTuple):
+    """From one actor to another."""
+
+    source: Name
+    destination: Name
+
+
+class Post(Protocol):
+    """The way to other hosts: calls that are not waited for, and may be lost."""
+
+    def frames(self, host: Name, data: bytes) -> None:
+        """Messages and acknowledgements."""
+
+    def hello(self, host: Name, data: bytes, *, asks: bool) -> None:
+        """All that was received from `host`; it goes on from there, and tells the same if asked."""
+
+    def again(self) -> None:
+        """One more turn of this host, behind what others have sent it."""
+
+
+def cut(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Frames as batches that travel well."""
+    batch: list[bytes] = []
+    size = 0
+    for frame in frames:
+        if batch and size + len(frame) > BATCH_BYTES:
+            yield b"".join(batch)
+            batch, size = [], 0
+        batch.append(frame)
+        size += len(frame)
+    if batch:
+        yield b"".join(batch)
