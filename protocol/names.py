@@ -19,6 +19,7 @@ Call: TypeAlias = int
 CORE: Final[Name] = "core"
 WORKQUEUE: Final[Name] = "workqueue"
 IOMMU: Final[Name] = "iommu"
+IOMMU_CORE: Final[Name] = "iommu_core"
 VFIO: Final[Name] = "vfio"
 SUPERVISOR: Final[Name] = "supervisor"
 """Not an actor: the world itself, when it starts actors, fires timers and announces losses."""

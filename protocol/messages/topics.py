@@ -1,7 +1,8 @@
 """Topics whose messages are imported from their own modules; append a new one at the end."""
 
 from protocol.messages.iommu_core import IommuCoreMessage
+from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
 
-TopicMessage = NativeMessage | IommuCoreMessage
+TopicMessage = NativeMessage | IommuCoreMessage | IommufdMessage
 """All of theirs."""
