@@ -53,21 +53,20 @@ def auto_tried(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
-def auto_got(fd: Iommufd, task: Task, _out: Out) -> bool:
+def auto_got(fd: Iommufd, task: Task, out: Out) -> bool:
     """A new page table, if the driver has a domain for it."""
     if task.errno is not None:
         task.then(Do.ABORTED)
         return True
     fresh = fd.pagetable(task.fresh)
     fresh.domain, task.hwpt = task.got, task.fresh
-    task.then(Do.TRY, Do.AUTO_MADE)
+    task.errno = out.may_fail(MAP)
+    task.then(Do.TRY, Do.AUTO_MADE) if task.errno is None else task.then(Do.ABORT)
     return True
 
 
 def auto_made(fd: Iommufd, task: Task, out: Out) -> bool:
     """If it is good it can be found from now on."""
-    if task.errno is None and (errno := out.may_fail(MAP)) is not None:
-        task.errno = errno
     if task.errno is not None:
         task.then(Do.ABORT)
         return True

@@ -85,16 +85,14 @@ def begin_object(fd: Iommufd, task: Task, made: Object, out: Out) -> None:
 
 
 def begin_hwpt(fd: Iommufd, task: Task, asked: AllocHwpt, out: Out) -> None:
-    """Device, then what it shall be a page table of; only then is anything else looked at."""
+    """Device, then what it shall be a page table of, and its kind."""
     if not well_formed(asked):
         task.fail(Errno.EOPNOTSUPP)
     elif objects.look(fd, task, asked.device, Device, out) is None:
         task.fail(Errno.ENOENT)
-    elif objects.look(fd, task, asked.pt, None, out) is None:
-        task.fail(Errno.EINVAL)
     else:
         task.device, task.pt = asked.device, asked.pt
-        task.then(Do.PAUSE, Do.HWPT)
+        task.then(Do.PAUSE, Do.LOOK_PARENT, Do.HWPT)
 
 
 def well_formed(asked: AllocHwpt) -> bool:
@@ -140,7 +138,7 @@ def begin_mock(fd: Iommufd, task: Task, out: Out) -> None:
     """Its own id first, then the device's."""
     task.mock = objects.reserve(fd, task, Mock(), out)
     if task.mock:
-        task.then(Do.PAUSE, Do.BIND)
+        task.then(Do.PAUSE, Do.MOCK)
 
 
 def begin_check(fd: Iommufd, task: Task, asked: CheckHwpt, out: Out) -> None:

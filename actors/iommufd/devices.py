@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
-from actors.iommufd.sites import BIND
+from actors.iommufd.sites import BIND, MOCK
 from actors.iommufd.state import Device, Do, Mock, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
@@ -20,6 +20,16 @@ from protocol.names import IOMMU_CORE
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
+
+
+def mock(fd: Iommufd, task: Task, out: Out) -> bool:
+    """The device itself."""
+    if (errno := out.may_fail(MOCK)) is not None:
+        drop_mock(fd, task)
+        task.fail(errno)
+    else:
+        task.then(Do.BIND)
+    return True
 
 
 def bind(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -118,6 +128,7 @@ def made(fd: Iommufd, task: Task, out: Out) -> bool:
 
 
 STEPS = {
+    Do.MOCK: mock,
     Do.BIND: bind,
     Do.BOUND: bound,
     Do.MOCK_PT: mock_pt,

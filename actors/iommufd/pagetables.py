@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 FAULT = "FAULT_ID_VALID"
 
 
+def look_parent(fd: Iommufd, task: Task, out: Out) -> bool:
+    """Whatever kind of object it is, it is held."""
+    if objects.look(fd, task, task.pt, None, out) is None:
+        task.fail(Errno.EINVAL)
+    return True
+
+
 def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
     """By what the parent is; its id is taken before the driver is asked."""
     asked, parent = task.request, fd.objects[task.pt]
@@ -88,4 +95,4 @@ def hwpt_got(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
-STEPS = {Do.HWPT: hwpt, Do.HWPT_GOT: hwpt_got}
+STEPS = {Do.LOOK_PARENT: look_parent, Do.HWPT: hwpt, Do.HWPT_GOT: hwpt_got}

@@ -53,9 +53,9 @@ def checked(fd: Iommufd, task: Task, out: Out) -> bool:
             task.errno = Errno.EINVAL
         return True
     found = objects.look(fd, task, task.request.hwpt, None, out)
-    if not isinstance(found, Paging | Nested):
+    if found is None:
         task.errno = Errno.ENOENT
-    elif found.domain != domain:
+    elif not isinstance(found, Paging | Nested) or found.domain != domain:
         task.errno = Errno.EINVAL
     return True
 

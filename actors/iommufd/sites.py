@@ -12,7 +12,8 @@ RECORD: Final = Site("iommufd.attach.record", Errno.ENOMEM)
 HANDLE: Final = Site("iommufd.attach.handle", Errno.ENOMEM)
 MAP: Final = Site("iommufd.hwpt.map", Errno.ENOMEM)
 """The IOAS's mappings go into a new page table."""
+MOCK: Final = Site("iommufd.mock.create", Errno.ENOMEM)
 BIND: Final = Site("iommufd.device.bind", Errno.EINVAL)
 """A device without an IOMMU (its probe failed) is not cache coherent, as far as can be seen."""
 
-SITES: Final = (OBJECT, LOOK, RECORD, HANDLE, MAP, BIND)
+SITES: Final = (OBJECT, LOOK, RECORD, HANDLE, MAP, MOCK, BIND)
