@@ -130,13 +130,16 @@ def respond_to(task: Task, group: Group, code: int, out: Out) -> None:
 
 
 def respond(fd: Iommufd, task: Task, out: Out) -> bool:
-    """INVALID to all of the old handle (`task.got`): first those that nobody has read."""
+    """INVALID to all of the old handle (`task.got`): first those unread, the newest first.
+
+    In this order 7.3 does it, as was recorded: each goes to the head of a list of its own.
+    """
     if not task.queue:
         return True
     if not fd.lock(task, f"queue:{task.queue}", Do.RESPOND):
         return False
     queue = fd.queue(task.queue)
-    for group in queue.deliver:
+    for group in queue.deliver[::-1]:
         if group.handle == task.got:
             queue.deliver.remove(group)
             return again(task, group, out)

@@ -16,6 +16,7 @@ from actors.iommufd import Iommufd
 from actors.iommufd.sites import BIND, HANDLE, LOOK, MAP, MOCK, OBJECT, RECORD
 from clusters.cluster import Actor, ActorClass
 from clusters.conformance.calls import Call, Value
+from clusters.conformance.iommufd_footprints import footprint
 from clusters.conformance.iommufd_messages import (
     Names,
     answer_to,
@@ -34,7 +35,7 @@ from clusters.conformance.iommufd_tree import (
     Tree,
     trees_of,
 )
-from clusters.conformance.operations import EVERYTHING, NEVER, Operation, Step
+from clusters.conformance.operations import NEVER, Operation, Step
 from protocol.effects import Send
 from protocol.errors import ExperimentError
 from protocol.machine import Machine
@@ -112,7 +113,7 @@ class IommufdCalls:
         """The request, then an answer for each question and a turn for each pause."""
         tree = self._trees[call.n]
         turns = turns_of(call, tree)
-        fails = self._failing(call, turns)
+        fails, touched = self._failing(call, turns), footprint(call, tree)
         steps: list[Step] = []
         after = call.seq_invoke
         sender, message = KERNEL, request_for(call, tree, self._names)
@@ -136,7 +137,7 @@ class IommufdCalls:
                 message=given,
                 after=after,
                 before=before,
-                footprint=EVERYTHING,
+                footprint=touched,
                 asks=asks,
                 reads_as=reads_as,
                 ret=call.ret,
@@ -186,7 +187,7 @@ class IommufdCalls:
         if not self._injected or not isinstance(call.ret, str) or call.ret[:1] != "-":
             return {}
         asked = [turn.call for turn in turns]
-        if any(one is not None and one.ret == call.ret for one in asked):
+        if call.ret == "-ENOMEM" and any(one is not None and one.ret == call.ret for one in asked):
             return {}
         cleaning = [at for at, one in enumerate(asked) if one is not None and one.call in CLEANING]
         step = cleaning[0] if cleaning else len(turns)
