@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Never, Protocol, TypeAlias, cast
 from actors.device import Device
 from actors.guest import Guest
 from actors.ioasid_core import IoasidCore
+from actors.iommu_core import IommuCore
 from actors.iommu_driver import IommuDriver
 from actors.iommu_unit import IommuUnit
 from actors.kvm import Kvm
@@ -81,6 +82,8 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
+UNPLAYED: Final[dict[Role, ActorClass]] = {"iommu_core": IommuCore}
+"""Roles that a revision may state, and no machine has: `conform` steps them alone."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""
 PLANNED: Final = ("guest", "process")

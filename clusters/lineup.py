@@ -19,7 +19,7 @@ from msgspec import Struct
 
 import actors.defects
 import actors.revisions
-from clusters.cluster import ROLES, ActorClass, Role
+from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
 from protocol.errors import ExperimentError
 
 SOUND: Final = "sound"
@@ -64,6 +64,7 @@ class Lineup(Struct, frozen=True, forbid_unknown_fields=True):
 AS_IT_IS: Final = Lineup()
 """The sound protocol."""
 
+_ALL: Final = {**ROLES, **UNPLAYED}
 _ADMITTED: Final[dict[str, Own]] = {}
 """Python files that the user of this process has named: only those are run, however named later."""
 
@@ -141,7 +142,7 @@ def _combined(role: Role, layers: list[tuple[str, type]]) -> ActorClass:
     if len(kinds) == 1:
         return cast("ActorClass", kinds[0])
     names = " and ".join(name for name, _ in reversed(layers))
-    sound: object = ROLES[role]
+    sound: object = _ALL[role]
     assert isinstance(sound, type)
     if not all(issubclass(kind, sound) for kind in kinds):
         raise ExperimentError(f"{names} do not go together: they have a {role} of their own")
@@ -161,7 +162,7 @@ def _stated(module: ModuleType, name: str) -> dict[Role, type]:
     if not isinstance(stated, dict):
         raise ExperimentError(f"{name}: has no CLASSES: a dict from role to class")
     for role, kind in stated.items():
-        if role not in ROLES:
+        if role not in _ALL:
             hint = _nearest(str(role), list(ROLES))
             raise ExperimentError(
                 f"{name}: CLASSES: '{role}' is not a role{hint} (roles: {', '.join(ROLES)})"
@@ -169,7 +170,7 @@ def _stated(module: ModuleType, name: str) -> dict[Role, type]:
         if not isinstance(kind, type) or not all(
             hasattr(kind, one) for one in ("of", "handle", "SITES", "LOSABLE")
         ):
-            sound: object = ROLES[role]
+            sound: object = _ALL[role]
             wanted = sound.__name__ if isinstance(sound, type) else role
             raise ExperimentError(f"{name}: CLASSES['{role}']: is not a subclass of {wanted}")
     return cast("dict[Role, type]", stated)

@@ -25,6 +25,8 @@ class Errno(Enum):
     EOPNOTSUPP = "EOPNOTSUPP"
     ETIMEDOUT = "ETIMEDOUT"
     ECANCELED = "ECANCELED"
+    EIO = "EIO"
+    EOVERFLOW = "EOVERFLOW"
 
 
 class PasidlabError(Exception):

@@ -1,6 +1,7 @@
 """The text of a kernel's trace buffer: kprobe events at entry and return.
 
-An entry names its function, `(ioasid_find+0x0/0x80)`; a return has it behind an arrow,
+An entry names its function, `(ioasid_find+0x0/0x80)`, or +0x4 where functions begin with a mark for
+indirect branches; a return has it behind an arrow,
 `(kt_threadfn+0x3c8/0x8c0 <- ioasid_find)`.  So the names of the probes do not matter, but those of
 their arguments do: docs/record-a-kernel.md.  The order of the lines is the order of events.
 """
@@ -12,6 +13,16 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 
 from clusters.conformance.calls import ARGS_MAX, CALLS_MAX, TEXT_MAX, Call, Value
+from clusters.conformance.forms import (
+    API,
+    DOMAIN_KIND,
+    DOMAIN_KINDS,
+    NUMBER,
+    WORD,
+    Form,
+    forms_for,
+    group_of,
+)
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.names import Names
 from clusters.conformance.reading import Lines
@@ -21,7 +32,7 @@ LINE: Final = re.compile(
     r"(?:\S{1,10}\s+)?[\d.]{1,40}:\s+(?P<probe>[\w.]{1,100}):\s+"
     r"\((?P<where>[^()]{1,300})\)(?P<rest>.*)"
 )
-ENTRY: Final = re.compile(r"([\w.]{1,150})\+0x0(?:/0x[0-9a-f]+)?(?: \[\w+\])?")
+ENTRY: Final = re.compile(r"([\w.]{1,150})\+0x[04](?:/0x[0-9a-f]+)?(?: \[\w+\])?")
 RETURN: Final = re.compile(r".{1,200} <- ([\w.]{1,150})(?: \[\w+\])?")
 VALUE: Final = re.compile(r"([A-Za-z_]\w{0,60})=(0x[0-9a-fA-F]{1,16}|-?\d{1,20})")
 WRITTEN: Final = re.compile(r"#\s*entries-in-buffer/entries-written:\s*(\d+)/(\d+)")
@@ -31,76 +42,9 @@ PROCESS: Final = re.compile(r"(s\d+p\d+)t\d+")
 EVENT_MAX: Final = 2000
 U64: Final = 1 << 64
 ERRNO_MAX: Final = 4095
+KERNEL_NAMES: Final = {95: "EOPNOTSUPP", 524: "ENOTSUPP"}
+"""Where Python says it otherwise."""
 INVALID_IOASID: Final = (1 << 32) - 1
-
-
-class Form(Struct, frozen=True):
-    """How a function is written as a call: its name, kind, and for each argument (of the probe).
-
-    what it is called and what kind of thing it is; `ret` is the kind of its result.
-    """
-
-    name: str
-    kind: str
-    args: dict[str, tuple[str, str]]
-    ret: str
-
-
-NUMBER: Final = ""
-API: Final = "api"
-DRIVER: Final = "driver"
-FORMS: Final = {
-    form.name: form
-    for form in (
-        Form(
-            "ioasid_alloc",
-            API,
-            {
-                "set": ("set", "set"),
-                "min": ("min", NUMBER),
-                "max": ("max", NUMBER),
-                "priv": ("private", "private"),
-            },
-            "ioasid",
-        ),
-        Form("ioasid_free", API, {"id": ("ioasid", NUMBER)}, "nothing"),
-        Form(
-            "ioasid_find",
-            API,
-            {"set": ("set", "set"), "id": ("ioasid", NUMBER), "getter": ("getter", "getter")},
-            "private",
-        ),
-        Form(
-            "ioasid_set_data",
-            API,
-            {"id": ("ioasid", NUMBER), "data": ("private", "private")},
-            "errno",
-        ),
-        Form("ioasid_register_allocator", API, {"ops": ("allocator", "allocator")}, "errno"),
-        Form("ioasid_unregister_allocator", API, {"ops": ("allocator", "allocator")}, "nothing"),
-        Form(
-            "iommu_sva_alloc_pasid",
-            API,
-            {"mm": ("mm", "private"), "min": ("min", NUMBER), "max": ("max", NUMBER)},
-            "errno",
-        ),
-        Form("iommu_sva_find", API, {"pasid": ("pasid", NUMBER)}, "private"),
-    )
-}
-
-
-def forms_for(machine: TraceMachine) -> dict[str, Form]:
-    """The functions that are known on a machine: its helpers and getters, too."""
-    forms = dict(FORMS)
-    for helper in machine.helper:
-        data = {"data": ("private", "private")}
-        ranged = {"min": ("min", NUMBER), "max": ("max", NUMBER), **data}
-        forms[helper.alloc] = Form(f"custom_alloc_{helper.name}", DRIVER, ranged, "ioasid")
-        freed = {"id": ("ioasid", NUMBER), **data}
-        forms[helper.free] = Form(f"custom_free_{helper.name}", DRIVER, freed, "nothing")
-    for getter in machine.getter:
-        forms[getter] = Form("getter", DRIVER, {"priv": ("private", "private")}, "bool")
-    return forms
 
 
 End: TypeAlias = tuple[int | None, int | None, Value]
@@ -121,17 +65,18 @@ class Open(Struct):
 
 def read(lines: Lines, names: Names, machine: TraceMachine) -> list[Call]:
     """All calls of the text, by entry; those that did not return are at their places, too."""
-    reader = _Reader(lines, names, forms_for(machine))
+    reader = _Reader(lines, names, machine)
     for line in lines:
         reader.line(line.rstrip("\n"))
     return reader.all()
 
 
 class _Reader:
-    def __init__(self, lines: Lines, names: Names, forms: dict[str, Form]) -> None:
+    def __init__(self, lines: Lines, names: Names, machine: TraceMachine) -> None:
         self._lines = lines
         self._names = names
-        self._forms = forms
+        self._forms = forms_for(machine)
+        self._groups = group_of(machine)
         self._open: dict[tuple[int, int], list[Open]] = {}
         self._tasks: dict[tuple[int, int], str] = {}
         self._calls: dict[int, Call] = {}
@@ -192,14 +137,26 @@ class _Reader:
             self._names.call_it("private", values["mm"], f"mm.{process[1]}")
         args: dict[str, Value] = {}
         for name, (shown, kind) in form.args.items():
+            if name not in values and name in form.optional:
+                continue
             if name not in values:
                 raise self._lines.refuse(f"{function} has no argument '{name}': see the probes")
-            value = values[name]
-            args[shown] = value if kind == NUMBER else self._names.name(kind, value % U64)
+            args[shown] = self._argument(kind, values[name])
+            if kind == "dev" and (group := self._groups.get(str(args[shown]))):
+                args["group"] = group
         stack = self._open.setdefault(who, [])
         parent = stack[-1].n if stack else None
         stack.append(Open(self._begun, function, form, cpu, self._seq, parent, args))
         self._begun += 1
+
+    def _argument(self, kind: str, value: int) -> Value:
+        if kind == NUMBER:
+            return value
+        if kind == WORD:
+            return str(value)
+        if kind == DOMAIN_KIND:
+            return DOMAIN_KINDS.get(value, str(value))
+        return self._names.name(kind, value % U64)
 
     def _leave(self, who: tuple[int, int], cpu: int, function: str, values: dict[str, int]) -> None:
         stack = self._open.get(who, [])
@@ -256,4 +213,4 @@ class _Reader:
 
 def spelled(value: int) -> str:
     """-2 is -ENOENT."""
-    return f"-{errno.errorcode.get(-value, str(-value))}"
+    return f"-{KERNEL_NAMES.get(-value) or errno.errorcode.get(-value, str(-value))}"

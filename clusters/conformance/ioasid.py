@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final, Protocol, cast
 
 import msgspec
-from msgspec import Struct
 
 from actors.ioasid_core.state import Life
 from clusters.cluster import Actor, ActorClass
@@ -25,6 +24,7 @@ from clusters.conformance.operations import (
     Operation,
     Step,
 )
+from clusters.conformance.place import Place
 from clusters.conformance.state import copy_of
 from clusters.sim.search.frozen import Ghost
 from protocol.effects import Send
@@ -66,14 +66,6 @@ HANDLERS: Final = {
     "ioasid_unregister_allocator": "on_unregister_allocator",
 }
 """What a core must have for a call: alloc brings private data, find a getter."""
-
-
-class Place(Struct, frozen=True):
-    """A call as operation number `at`."""
-
-    at: int
-    call: Call
-    callbacks: tuple[Call, ...]
 
 
 class IoasidCalls:

@@ -23,9 +23,9 @@ from clusters.conformance.future import Needs, quiet_moments
 from clusters.conformance.operations import NEVER, NOTHING, Operation, Step, Vocabulary, lanes_of
 from clusters.conformance.state import copy_of, digest
 from clusters.sim.search.handling import Handle
-from protocol.effects import Out, Send
+from protocol.effects import CALM, Calm, Out, Send
 from protocol.messages import Done
-from protocol.names import CORE, KERNEL
+from protocol.names import CORE, KERNEL, Name
 
 Order: TypeAlias = list[tuple[int, int]]
 """Steps as (operation, number of the step in it)."""
@@ -33,6 +33,17 @@ Order: TypeAlias = list[tuple[int, int]]
 LOOK_AT_CLOCK: Final = 64
 LAST: Final = Step(-1, "", Done(0), NEVER, NEVER, NOTHING)
 """What follows the last step of a lane: it is never possible and never due."""
+
+
+class NoMemory(Calm):
+    """Every fallible step fails."""
+
+    def fails(self, actor: Name, site: str) -> bool:
+        """It does."""
+        return True
+
+
+NO_MEMORY: Final = NoMemory()
 
 
 class Budget(Struct, frozen=True):
@@ -221,7 +232,7 @@ class Search:
     def _fits(self, actor: Actor, step: Step) -> bool:
         """Hand the step to the actor; whether it does what was recorded."""
         self._steps += 1
-        out = Out(CORE)
+        out = Out(CORE, NO_MEMORY if step.fails else CALM)
         cast("Handle", actor.handle)(step.message, step.sender, out)
         if len(out.effects) != 1:
             return False  # It waits for a lock: later is the same, and then it has an answer.

@@ -7,7 +7,6 @@ from clusters.conformance.calls import TEXT_MAX
 from clusters.conformance.reading import Lines
 from protocol.errors import UnreadableError
 
-KINDS: Final = ("set", "private", "allocator", "getter")
 NAMES_MAX: Final = 100_000
 WORDS: Final = 3
 
@@ -30,16 +29,16 @@ class Names:
 
 
 def read_names(path: Path) -> Names:
-    """A line for each: kind, address, name."""
+    """A line for each: kind, address, name; what follows as key=value is for people."""
     names = Names()
     lines = Lines(path)
     for line in lines:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        if len(words) != WORDS:
+        if len(words) < WORDS or any("=" not in word for word in words[WORDS:]):
             raise lines.refuse("a line of a map is: kind, address, name")
-        kind, address, name = words
+        kind, address, name = words[:WORDS]
         try:
             number = int(address, 16)
         except ValueError:

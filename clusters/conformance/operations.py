@@ -48,7 +48,8 @@ class Step(Struct, frozen=True, gc=False):
     """`message` goes from `sender` to the actor, after event `after` and before event `before`.
 
     Then it must ask `asks`, if anything; else what it answers, as `reads_as` says it, is `ret`.
-    With neither, any answer is right, but no question: that would have been recorded.
+    With neither, any answer is right, but no question: that would have been recorded.  It `fails`:
+    there is no memory for whatever it needs.
     """
 
     operation: int
@@ -62,6 +63,7 @@ class Step(Struct, frozen=True, gc=False):
     ret: Value = None
     early: bool = False
     pure: bool = False
+    fails: bool = False
 
 
 class Operation(Struct, frozen=True):

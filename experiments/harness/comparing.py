@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
+from clusters.cluster import ROLES
 from clusters.lineup import SOUND, about, revisions
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup, follow
@@ -122,8 +123,12 @@ class Told(Struct):
 
 
 def published() -> list[str]:
-    """All revisions in the order in which they were posted, the sound one last."""
-    return [*sorted(revisions(), key=lambda name: (str(about(name).DATE), name)), SOUND]
+    """All revisions in the order in which they were posted, the sound one last.
+
+    Not those that say nothing of any actor that an experiment has.
+    """
+    played = [name for name in revisions() if any(role in ROLES for role in about(name).CLASSES)]
+    return [*sorted(played, key=lambda name: (str(about(name).DATE), name)), SOUND]
 
 
 def between(text: str) -> list[str]:

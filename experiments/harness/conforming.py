@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from clusters.cluster import ROLES, ActorClass
+from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
 from clusters.conformance.calls import Call
 from clusters.conformance.calls import shown as shown_call
-from clusters.conformance.ioasid import IoasidCalls
 from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import (
@@ -22,6 +21,7 @@ from clusters.conformance.operations import (
     unknown_calls,
 )
 from clusters.conformance.trace import read_calls
+from clusters.conformance.vocabularies import OLDEST, Traced, likely_kernel, vocabulary_for
 from clusters.conformance.window import Failure, Window, window_of
 from clusters.lineup import check, lineup
 from experiments.harness.own import said as named
@@ -31,7 +31,7 @@ from experiments.harness.say import Voice, many
 from experiments.harness.trace_drawing import draw
 from protocol.errors import PasidlabError
 
-DEFAULT: Final = "linux-6.1"
+DEFAULT: Final = OLDEST
 MACHINES: Final = Path(__file__).parent / "machines"
 MACHINE_BYTES: Final = 1 << 16
 STATES_SHOWN: Final = 3
@@ -39,10 +39,10 @@ SHRINK_SECONDS: Final = 30.0
 
 
 class Asked(Struct, frozen=True):
-    """What the command line wants."""
+    """What the command line wants; without a revision the one that the trace looks like."""
 
     trace: Path
-    revision: str
+    revision: str | None
     machine: Path | None
     budget: Budget
 
@@ -97,22 +97,24 @@ class Judged(Struct):
     operations: Sequence[Operation] = ()
     found: Found | None = None
     window: Window | None = None
-    calls: IoasidCalls | None = None
+    calls: Traced | None = None
 
 
 def conform(asked: Asked, voice: Voice) -> int:
     """Read, search, say."""
     began = time.monotonic()
     refuse_odd(asked.trace)
-    machine_file = asked.machine or MACHINES / f"{DEFAULT}.toml"
+    kernel = likely_kernel(asked.trace)
+    asked = structs.replace(asked, revision=asked.revision or kernel)
+    machine_file = asked.machine or machine_of(asked.revision or kernel, kernel)
     machine = decode(read_toml(machine_file, MACHINE_BYTES), shown(machine_file), TraceMachine)
-    kind = _core(asked.revision)
+    classes = _classes(asked.revision or kernel)
     calls = read_calls(asked.trace, machine)
     outermost = [call for call in calls if call.parent is None]
     tasks = {(call.task, call.pid) for call in calls}
     voice.talk(f"{many(len(outermost), 'call')} of {many(len(tasks), 'task')}")
     try:
-        judged = _judge(calls, machine, kind, asked)
+        judged = _judge(calls, machine, classes, asked)
     except PasidlabError as error:
         raise type(error)(f"{asked.trace}: {error}") from None
 
@@ -131,17 +133,29 @@ def conform(asked: Asked, voice: Voice) -> int:
     return result.exit_code
 
 
-def _core(revision: str) -> ActorClass:
-    """The core of a revision."""
+def machine_of(revision: str, kernel: str) -> Path:
+    """The machine file of a revision, if it has one; else that of the kernel recorded."""
+    own = MACHINES / f"{revision}.toml"
+    return own if own.exists() else MACHINES / f"{kernel}.toml"
+
+
+def _classes(revision: str) -> dict[Role, ActorClass]:
+    """The actors of a revision."""
     lined = lineup(revision, ())
     check(lined, "--revision", "")
-    return lined.classes().get("core", ROLES["core"])
+    return {**ROLES, **UNPLAYED, **lined.classes()}
 
 
-def _judge(calls: Sequence[Call], machine: TraceMachine, kind: ActorClass, asked: Asked) -> Judged:
-    vocabulary = IoasidCalls(machine, calls)
+def _judge(
+    calls: Sequence[Call],
+    machine: TraceMachine,
+    classes: Mapping[Role, ActorClass],
+    asked: Asked,
+) -> Judged:
+    role, vocabulary = vocabulary_for(calls, machine)
+    kind = classes[role]
     unknown = unknown_calls(calls, vocabulary) + vocabulary.missing(kind, calls)
-    revision = named(asked.revision)
+    revision = named(asked.revision or "")
     if unknown:
         known = sum(call.call in vocabulary.calls and call.parent is not None for call in calls)
         words = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common())
@@ -188,12 +202,13 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
         order = [(judged.operations[at].call.n, step) for at, step in found.order]
     elif window is not None:
         verdict, code = Status.NOT_EXPLAINED, Exit.VIOLATION
-    words = [str(asked.trace), "--revision", named(asked.revision)]
+    revision = named(asked.revision or "")
+    words = [str(asked.trace), "--revision", revision]
     if asked.machine is not None:
         words += ["--machine", str(asked.machine)]
     return ConformResult(
         trace=shown(asked.trace),
-        revision=named(asked.revision),
+        revision=revision,
         machine=machine,
         verdict=verdict,
         exit_code=int(code),
@@ -207,7 +222,7 @@ def _result(asked: Asked, judged: Judged, machine: str, began: float) -> Conform
     )
 
 
-def _window_result(window: Window, calls: IoasidCalls | None) -> WindowResult:
+def _window_result(window: Window, calls: Traced | None) -> WindowResult:
     assert calls is not None, "a window is of calls"
     states = {tuple(calls.state(one, window.operations)): None for one in window.states}
     every = (*window.operations, *window.also)

@@ -17,7 +17,33 @@ NARROWEST: Final = 15
 NUMBERED: Final = 8
 MARK: Final = " <--"
 """What has no place."""
-NO_RESULT: Final = ("ioasid_free", "ioasid_unregister_allocator")
+NO_RESULT: Final = (
+    "ioasid_free",
+    "ioasid_unregister_allocator",
+    "iommu_detach_device_pasid",
+    "iommu_detach_group_handle",
+    "iommu_device_release_dma_owner",
+    "iommu_free_global_pasid",
+    "device_unplug",
+)
+SHORT: Final = {
+    "iommu_attach_device_pasid": "attach",
+    "iommu_replace_device_pasid": "replace",
+    "iommu_detach_device_pasid": "detach",
+    "iommu_attach_handle_get": "handle_get",
+    "iommu_attach_group_handle": "attach_group",
+    "iommu_replace_group_handle": "replace_group",
+    "iommu_detach_group_handle": "detach_group",
+    "iommu_device_claim_dma_owner": "claim",
+    "iommu_device_release_dma_owner": "release",
+    "iommu_alloc_global_pasid": "alloc_global",
+    "iommu_free_global_pasid": "free_global",
+    "set_dev_pasid": "set",
+    "remove_dev_pasid": "remove",
+}
+"""Of the calls of the IOMMU core."""
+LEFT_OUT: Final = ("group",)
+"""What a device says already."""
 
 
 class Row(Struct, frozen=True):
@@ -106,8 +132,10 @@ def listed(operations: Iterable[Operation], last: Operation) -> list[str]:
 
 def short(call: Call) -> str:
     """`find(S2, 24)`: what all calls have in common, and what is not there, is left out."""
-    name = call.call.removeprefix("ioasid_").removesuffix("_allocator")
+    name = SHORT.get(call.call, call.call.removeprefix("ioasid_").removesuffix("_allocator"))
     args = call.args
+    if "dev" in args:
+        args = {key: value for key, value in args.items() if key not in LEFT_OUT}
     if call.call == "ioasid_alloc" or call.call.startswith("custom_alloc_"):
         words = [str(args.get("set")), f"{args['min']}..{args['max']}", str(args.get("private"))]
     else:

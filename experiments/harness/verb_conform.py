@@ -33,7 +33,7 @@ EXIT_CODES = (
 @REVISION
 @click.option(
     "--machine", type=click.Path(path_type=Path), metavar="FILE",
-    help="What the trace does not say: pool, custom allocators (default: as recorded on 6.1).",
+    help="What the trace does not say: devices, allocators (default: as we recorded that kernel).",
 )  # fmt: skip
 @click.option(
     "--for", "seconds", type=Seconds(), default="2m", show_default=True,
@@ -64,12 +64,13 @@ def command(
 
     TRACE is JSON Lines or the text of ftrace (then with its .map beside it), plain or gzip; see
     docs/record-a-kernel.md.  It is explained if its calls can be put in an order, each between its
-    entry and its return, in which the actor of the revision (default: linux-6.1) gives the recorded
-    answers.  If not, the smallest part that cannot be ordered is drawn.
+    entry and its return, in which the actor of the revision (default: that of the kernel it looks
+    like, linux-6.1, linux-6.12 or linux-7.3) gives the recorded answers.  If not, the smallest part
+    that cannot be ordered is drawn.
     """
     from clusters.conformance.linearize import Budget
-    from experiments.harness.conforming import DEFAULT, Asked, conform
+    from experiments.harness.conforming import Asked, conform
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     budget = Budget(states, seconds, memory_gb << 30)
-    return conform(Asked(trace, revision or DEFAULT, machine, budget), voice)
+    return conform(Asked(trace, revision, machine, budget), voice)

@@ -132,7 +132,7 @@ def test_an_address_without_a_name_stands_for_itself(tmp_path: Path) -> None:
             HEAD + FIND + LEAVE.replace("free", "find"),
             "x.trace:3: the return has no 'ret': see the probes",
         ),
-        (HEAD + ENTER.replace("+0x0/", "+0x4/"), "is neither the entry nor the return of a"),
+        (HEAD + ENTER.replace("+0x0/", "+0x8/"), "is neither the entry nor the return of a"),
     ],
 )  # fmt: skip
 def test_err_what_is_no_trace_is_refused_with_its_place(

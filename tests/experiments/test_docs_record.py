@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from clusters.conformance.ftrace import FORMS, forms_for
+from clusters.conformance.forms import FORMS, forms_for
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.names import read_names
 from clusters.conformance.trace import read_calls

@@ -1,0 +1,146 @@
+"""What is a whole group's: DMA without PASID, its owner, devices that come and go.
+
+A device that joins gets no PASID that is attached there already, one that leaves is not asked to
+give any up, and limits are not looked at again.
+
+Kernel: iommu_attach_group_handle, iommu_device_claim_dma_owner, iommu_probe_device of 7.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.iommu_core.state import GroupState, OfGroup, Slot, SlotState
+from protocol.domains import BLOCKING, DEFAULT, NO_PASID, NULL
+from protocol.effects import Out
+from protocol.errors import Errno
+from protocol.facts.iommu_core import (
+    DmaOwnerChanged,
+    GroupDomainSet,
+    GroupJoined,
+    GroupLeft,
+    SlotAttached,
+    SlotReleased,
+)
+from protocol.messages import Done, Refused
+from protocol.messages.iommu_core import (
+    ClaimDmaOwner,
+    DetachGroupHandle,
+    PlugDevice,
+    ReleaseDmaOwner,
+    UnplugDevice,
+)
+from protocol.names import Name
+
+if TYPE_CHECKING:
+    from actors.iommu_core import IommuCore
+
+
+def on_group_request(
+    core: IommuCore, group: GroupState | None, request: OfGroup, sender: Name, out: Out
+) -> None:
+    """The handle of DMA without PASID; the driver's part of it is not modelled."""
+    errno = core.group_refusal(group, request)
+    if errno is not None:
+        out.send(sender, Refused(request.call, errno))
+        return
+    if group is not None:
+        table = core.table(group, NULL)
+        before = table.pop(NO_PASID, None)
+        old = NULL if before is None else core.domain_in(before)
+        if isinstance(request, DetachGroupHandle):
+            if before is not None:
+                out.record(SlotReleased(group.name, NO_PASID, before.incarnation, "detach"))
+            core.set_rid(group, core.own_domain(group), out)
+        else:
+            slot = Slot(SlotState.ATTACHED, 0, request.domain, request.handle)
+            table[NO_PASID] = slot
+            if request.handle != NULL:
+                core.handles[request.handle] = request.domain
+            core.set_rid(group, request.domain, out)
+            out.record(SlotAttached(group.name, NO_PASID, 0, slot.domain, slot.handle, old))
+        if before is not None:
+            core.forget_handle(before.handle)
+    out.send(sender, Done(request.call))
+
+
+def own_domain(_core: IommuCore, group: GroupState) -> Name:
+    """What a group goes back to: blocked while somebody owns it."""
+    return BLOCKING.name if group.claims else DEFAULT.name
+
+
+def set_rid(_core: IommuCore, group: GroupState, domain: Name, out: Out) -> None:
+    """DMA without PASID."""
+    if group.domain != domain:
+        group.domain = domain
+        out.record(GroupDomainSet(group.name, domain))
+
+
+def on_claim(
+    core: IommuCore, group: GroupState | None, claim: ClaimDmaOwner, sender: Name, out: Out
+) -> None:
+    """While a group is owned its DMA without PASID is blocked until the owner attaches."""
+    errno = core.claim_refusal(group, claim)
+    if errno is not None or group is None:
+        out.send(sender, Refused(claim.call, errno or Errno.ENODEV))
+        return
+    group.claims += 1
+    if group.claims == 1:
+        group.owner = claim.owner
+        core.set_rid(group, BLOCKING.name, out)
+    out.record(DmaOwnerChanged(group.name, group.owner, group.claims))
+    out.send(sender, Done(claim.call))
+
+
+def on_release(
+    core: IommuCore, group: GroupState | None, release: ReleaseDmaOwner, sender: Name, out: Out
+) -> None:
+    """With something attached the last release does nothing: the group stays owned."""
+    if group is not None and core.may_release(group):
+        group.claims -= 1
+        if group.claims == 0:
+            group.owner = NULL
+            core.set_rid(group, DEFAULT.name, out)
+        out.record(DmaOwnerChanged(group.name, group.owner, group.claims))
+    out.send(sender, Done(release.call))
+
+
+def may_release(_core: IommuCore, group: GroupState) -> bool:
+    """Any but the last, or nothing is attached (I37)."""
+    return group.claims > 1 or (group.claims == 1 and group.empty)
+
+
+def on_plug(core: IommuCore, plug: PlugDevice, sender: Name, out: Out) -> None:
+    """Behind those that are there; a group that has none left is a new one."""
+    device = core.devices.get(plug.device)
+    if device is None or not device.unit:
+        out.send(sender, Refused(plug.call, Errno.ENODEV))
+        return
+    if device.group:
+        out.send(sender, Refused(plug.call, Errno.EBUSY))
+        return
+    device.group = device.home
+    core.groups[device.home].devices.append(device.name)
+    out.record(GroupJoined(device.name, device.home))
+    out.send(sender, Done(plug.call))
+
+
+def on_left(core: IommuCore, group: GroupState, device: Name) -> None:
+    """A slot is the group's, so a device takes none along."""
+
+
+def on_unplug(core: IommuCore, unplug: UnplugDevice, sender: Name, out: Out) -> None:
+    """Its PASIDs stay in the table; what the last device leaves goes with the group."""
+    device = core.devices.get(unplug.device)
+    if device is not None and device.group:
+        group = core.groups[device.group]
+        group.devices.remove(device.name)
+        if device.blocked:
+            group.recovering -= 1
+        device.group, device.blocked, device.reset_depth = "", False, 0
+        core.on_left(group, device.name)
+        if not group.devices:
+            group.tables.clear()
+            group.domain, group.owner, group.claims = DEFAULT.name, NULL, 0
+        out.record(GroupLeft(device.name, group.name))
+    out.send(sender, Done(unplug.call))

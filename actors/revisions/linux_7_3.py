@@ -1,0 +1,20 @@
+"""Linux 7.3 (2026): the IOMMU core that the base actor is written after.
+
+What it does concurrently is held against calls recorded on 7.3.4 (`pasidlab conform`).
+"""
+
+from typing import Final
+
+from actors.iommu_core import IommuCore
+
+SOURCE: Final = "drivers/iommu/iommu.c, include/linux/iommu.h of Linux 7.3"
+DATE: Final = "2026-10-04"
+
+
+class Linux73Core(IommuCore):
+    """As it is."""
+
+    __slots__ = ()
+
+
+CLASSES: Final[dict[str, type]] = {"iommu_core": Linux73Core}

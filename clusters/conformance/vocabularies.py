@@ -1,0 +1,61 @@
+"""Which of our actors a trace is about, and the calls as messages of that actor."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from clusters.cluster import Actor, ActorClass, Role
+from clusters.conformance.attach import ARGS, AttachCalls
+from clusters.conformance.calls import Call
+from clusters.conformance.ioasid import IoasidCalls
+from clusters.conformance.machine import TraceMachine
+from clusters.conformance.operations import Vocabulary
+from clusters.conformance.reading import Lines
+
+OLDEST: Final = "linux-6.1"
+SIGNS: Final = {
+    "linux-6.1": ("ioasid_alloc", "ioasid_find", "iommu_sva_alloc_pasid"),
+    "linux-6.12": ("remove_dev_pasid",),
+    "linux-7.3": ("iommu_replace_device_pasid", "olddom=", '"old":'),
+}
+"""Words that only a trace of that kernel has."""
+WEAK: Final = ("iommu_attach_device_pasid", "linux-7.3")
+"""If there is nothing else: of several kernels, the newest."""
+LINES_LOOKED_AT: Final = 20_000
+
+
+class Traced(Vocabulary, Protocol):
+    """The calls of one trace on one machine."""
+
+    def actor(self, kind: ActorClass) -> Actor:
+        """The actor as it is before the first call."""
+
+    def missing(self, kind: ActorClass, calls: Iterable[Call]) -> Counter[str]:
+        """The calls that need what this actor does not have, counted by name."""
+
+    def gaps(self, calls: Iterable[Call]) -> str:
+        """Why a trace cannot be judged although all its calls are known; empty: it can."""
+
+
+def vocabulary_for(calls: Sequence[Call], machine: TraceMachine) -> tuple[Role, Traced]:
+    """The actor that most of the calls are about."""
+    seen = Counter(call.call for call in calls)
+    of_iommu = sum(count for name, count in seen.items() if name in ARGS)
+    if of_iommu > sum(count for name, count in seen.items() if name in IoasidCalls.calls):
+        return "iommu_core", AttachCalls(machine, calls)
+    return "core", IoasidCalls(machine, calls)
+
+
+def likely_kernel(trace: Path) -> str:
+    """The revision whose kernel the trace looks like: by its words, before it is read."""
+    found = OLDEST
+    for at, line in enumerate(Lines(trace)):
+        for kernel, words in SIGNS.items():
+            if any(word in line for word in words):
+                return kernel
+        if WEAK[0] in line:
+            found = WEAK[1]
+        if at >= LINES_LOOKED_AT:
+            break
+    return found
