@@ -157,6 +157,20 @@ class Iommufd:
         assert isinstance(found, FaultQueue), "a page table holds its queue"
         return found
 
+    # --- Rules that were different once -------------------------------------------------------
+
+    def bind(self, task: Task, out: Out) -> bool:
+        """An object first, then the claim."""
+        return devices.bind(self, task, out)
+
+    def bound(self, task: Task, out: Out) -> bool:
+        """The claim has been answered."""
+        return devices.bound(self, task, out)
+
+    def lock_mock(self, task: Task) -> bool:
+        """One call at a time for a mock device."""
+        return self.lock(task, f"mock:{task.mock}", Do.LOCK_MOCK)
+
     # --- Locks ------------------------------------------------------------------------------------
 
     def lock(self, task: Task, name: str, again: Do) -> bool:

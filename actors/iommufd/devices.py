@@ -127,10 +127,20 @@ def made(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
+def bind_now(fd: Iommufd, task: Task, out: Out) -> bool:
+    """In the order of the kernel."""
+    return fd.bind(task, out)
+
+
+def bound_now(fd: Iommufd, task: Task, out: Out) -> bool:
+    """In the order of the kernel."""
+    return fd.bound(task, out)
+
+
 STEPS = {
     Do.MOCK: mock,
-    Do.BIND: bind,
-    Do.BOUND: bound,
+    Do.BIND: bind_now,
+    Do.BOUND: bound_now,
     Do.MOCK_PT: mock_pt,
     Do.MOCK_MADE: mock_made,
     Do.UNBIND: unbind,

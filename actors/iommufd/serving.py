@@ -62,7 +62,7 @@ def checked(fd: Iommufd, task: Task, out: Out) -> bool:
 
 def lock_mock(fd: Iommufd, task: Task, _out: Out) -> bool:
     """One call at a time for a mock device."""
-    return fd.lock(task, f"mock:{task.mock}", Do.LOCK_MOCK)
+    return fd.lock_mock(task)
 
 
 def end(fd: Iommufd, task: Task, out: Out) -> bool:

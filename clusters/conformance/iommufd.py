@@ -10,34 +10,35 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final, cast
 
-from msgspec import Struct
-
 from actors.iommufd import Iommufd
 from actors.iommufd.sites import BIND, HANDLE, LOOK, MAP, MOCK, OBJECT, RECORD
 from clusters.cluster import Actor, ActorClass
-from clusters.conformance.calls import Call, Value
+from clusters.conformance.calls import Call
+from clusters.conformance.iommufd_completing import completed
 from clusters.conformance.iommufd_footprints import footprint
 from clusters.conformance.iommufd_messages import (
-    Names,
     answer_to,
     asked_for,
     request_for,
     spelled,
 )
+from clusters.conformance.iommufd_names import Names
 from clusters.conformance.iommufd_recorded import Failing, recorded
 from clusters.conformance.iommufd_tree import (
     CLEANING,
     FILES,
-    INSIDE,
     IOCTLS,
     QUESTIONS,
     TESTS,
+    UNRECORDED,
     Tree,
+    flattened,
     trees_of,
 )
-from clusters.conformance.operations import NEVER, Operation, Step
+from clusters.conformance.iommufd_turns import HANDLER, Turn, bound, turns_of
+from clusters.conformance.machine import TraceMachine
+from clusters.conformance.operations import EVERYTHING, NEVER, Operation, Step
 from protocol.effects import Send
-from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, Done
 from protocol.messages.iommufd import DeliverFault, Proceed
@@ -47,30 +48,27 @@ MEMORY: Final = tuple(site.name for site in (OBJECT, RECORD, HANDLE, MAP, MOCK))
 CONTEXT: Final = "ctx0"
 
 
-class Turn(Struct, frozen=True):
-    """What ends a step: a question that was recorded, an inner call from outside, or a pause."""
-
-    call: Call | None = None
-    after: int = -1
-    """Whatever follows a pause began after this event."""
-
-
 class IommufdCalls:
     """The vocabulary, for one trace."""
 
     calls: Final = (*IOCTLS.values(), *TESTS, *FILES.values())
     callbacks: Final = QUESTIONS
 
-    def __init__(self, calls: Sequence[Call], *, injected: bool = False) -> None:
-        """`injected`: look-ups and allocations were made to fail while it was recorded."""
-        self._injected = injected
-        trees = trees_of(calls)
+    def __init__(self, machine: TraceMachine, calls: Sequence[Call]) -> None:
+        self._look_ups_fail = machine.look_ups_fail
+        recorded_trees = trees_of(calls)
+        trees = completed(recorded_trees)
+        self._whole = trees == recorded_trees
         self._trees = {tree.call.n: tree for tree in trees}
         self._names = Names(trees)
 
     def actor(self, kind: ActorClass) -> Actor:
         """An empty context."""
         return recorded(kind, self._names.domains).of(Machine((), (), ()), CONTEXT)
+
+    def own(self, _calls: Sequence[Call]) -> list[Call]:
+        """One operation for each system call, with what iommufd asks outwards."""
+        return flattened(self._trees.values())
 
     def missing(self, _kind: ActorClass, _calls: Iterable[Call]) -> Counter[str]:
         """Every context has them all."""
@@ -113,19 +111,21 @@ class IommufdCalls:
         """The request, then an answer for each question and a turn for each pause."""
         tree = self._trees[call.n]
         turns = turns_of(call, tree)
-        fails, touched = self._failing(call, turns), footprint(call, tree)
+        fails = self._failing(call, turns)
+        # Without all ids in the trace, nobody knows which of them a call touched.
+        touched = footprint(call, tree) if self._whole else EVERYTHING
         steps: list[Step] = []
         after = call.seq_invoke
         sender, message = KERNEL, request_for(call, tree, self._names)
         for number in range(len(turns) + 1):
             turn = turns[number] if number < len(turns) else None
-            before = _bound(turns[number:], call)
+            before = bound(turns[number:], call)
             asks, reads_as = None, None
             if turn is None:
                 reads_as = partial(spelled, call) if call.seq_return is not None else None
             elif turn.call is None:
                 asks = Send(CONTEXT, Proceed(call.n))
-            elif turn.call.call == "iommufd_fault_iopf_handler":
+            elif turn.call.call == HANDLER:
                 asks = Send(IOMMU_CORE, Done(turn.call.n))
             else:
                 asks = asked_for(call, turn.call, tree, self._names)
@@ -158,9 +158,11 @@ class IommufdCalls:
             return CONTEXT, Proceed(call.n), max(after, turn.after)
         back = turn.call
         upcoming = turns[number + 1].call if number + 1 < len(turns) else None
-        if upcoming is not None and upcoming.call == "iommufd_fault_iopf_handler":
+        if upcoming is not None and upcoming.call == HANDLER:
             return IOMMU_CORE, self._delivered(tree, upcoming), upcoming.seq_invoke
-        if back.call == "iommufd_fault_iopf_handler":
+        if back.kind == UNRECORDED:
+            return IOMMU, answer_to(call, back, self._names), after
+        if back.call == HANDLER:
             report = tree.find("iommu_report_device_fault")
             assert report is not None, "a fault is delivered because it was reported"
             back = report.call
@@ -179,12 +181,12 @@ class IommufdCalls:
         gets = [one.call for one in report.all() if one.call.call == "iommu_attach_handle_get"]
         device, args = str(report.call.args["dev"]), report.call.args
         pasid, number = cast("int", args["pasid"]), cast("int", args["grpid"])
-        handle = self._names.handle(gets[-1].ret)
+        handle = self._names.handle(gets[-1].ret, gets[-1])
         return DeliverFault(handler.n, handle, device, pasid, number)
 
     def _failing(self, call: Call, turns: Sequence[Turn]) -> dict[int, tuple[str, ...]]:
         """By number of the step, the sites that failed in it: in the last one before cleaning."""
-        if not self._injected or not isinstance(call.ret, str) or call.ret[:1] != "-":
+        if not isinstance(call.ret, str) or call.ret[:1] != "-":
             return {}
         asked = [turn.call for turn in turns]
         if call.ret == "-ENOMEM" and any(one is not None and one.ret == call.ret for one in asked):
@@ -193,85 +195,14 @@ class IommufdCalls:
         step = cleaning[0] if cleaning else len(turns)
         if call.ret == "-ENOMEM":
             return {step: MEMORY}
-        if call.ret == "-ENOENT" or (call.call == "HWPT_ALLOC" and call.ret == "-EINVAL"):
+        lost = call.ret == "-ENOENT" or (call.call == "HWPT_ALLOC" and call.ret == "-EINVAL")
+        if lost and self._look_ups_fail:
             return {step: (LOOK.name,)}
         if call.call == "MOCK_DOMAIN_FLAGS" and call.ret == "-EINVAL" and not cleaning:
             return {step: (BIND.name,)}
         return {}
 
 
-def _bound(turns: Sequence[Turn], call: Call) -> int:
-    """The first event that was recorded after a step; a handler's answer comes before its return."""
-    for turn in turns:
-        if turn.call is None:
-            continue
-        if turn.call.call == "iommufd_fault_iopf_handler":
-            return NEVER if turn.call.seq_return is None else turn.call.seq_return
-        return turn.call.seq_invoke
-    return NEVER if call.seq_return is None else call.seq_return
-
-
-def turns_of(call: Call, tree: Tree) -> list[Turn]:
-    """By which way a call went: its pauses, and its questions."""
-    return _Walk(call, tree).turns
-
-
-class _Walk:
-    """The calls inside, in order."""
-
-    def __init__(self, call: Call, tree: Tree) -> None:
-        self.turns: list[Turn] = []
-        self._call = call
-        name = call.call
-        if name in ("IOAS_ALLOC", "FAULT_QUEUE_ALLOC") and not _refused(call.ret):
-            self.pause()
-        elif name == "HWPT_ALLOC" and call.ret != "-ENOENT":
-            self.pause()
-        elif name == "HWPT_ALLOC" and tree.find(*QUESTIONS):
-            self.pause()
-        elif name == "MOCK_DOMAIN_FLAGS" and (tree.find("iommufd_object_abort") or tree.find("iommufd_device_bind")):
-            self.pause()
-        elif name in TESTS and tree.find(
-            "iommufd_device_attach", "iommufd_device_replace", "iommufd_device_detach"
-        ):
-            self.pause()
-        self.walk(tree)
-
-    def pause(self, after: int = -1) -> None:
-        self.turns.append(Turn(after=after))
-
-    def walk(self, tree: Tree) -> None:
-        for one in tree.inside:
-            name = one.call.call
-            if name == "iommu_report_device_fault":
-                self.turns.append(Turn(one.call))
-                handler = one.find("iommufd_fault_iopf_handler")
-                if handler is not None:
-                    self.turns.append(Turn(handler.call))
-            elif name in QUESTIONS:
-                self.turns.append(Turn(one.call))
-            elif name in INSIDE or name in IOCTLS or name == "iommufd_test":
-                self.enter(one, tree)
-
-    def enter(self, one: Tree, parent: Tree) -> None:
-        """A look-up that succeeds is followed by a pause, and so is an id that goes."""
-        name, ret = one.call.call, one.call.ret
-        changing = name in ("iommufd_device_attach", "iommufd_device_replace")
-        if changing and not (ret == "-ENOENT" and not one.inside):
-            self.pause()
-        removed = name == "iommufd_object_remove" and parent.call.call != "iommufd_device_unbind"
-        if removed and parent.call.call != "iommufd_destroy":
-            self.pause(after=one.call.seq_invoke)
-        if removed and ret == 0:
-            self.pause()
-        self.walk(one)
-
-
-def _refused(ret: Value) -> bool:
-    return isinstance(ret, str) and ret.startswith("-")
-
-
-def check_calls(calls: Iterable[Call]) -> None:
-    """A trace of another interface is not ours."""
-    if not any(call.call in IOCTLS or call.call == "iommufd_test" for call in calls):
-        raise ExperimentError("there is no call of iommufd in it")
+def is_iommufd(calls: Iterable[Call]) -> bool:
+    """Whether a trace is about us."""
+    return any(call.call.startswith("iommufd_") for call in calls)

@@ -16,7 +16,7 @@ TABLE: Final = 1
 QUEUE: Final = 2
 FIRST: Final = 2
 IDS: Final = 128
-"""Ids, groups and calls that are so far apart share their bits: more may seem to depend than does."""
+"""Those that are so far apart share their bits: more may seem to depend than does."""
 GROUPS: Final = 64
 OWN: Final = FIRST + IDS + GROUPS
 OWNS: Final = 256
@@ -57,7 +57,9 @@ def footprint(call: Call, tree: Tree) -> Footprint:
             writes |= QUEUE
         if one.call == "iommufd_auto_response_faults":
             reads |= QUEUE
-        if one.call == "iommufd_hw_pagetable_attach" and one.args.get("hwpt_id") != call.args.get("pt_id"):
+        if one.call == "iommufd_hw_pagetable_attach" and one.args.get("hwpt_id") != call.args.get(
+            "pt_id"
+        ):
             writes |= TABLE
     if call.call in ("read", "write", "close"):
         writes |= QUEUE

@@ -1,11 +1,11 @@
 """How a recorded iommufd call, its questions and their answers are spelled as messages."""
 
-from collections.abc import Iterable
 from typing import Final, cast
 
 from clusters.conformance.calls import Call, Value
+from clusters.conformance.iommufd_names import Names
 from clusters.conformance.iommufd_recorded import AnswerGroup
-from clusters.conformance.iommufd_tree import Tree
+from clusters.conformance.iommufd_tree import PT_OUT, Tree
 from protocol.effects import Send
 from protocol.errors import Errno, ExperimentError
 from protocol.messages import AnyMessage, Done, Refused
@@ -46,88 +46,18 @@ from protocol.messages.iommufd import (
     RespondFault,
     TriggerFault,
 )
-from protocol.names import IOMMU, IOMMU_CORE, Name
+from protocol.names import IOMMU, IOMMU_CORE
 
 FAULT_BYTES: Final = 40
 """A page request, as a reader of the queue gets it."""
-BORN_BY: Final = (
-    "iommu_attach_group_handle",
-    "iommu_replace_group_handle",
-    "iommu_attach_device_pasid",
-    "iommu_replace_device_pasid",
-)
-
-
-class Names:
-    """What the names of a trace stand for: handles, groups, contexts, the fault queue."""
-
-    def __init__(self, trees: Iterable[Tree]) -> None:
-        self._handles: dict[str, Name] = {}
-        self.domains: dict[Name, Name] = {}
-        self.groups: dict[str, Name] = {}
-        self.contexts: dict[str, None] = {}
-        self.queue = 0
-        self.answered: dict[int, Name] = {}
-        trees = list(trees)
-        self._settle(trees)
-        for tree in trees:
-            for one in tree.all():
-                self._learn(tree.call, one.call)
-
-    def _learn(self, outer: Call, call: Call) -> None:
-        args = call.args
-        if "ctx" in args:
-            self.contexts[str(args["ctx"])] = None
-        if "dev" in args and "group" in args:
-            self.groups[str(args["dev"])] = str(args["group"])
-        if isinstance(fault := args.get("fault_out"), int):
-            self.queue = fault
-        if call.call in BORN_BY:
-            name = f"h{outer.n}"
-            self._handles[str(args["handle"])] = name
-            self.domains[name] = str(args["domain"])
-
-    def _settle(self, trees: Iterable[Tree]) -> None:
-        """Whose page request each response is for: the trace has its PASID and number only.
-
-        Detach and replace answer those of their own device; a user's answer is for the oldest.
-        """
-        calls = sorted(
-            ((one.call, tree) for tree in trees for one in (*tree.all(), tree)),
-            key=lambda pair: pair[0].seq_invoke,
-        )
-        waiting: dict[tuple[Value, Value], list[Name]] = {}
-        for call, tree in calls:
-            key = (call.args.get("pasid"), call.args.get("grpid"))
-            if call.call == "iommu_report_device_fault" and call.ret == 0:
-                waiting.setdefault(key, []).append(str(call.args["dev"]))
-            if call.call != "iopf_group_response":
-                continue
-            those = waiting.get(key, [])
-            group = next((one.call.args["group"] for one in tree.all() if "group" in one.call.args), None)
-            mine = [one for one in those if group is None or one[3:] == str(group)[1:]]
-            self.answered[call.n] = mine[0] if mine else ""
-            if mine:
-                those.remove(mine[0])
-
-    def handle(self, name: Value) -> Name:
-        """What the context calls it: after the call that made it."""
-        found = self._handles.get(str(name))
-        if found is None:
-            raise ExperimentError(f"nobody has made the handle {name}")
-        return found
-
-    def group(self, device: Value) -> Name:
-        """The group of a device."""
-        return self.groups.get(str(device), f"group of {device}")
 
 
 def number(call: Call, name: str) -> int:
     """An argument that is a number."""
     value = call.args.get(name, 0)
-    if value.__class__ is not int:
+    if not isinstance(value, int):
         raise ExperimentError(f"call {call.n} ({call.call}): args.{name} is not a number")
-    return cast("int", value)
+    return value
 
 
 def words(call: Call) -> tuple[str, ...]:
@@ -149,10 +79,10 @@ def request_for(call: Call, tree: Tree, names: Names) -> AnyMessage:
             return AllocHwpt(n, device, pt, words(call), number(call, "fault_id"), nested)
         case "DESTROY":
             return DestroyObject(n, number(call, "id"))
-        case "MOCK_DOMAIN_FLAGS":
+        case "MOCK_DOMAIN_FLAGS" | "MOCK_DOMAIN":
             bound = tree.find("iommufd_device_bind")
-            device = "" if bound is None else str(bound.call.args["dev"])
-            return MakeMockDevice(n, device, names.group(device), number(call, "id"))
+            made = "" if bound is None else str(bound.call.args["dev"])
+            return MakeMockDevice(n, made, names.group(made, tree), number(call, "id"))
         case "TRIGGER_IOPF":
             report = tree.find("iommu_report_device_fault")
             group = 0 if report is None else number(report.call, "grpid")
@@ -185,7 +115,9 @@ def _written(n: int, tree: Tree, names: Names) -> AnyMessage:
         return AnswerFault(n, names.queue, 0, 0)
     pasid, group = number(found.call, "pasid"), number(found.call, "grpid")
     device = names.answered[found.call.n]
-    return AnswerGroup(n, names.queue, device, pasid, group, number(found.call, "status"))
+    status = number(found.call, "status")
+    message = AnswerGroup(n, names.queue, device, pasid, group, status)
+    return cast("AnyMessage", message)
 
 
 def asked_for(call: Call, back: Call, tree: Tree, names: Names) -> Send:
@@ -212,18 +144,18 @@ def _of_core(call: Call, back: Call, tree: Tree, names: Names) -> AnyMessage:
             kind = "" if args["type"] == "any" else str(args["type"])
             return AttachHandleGet(n, group, number(back, "pasid"), kind)
         case "iommu_attach_group_handle":
-            return AttachGroupHandle(n, group, domain, names.handle(args["handle"]))
+            return AttachGroupHandle(n, group, domain, names.handle(args["handle"], back))
         case "iommu_replace_group_handle":
-            return ReplaceGroupHandle(n, group, domain, names.handle(args["handle"]))
+            return ReplaceGroupHandle(n, group, domain, names.handle(args["handle"], back))
         case "iommu_detach_group_handle":
             got = tree.find("iommu_attach_handle_get")
-            handle = "" if got is None else names.handle(got.call.ret)
+            handle = "" if got is None else names.handle(got.call.ret, back)
             return DetachGroupHandle(n, group, domain, handle)
         case "iommu_attach_device_pasid":
-            handle, pasid = names.handle(args["handle"]), number(back, "pasid")
+            handle, pasid = names.handle(args["handle"], back), number(back, "pasid")
             return AttachDevicePasid(n, device, pasid, 0, domain, handle)
         case "iommu_replace_device_pasid":
-            handle, pasid = names.handle(args["handle"]), number(back, "pasid")
+            handle, pasid = names.handle(args["handle"], back), number(back, "pasid")
             return ReplaceDevicePasid(n, device, pasid, 0, domain, handle)
         case "iommu_detach_device_pasid":
             return DetachDevicePasid(n, device, number(back, "pasid"), 0, domain)
@@ -246,7 +178,7 @@ def answer_to(call: Call, back: Call, names: Names) -> AnyMessage:
     if isinstance(ret, str) and ret.startswith("-"):
         return Refused(call.n, Errno(ret[1:]))
     if back.call == "iommu_attach_handle_get":
-        return AttachHandleGot(call.n, names.handle(ret))
+        return AttachHandleGot(call.n, names.handle(ret, back))
     if back.call.startswith("domain_alloc"):
         return DomainGot(call.n, str(ret))
     return Done(call.n)
@@ -260,9 +192,10 @@ def spelled(call: Call, answer: AnyMessage) -> Value:
         case ObjectGot():
             return answer.id
         case PtGot():
-            return answer.pt
+            return answer.pt if PT_OUT in call.args else 0
         case MockDeviceGot():
-            return f"{answer.mock} {answer.device} {answer.pt}"
+            ids = (answer.mock, answer.device, answer.pt)
+            return " ".join(map(str, ids if PT_OUT in call.args else ids[:2]))
         case FaultsGot():
             return FAULT_BYTES * len(answer.cookies)
         case _:

@@ -1,6 +1,6 @@
-"""A context that knows what a trace does not say: which handles those names are, what was made to fail.
+"""A context that knows what it cannot know of a trace: names of handles, cookies, what failed.
 
-The actor is what it is; only names are the trace's, and what fails is what failed there.
+Otherwise it is the actor as it is.
 """
 
 from collections.abc import Mapping

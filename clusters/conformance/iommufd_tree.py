@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from clusters.conformance.calls import Call, Value
+from clusters.conformance.calls import Call
 
 QUESTIONS: Final = (
     "iommu_attach_group_handle",
@@ -53,6 +53,8 @@ INSIDE: Final = (
     "iommufd_object_remove",
     "attach_dev",
     "set_dev_pasid",
+    "iopt_table_add_domain",
+    "iopt_table_remove_domain",
     "iopf_queue_add_device",
     "iopf_queue_remove_device",
 )
@@ -69,6 +71,7 @@ FILES: Final = {
     "iommufd_eventq_fops_release": "close",
 }
 TESTS: Final = (
+    "MOCK_DOMAIN",
     "MOCK_DOMAIN_FLAGS",
     "MOCK_DOMAIN_REPLACE",
     "PASID_ATTACH",
@@ -77,8 +80,12 @@ TESTS: Final = (
     "PASID_CHECK_HWPT",
     "TRIGGER_IOPF",
 )
+UNRECORDED: Final = "unrecorded"
+"""The kind of a call that must have been made, and has no events."""
 IGNORED: Final = ("iommufd_fops_open", "iommufd_fops_release")
 """The file itself: a context begins with nothing, and whatever is left goes with it unrecorded."""
+PT_OUT: Final = "pt_out"
+MOCK_OUTS: Final = ("stdev_out", "dev_out", "hwpt_out")
 OUTS: Final = ("ioas_out", "fault_out", "hwpt_out", "stdev_out", "dev_out", "pt_out")
 
 
@@ -127,15 +134,17 @@ def operation_call(tree: Tree) -> Call | None:
 
 
 def _named(outer: Call, name: str, inner: Call) -> Call:
-    """The result is what came back through memory, if the call succeeded and something did."""
-    args: dict[str, Value] = {
-        key: value
-        for key, value in inner.args.items()
-        if key not in OUTS and key not in ("op", "ucmd", "file")
-    }
+    """The result is what came back through memory, if the call succeeded and something did.
+
+    The name of an argument that came back stays, so that one sees whether it was recorded.
+    """
+    left_out = (*OUTS, "op", "ucmd", "file")
+    args = {key: value for key, value in inner.args.items() if key not in left_out}
     ret = inner.ret
-    outs = [inner.args[key] for key in ("stdev_out", "dev_out", "hwpt_out") if key in inner.args]
-    if ret == 0 and name == "MOCK_DOMAIN_FLAGS":
+    outs = [inner.args[key] for key in MOCK_OUTS if key in inner.args]
+    if PT_OUT in inner.args or len(outs) == len(MOCK_OUTS):
+        args[PT_OUT] = None
+    if ret == 0 and len(outs) > 1:
         ret = " ".join(map(str, outs))
     elif ret == 0:
         ret = next((inner.args[key] for key in OUTS if key in inner.args), 0)

@@ -9,6 +9,7 @@ from clusters.cluster import Actor, ActorClass, Role
 from clusters.conformance.attach import ARGS, AttachCalls
 from clusters.conformance.calls import Call
 from clusters.conformance.ioasid import IoasidCalls
+from clusters.conformance.iommufd import IommufdCalls, is_iommufd
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import Vocabulary
 from clusters.conformance.reading import Lines
@@ -16,7 +17,7 @@ from clusters.conformance.reading import Lines
 OLDEST: Final = "linux-6.1"
 SIGNS: Final = {
     "linux-6.1": ("ioasid_alloc", "ioasid_find", "iommu_sva_alloc_pasid"),
-    "linux-6.12": ("remove_dev_pasid",),
+    "linux-6.12": ("remove_dev_pasid", "iopt_table_add_domain"),
     "linux-7.3": ("iommu_replace_device_pasid", "olddom=", '"old":'),
 }
 """Words that only a trace of that kernel has."""
@@ -34,12 +35,17 @@ class Traced(Vocabulary, Protocol):
     def missing(self, kind: ActorClass, calls: Iterable[Call]) -> Counter[str]:
         """The calls that need what this actor does not have, counted by name."""
 
+    def own(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """The calls of the trace as operations and what they ask outwards."""
+
     def gaps(self, calls: Iterable[Call]) -> str:
         """Why a trace cannot be judged although all its calls are known; empty: it can."""
 
 
 def vocabulary_for(calls: Sequence[Call], machine: TraceMachine) -> tuple[Role, Traced]:
     """The actor that most of the calls are about."""
+    if is_iommufd(calls):
+        return "iommufd", IommufdCalls(machine, calls)
     seen = Counter(call.call for call in calls)
     of_iommu = sum(count for name, count in seen.items() if name in ARGS)
     if of_iommu > sum(count for name, count in seen.items() if name in IoasidCalls.calls):

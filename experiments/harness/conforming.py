@@ -153,7 +153,7 @@ def _judge(
     asked: Asked,
 ) -> Judged:
     role, vocabulary = vocabulary_for(calls, machine)
-    kind = classes[role]
+    kind, calls = classes[role], vocabulary.own(calls)
     unknown = unknown_calls(calls, vocabulary) + vocabulary.missing(kind, calls)
     revision = named(asked.revision or "")
     if unknown:
