@@ -26,7 +26,7 @@ from actors.iommufd import (
 )
 from actors.iommufd.inbox import Answer, Inbox, Request
 from actors.iommufd.sites import SITES
-from actors.iommufd.state import Attach, Device, Do, FaultQueue, Nested, Object, Paging, Task
+from actors.iommufd.state import AnyObject, Attach, Device, Do, FaultQueue, Nested, Paging, Task
 from protocol.effects import Out, Site
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Refused, Start
@@ -61,7 +61,7 @@ class Iommufd:
     LOSABLE: ClassVar[bool] = False
 
     name: Name
-    objects: dict[int, Object] = field(default_factory=dict)
+    objects: dict[int, AnyObject] = field(default_factory=dict)
     attached: dict[Name, dict[Pasid, Attach]] = field(default_factory=dict)
     handles: dict[Name, Name] = field(default_factory=dict)
     locks: dict[str, list[Call]] = field(default_factory=dict)

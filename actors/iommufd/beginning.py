@@ -12,12 +12,12 @@ from actors.iommufd import objects
 from actors.iommufd.faults import begin_answer, begin_close, begin_read, begin_trigger
 from actors.iommufd.state import (
     FLAGS,
+    AnyObject,
     Device,
     Do,
     FaultQueue,
     Ioas,
     Mock,
-    Object,
     Task,
 )
 from protocol.effects import Out
@@ -77,7 +77,7 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
             begin_close(fd, task.request)
 
 
-def begin_object(fd: Iommufd, task: Task, made: Object, out: Out) -> None:
+def begin_object(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> None:
     """Its id is taken some time before it can be found."""
     task.fresh = objects.reserve(fd, task, made, out)
     if task.fresh:

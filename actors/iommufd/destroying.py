@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd.state import Do, Mock, Nested, Object, Paging, Task
+from actors.iommufd.state import AnyObject, Do, Mock, Nested, Paging, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.messages.iommufd import FreeDomain
@@ -43,7 +43,7 @@ def freed(fd: Iommufd, task: Task, _out: Out) -> bool:
     return True
 
 
-def release(fd: Iommufd, gone: Object) -> None:
+def release(fd: Iommufd, gone: AnyObject) -> None:
     """IOAS or parent, and the fault queue."""
     assert isinstance(gone, Paging | Nested), "only a page table holds others"
     if gone.fault:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd.sites import LOOK, OBJECT
-from actors.iommufd.state import Device, Do, Object, Task
+from actors.iommufd.state import AnyObject, Device, Do, Task
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts.iommufd import ObjectMade, ObjectRemoved
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from actors.iommufd import Iommufd
 
 
-def kind_of(found: Object) -> str:
+def kind_of(found: AnyObject) -> str:
     """As one says it."""
     return found.__class__.__name__.lower()
 
 
-def reserve(fd: Iommufd, task: Task, made: Object, out: Out) -> int:
+def reserve(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> int:
     """The lowest free id for an object that nobody finds yet; 0: no memory."""
     if out.may_fail(OBJECT):
         task.errno = Errno.ENOMEM
@@ -41,7 +41,9 @@ def publish(fd: Iommufd, at: int, out: Out) -> None:
     out.record(ObjectMade(at, kind_of(fd.objects[at])))
 
 
-def look(fd: Iommufd, task: Task, at: int, kind: type[Object] | None, out: Out) -> Object | None:
+def look(
+    fd: Iommufd, task: Task, at: int, kind: type[AnyObject] | None, out: Out
+) -> AnyObject | None:
     """Look an object up and hold it; ENOENT also for one of another kind, or not ready."""
     missed = out.may_fail(LOOK)
     found = fd.objects.get(at)
@@ -67,7 +69,7 @@ def put(fd: Iommufd, task: Task, at: int, out: Out) -> None:
         fd.go_on(waiting, out)
 
 
-def remove(fd: Iommufd, at: int, out: Out) -> Object | None:
+def remove(fd: Iommufd, at: int, out: Out) -> AnyObject | None:
     """Take it out of the table if nobody else uses it: the id is free at once."""
     found = fd.objects[at]
     if found.users != 1:

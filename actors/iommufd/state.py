@@ -1,7 +1,7 @@
 """What an iommufd context remembers: objects, groups with what is attached, tasks under way."""
 
 from enum import Enum
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -24,11 +24,11 @@ class Object(Struct):
     ready: bool = False
 
 
-class Ioas(Object):
+class Ioas(Object, tag=True):
     """An address space; its page tables are those that name it."""
 
 
-class Paging(Object):
+class Paging(Object, tag=True):
     """A page table of an IOAS; `auto`: made for an attach, and gone with its last one."""
 
     ioas: int = 0
@@ -43,7 +43,7 @@ class Paging(Object):
         return self.ioas
 
 
-class Nested(Object):
+class Nested(Object, tag=True):
     """A guest's page table on top of a page table."""
 
     parent: int = 0
@@ -61,14 +61,14 @@ class Group(Struct, frozen=True):
     number: int
 
 
-class FaultQueue(Object):
+class FaultQueue(Object, tag=True):
     """Groups that nobody has read, and those that somebody has, by cookie."""
 
     deliver: list[Group] = []
     responses: dict[int, Group] = {}
 
 
-class Device(Object):
+class Device(Object, tag=True):
     """A device that a driver has bound; `unbinder` waits until nobody looks at it."""
 
     device: Name = ""
@@ -76,10 +76,13 @@ class Device(Object):
     unbinder: Call = 0
 
 
-class Mock(Object):
+class Mock(Object, tag=True):
     """A device of the mock driver, around a device object."""
 
     device: int = 0
+
+
+AnyObject: TypeAlias = Ioas | Paging | Nested | FaultQueue | Device | Mock
 
 
 class Attach(Struct):
@@ -162,7 +165,7 @@ class Task(Struct):
     queue: int = 0
     looks: list[int] = []
     locks: list[str] = []
-    dying: list[Object] = []
+    dying: list[AnyObject] = []
     cookies: list[int] = []
 
     def then(self, *steps: Do) -> None:

@@ -39,6 +39,7 @@ from clusters.conformance.iommufd_turns import HANDLER, Turn, bound, turns_of
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import EVERYTHING, NEVER, Operation, Step
 from protocol.effects import Send
+from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, Done
 from protocol.messages.iommufd import DeliverFault, Proceed
@@ -46,6 +47,18 @@ from protocol.names import IOMMU, IOMMU_CORE, KERNEL, Name
 
 MEMORY: Final = tuple(site.name for site in (OBJECT, RECORD, HANDLE, MAP, MOCK))
 CONTEXT: Final = "ctx0"
+
+
+class Whatever:
+    """Equal to all that an actor sends: how a call goes on that did not return is not known."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+
+WHATEVER: Final = Whatever()
 
 
 class IommufdCalls:
@@ -109,11 +122,19 @@ class IommufdCalls:
 
     def operation(self, at: int, call: Call, callbacks: tuple[Call, ...]) -> Operation:
         """The request, then an answer for each question and a turn for each pause."""
+        try:
+            return self._operation(at, call, callbacks)
+        except KeyError as missing:
+            raise ExperimentError(
+                f"call {call.n} ({call.call}): it, or a call inside, has no argument {missing}"
+            ) from None
+
+    def _operation(self, at: int, call: Call, callbacks: tuple[Call, ...]) -> Operation:
         tree = self._trees[call.n]
         turns = turns_of(call, tree)
         fails = self._failing(call, turns)
         # Without all ids in the trace, nobody knows which of them a call touched.
-        touched = footprint(call, tree) if self._whole else EVERYTHING
+        touched = footprint(call, tree, self._names.queue) if self._whole else EVERYTHING
         steps: list[Step] = []
         after = call.seq_invoke
         sender, message = KERNEL, request_for(call, tree, self._names)
@@ -121,8 +142,10 @@ class IommufdCalls:
             turn = turns[number] if number < len(turns) else None
             before = bound(turns[number:], call)
             asks, reads_as = None, None
-            if turn is None:
-                reads_as = partial(spelled, call) if call.seq_return is not None else None
+            if turn is None and call.seq_return is None:
+                asks = cast("Send", WHATEVER)
+            elif turn is None:
+                reads_as = partial(spelled, call)
             elif turn.call is None:
                 asks = Send(CONTEXT, Proceed(call.n))
             elif turn.call.call == HANDLER:

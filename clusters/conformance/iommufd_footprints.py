@@ -37,8 +37,8 @@ def group_bit(group: Value) -> int:
     return 1 << FIRST + IDS + int(digits) % GROUPS if digits.isdecimal() else 0
 
 
-def footprint(call: Call, tree: Tree) -> Footprint:
-    """What a call that went this way reads and writes; without a return, whatever it might."""
+def footprint(call: Call, tree: Tree, queue: int) -> Footprint:
+    """What a call that went this way reads and writes; `queue` is the fault queue's id."""
     if call.seq_return is None:
         return EVERYTHING
     reads, writes = 0, 1 << OWN + call.n % OWNS
@@ -63,6 +63,7 @@ def footprint(call: Call, tree: Tree) -> Footprint:
             writes |= TABLE
     if call.call in ("read", "write", "close"):
         writes |= QUEUE
+        reads |= id_bit(queue)
     if call.call in MAKING:
         writes |= TABLE | (id_bit(call.args.get("id")) if call.call == "DESTROY" else 0)
     if isinstance(call.ret, int):

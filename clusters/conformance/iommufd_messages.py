@@ -176,6 +176,8 @@ def answer_to(call: Call, back: Call, names: Names) -> AnyMessage:
     """What it was answered."""
     ret = back.ret
     if isinstance(ret, str) and ret.startswith("-"):
+        if ret[1:] not in Errno.__members__:
+            raise ExperimentError(f"call {back.n} ({back.call}): {ret} is no errno that we know")
         return Refused(call.n, Errno(ret[1:]))
     if back.call == "iommu_attach_handle_get":
         return AttachHandleGot(call.n, names.handle(ret, back))

@@ -6,7 +6,6 @@ from typing import Final
 
 from clusters.conformance.calls import Call, Value
 from clusters.conformance.iommufd_tree import Tree
-from protocol.errors import ExperimentError
 from protocol.names import Name
 
 BORN_BY: Final = (
@@ -43,9 +42,9 @@ class Names:
             self.queue = fault
         if call.call in BORN_BY:
             name = f"h{outer.n}"
-            born = self._handles.setdefault(str(args["handle"]), [])
+            born = self._handles.setdefault(str(args.get("handle")), [])
             insort(born, (call.seq_invoke, name))
-            self.domains[name] = str(args["domain"])
+            self.domains[name] = str(args.get("domain"))
 
     def _settle(self, trees: Iterable[Tree]) -> None:
         """Whose page request each response is for: the trace has its PASID and number only.
@@ -60,7 +59,7 @@ class Names:
         for call, tree in calls:
             key = (call.args.get("pasid"), call.args.get("grpid"))
             if call.call == "iommu_report_device_fault" and call.ret == 0:
-                waiting.setdefault(key, []).append(str(call.args["dev"]))
+                waiting.setdefault(key, []).append(str(call.args.get("dev")))
             if call.call != "iopf_group_response":
                 continue
             those = waiting.get(key, [])
@@ -74,11 +73,11 @@ class Names:
 
     def handle(self, name: Value, at: Call) -> Name:
         """What the context calls it: after the call that made it, the last before `at` ended."""
-        ended = at.seq_invoke if at.seq_return is None else at.seq_return
+        ended = at.seq_invoke + 1 if at.seq_return is None else at.seq_return
         born = self._handles.get(str(name), [])
         place = bisect_left(born, (ended, ""))
         if not place:
-            raise ExperimentError(f"call {at.n} ({at.call}): nobody has made the handle {name}")
+            return f"{name}, which nobody made"
         return born[place - 1][1]
 
     def group(self, device: Value, tree: Tree) -> Name:
