@@ -104,8 +104,8 @@ class Iommufd:
                 task.got = answer.handle
             case DomainGot():
                 task.got = answer.domain
-            case Done():
-                pass
+            case _:
+                assert isinstance(answer, Done), "there is nothing to note of it"
         self.go_on(task, out)
 
     def go_on(self, task: Task, out: Out) -> None:

@@ -73,7 +73,8 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
             begin_read(fd, task, task.request, out)
         case AnswerFault():
             begin_answer(task, task.request)
-        case CloseFaultQueue():
+        case _:
+            assert isinstance(task.request, CloseFaultQueue), "there is no other request"
             begin_close(fd, task.request)
 
 

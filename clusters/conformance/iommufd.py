@@ -204,7 +204,7 @@ class IommufdCalls:
         gets = [one.call for one in report.all() if one.call.call == "iommu_attach_handle_get"]
         device, args = str(report.call.args["dev"]), report.call.args
         pasid, number = cast("int", args["pasid"]), cast("int", args["grpid"])
-        handle = self._names.handle(gets[-1].ret, gets[-1])
+        handle = self._names.handle(gets[-1].ret, gets[-1]) if gets else "of nobody"
         return DeliverFault(handler.n, handle, device, pasid, number)
 
     def _failing(self, call: Call, turns: Sequence[Turn]) -> dict[int, tuple[str, ...]]:

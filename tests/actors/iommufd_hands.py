@@ -1,8 +1,11 @@
 """An iommufd context to test with: core and driver agree unless they are told to refuse."""
 
+from typing import Final, cast
+
 import msgspec
 
 from actors.iommufd import Iommufd
+from actors.iommufd.inbox import Inbox
 from protocol.effects import CALM, Chance, Send
 from protocol.errors import Errno
 from protocol.facts import Event
@@ -20,32 +23,38 @@ from protocol.messages.iommu_core import (
 )
 from protocol.messages.iommufd import (
     AllocDomain,
+    AllocHwpt,
+    AllocIoas,
     AllocNestedDomain,
+    BindDevice,
     DeliverFault,
     DomainGot,
     ObjectGot,
     Proceed,
     ReportFault,
+    RespondFault,
 )
 from protocol.names import IOMMU_CORE, KERNEL, Name
 from tests.helpers import step
 
 NAME = "iommufd"
+IOAS, DEV, ONE, TWO = range(1, 5)
+FLAGS: Final = ("PASID",)
 USER = "user"
 
 
 class Hands:
     """The context, and who is around it: `slots` is what the core has, by group and PASID.
 
-    `refuse` has the errno of the next question of a class; with `held` nobody answers any more, and
-    questions are in `waiting`.
+    `refuse` has the errno of the next question of a class; those of `hold` are not answered and are
+    in `waiting`.
     """
 
     def __init__(self, kind: type[Iommufd] = Iommufd) -> None:
         self.context = kind.of(Machine((), (), ()), NAME)
         self.slots: dict[tuple[Name, int], Name] = {}
         self.refuse: dict[type, Errno] = {}
-        self.held = False
+        self.hold: tuple[type, ...] = ()
         self.waiting: list[Send] = []
         self.asked: list[AnyMessage] = []
         self.facts: list[Event] = []
@@ -69,7 +78,7 @@ class Hands:
         queue = [(message, sender)]
         while queue:
             given, whose = queue.pop(0)
-            out = step(self.context, given, whose, self.chance, NAME)  # type: ignore[arg-type]
+            out = step(self.context, cast("Inbox", given), whose, self.chance, NAME)
             stored = msgspec.msgpack.encode(self.context)
             assert msgspec.msgpack.decode(stored, type=type(self.context)) == self.context
             self.facts += out.facts
@@ -77,14 +86,14 @@ class Hands:
                 assert isinstance(sent, Send), "a context sets no timer"
                 if sent.to in (USER, KERNEL):
                     self.answers[sent.message.call] = sent.message  # type: ignore[union-attr]
-                elif self.held:
+                elif isinstance(sent.message, self.hold):
                     self.waiting.append(sent)
                 else:
                     queue += self.reply(sent)
 
     def go_on(self, *, held: bool = False) -> None:
         """What waits is answered."""
-        self.held = held
+        self.hold = (object,) if held else ()
         waiting, self.waiting = self.waiting, []
         for sent in waiting:
             for message, sender in self.reply(sent):
@@ -142,3 +151,23 @@ class Hands:
 def group_of(device: Name) -> Name:
     """dev1a and dev1b are of the group dev1."""
     return device.rstrip("ab")
+
+
+def furnished() -> Hands:
+    """An IOAS, a device, two page tables made for PASIDs."""
+    hands = Hands()
+    assert hands.made(AllocIoas(1)) == IOAS
+    assert hands.made(BindDevice(1, "dev1", "dev1")) == DEV
+    assert hands.made(AllocHwpt(1, DEV, IOAS, FLAGS)) == ONE
+    assert hands.made(AllocHwpt(1, DEV, IOAS, FLAGS)) == TWO
+    return hands
+
+
+def users(hands: Hands, *ids: int) -> list[int]:
+    """Of these."""
+    return [hands.context.objects[at].users for at in ids]
+
+
+def responses(hands: Hands) -> list[tuple[int, int]]:
+    """Number and code of what was answered."""
+    return [(one.number, one.code) for one in hands.asked if isinstance(one, RespondFault)]

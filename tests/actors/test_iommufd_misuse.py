@@ -57,7 +57,11 @@ def refused(errno: str) -> Refused:
 
 def attached(pasid: int, hwpt: int, device: int = A) -> Callable[[Hands], None]:
     """Before."""
-    return lambda hands: hands.ask(AttachPt(3, device, pasid, hwpt)) and None
+
+    def before(hands: Hands) -> None:
+        assert hands.ask(AttachPt(3, device, pasid, hwpt)) == PtGot(3, hwpt)
+
+    return before
 
 
 def refusing(kind: type, errno: Errno) -> Callable[[Hands], None]:

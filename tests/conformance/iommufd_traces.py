@@ -58,10 +58,15 @@ def _return(calls: Sequence[Call], random: Random) -> list[Call]:
     return _with(calls, msgspec.structs.replace(inner, ret=ret))
 
 
+def questions(calls: Sequence[Call]) -> list[Call]:
+    """What iommufd asks; what the core looks up to report a fault is the core's affair."""
+    core = {call.n for call in calls if call.call == "iommu_report_device_fault"}
+    return [call for call in calls if call.call in QUESTIONS and call.parent not in core]
+
+
 def _question(calls: Sequence[Call], random: Random) -> list[Call]:
     """The core, or the driver, was told something else."""
-    core = {call.n for call in calls if call.call == "iommu_report_device_fault"}
-    asked = [call for call in calls if call.call in QUESTIONS and call.parent not in core]
+    asked = questions(calls)
     call = random.choice(asked)
     told = [one for one in call.args if one not in ("type", "flags", "owner")]
     name = random.choice([one for one in told if one != "group" or "dev" not in call.args])
@@ -72,8 +77,7 @@ def _question(calls: Sequence[Call], random: Random) -> list[Call]:
 
 def _lost(calls: Sequence[Call], random: Random) -> list[Call]:
     """The core, or the driver, was not told."""
-    call = random.choice([call for call in calls if call.call in QUESTIONS])
-    return _without(calls, call)
+    return _without(calls, random.choice(questions(calls)))
 
 
 def _id(calls: Sequence[Call], random: Random) -> list[Call]:
