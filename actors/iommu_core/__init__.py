@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Self, TypeAlias
 
 from actors.iommu_core import attach, detach, group, lock, lookups, reset, rules
 from actors.iommu_core.state import (
+    CLAIM_NOMEM,
     NUMBER_NOMEM,
     SLOT_NOMEM,
     Dev,
@@ -53,7 +54,7 @@ class IommuCore:
     `numbered` are the groups by the number of their driver calls.
     """
 
-    SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, NUMBER_NOMEM)
+    SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, CLAIM_NOMEM, NUMBER_NOMEM)
     LOSABLE: ClassVar[bool] = False
 
     domains: tuple[Domain, ...]
@@ -176,6 +177,7 @@ class IommuCore:
     on_plug = group.on_plug
     on_unplug = group.on_unplug
     on_left = group.on_left
+    let_go = group.let_go
     begin_prepare = reset.begin_prepare
     counts = reset.counts
     attached = reset.attached

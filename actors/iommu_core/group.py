@@ -10,7 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommu_core.state import GroupState, OfGroup, Slot, SlotState
+from actors.iommu_core.state import (
+    CLAIM_NOMEM,
+    SLOT_NOMEM,
+    GroupState,
+    OfGroup,
+    Slot,
+    SlotState,
+)
 from protocol.domains import BLOCKING, DEFAULT, NO_PASID, NULL
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -41,6 +48,9 @@ def on_group_request(
 ) -> None:
     """The handle of DMA without PASID; the driver's part of it is not modelled."""
     errno = core.group_refusal(group, request)
+    taken = group is not None and NO_PASID in core.table(group, NULL)
+    if errno is None and not taken and not isinstance(request, DetachGroupHandle):
+        errno = out.may_fail(SLOT_NOMEM)
     if errno is not None:
         out.send(sender, Refused(request.call, errno))
         return
@@ -81,6 +91,8 @@ def on_claim(
 ) -> None:
     """While a group is owned its DMA without PASID is blocked until the owner attaches."""
     errno = core.claim_refusal(group, claim)
+    if errno is None and group is not None and not group.claims:
+        errno = out.may_fail(CLAIM_NOMEM)
     if errno is not None or group is None:
         out.send(sender, Refused(claim.call, errno or Errno.ENODEV))
         return
@@ -125,6 +137,15 @@ def on_plug(core: IommuCore, plug: PlugDevice, sender: Name, out: Out) -> None:
     out.send(sender, Done(plug.call))
 
 
+def let_go(core: IommuCore, group: GroupState, out: Out) -> None:
+    """A group without devices is no more, and its slots with it; no driver is told."""
+    slots = [item for table in group.tables.values() for item in sorted(table.items())]
+    group.tables.clear()
+    for pasid, slot in slots:
+        core.forget_handle(slot.handle)
+        out.record(SlotReleased(group.name, pasid, slot.incarnation, "group"))
+
+
 def on_left(core: IommuCore, group: GroupState, device: Name) -> None:
     """A slot is the group's, so a device takes none along."""
 
@@ -140,7 +161,7 @@ def on_unplug(core: IommuCore, unplug: UnplugDevice, sender: Name, out: Out) -> 
         device.group, device.blocked, device.reset_depth = "", False, 0
         core.on_left(group, device.name)
         if not group.devices:
-            group.tables.clear()
+            core.let_go(group, out)
             group.domain, group.owner, group.claims = DEFAULT.name, NULL, 0
         out.record(GroupLeft(device.name, group.name))
     out.send(sender, Done(unplug.call))

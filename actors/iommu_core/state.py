@@ -29,6 +29,7 @@ from protocol.messages.iommu_core import (
 from protocol.names import Incarnation, Name, Pasid
 
 SLOT_NOMEM: Final = Site("iommu_core.attach.slot", Errno.ENOMEM)
+CLAIM_NOMEM: Final = Site("iommu_core.claim.domain", Errno.ENOMEM)
 NUMBER_NOMEM: Final = Site("iommu_core.alloc_global.number", Errno.ENOSPC)
 
 Attaching: TypeAlias = AttachDevicePasid | ReplaceDevicePasid

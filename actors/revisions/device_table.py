@@ -1,7 +1,7 @@
 """One PASID table for each device (March 2023): a sibling does not see what is attached.
 
-"Move the xarray to device": the lock, the owner and DMA without PASID stay the group's.  A look-up
-goes to the table of a device; asked by a group's name it sees DMA without PASID alone.
+The lock, the owner and DMA without PASID stay the group's.  A look-up goes to the table of a
+device; asked by a group's name it sees DMA without PASID alone.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from actors.iommu_core import ITS_OWN, IommuCore
 from actors.iommu_core.state import Dev, GroupState, Table
 from protocol.names import Name
 
-SOURCE: Final = "mails of 7 and 8 Mar 2023: make PASID per-device, move the xarray to device"
+SOURCE: Final = "mails of 7 and 8 Mar 2023: the table as the device's own, or in the device"
 DATE: Final = "2023-03-08"
 
 

@@ -1,7 +1,7 @@
 """One PASID table for each group, and a PASID only in a group of one device (March 2023).
 
-"A check on singleton group" was asked for, since pci_enable_pasid wants ACS anyway.  It looks at the
-group when a PASID is attached: a device that joins later is not looked at.
+Asked for because pci_enable_pasid wants ACS anyway, so that such groups should not be met.  The
+group is looked at when a PASID is attached: a device that joins later is not.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
 """The handle in the group's table, and a look-up that returns NULL for a free slot (June 2024).
 
-Asked for so that a caller stops at every error.  Its own hole was named with it: NULL is also what a
-PASID gives that was attached without a handle, so the caller goes on to attach, and only then is
+Asked for so that a caller stops at every error.  Its own hole was named with it: NULL is also what
+a PASID gives that was attached without a handle, so the caller goes on to attach, and only then is
 told EBUSY.
 """
 

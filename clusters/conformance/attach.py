@@ -13,7 +13,7 @@ import msgspec
 
 from actors.iommu_core.state import GroupState, Slot
 from clusters.cluster import Actor, ActorClass
-from clusters.conformance.arguments import check_args
+from clusters.conformance.arguments import NAME, NUMBER, check_args
 from clusters.conformance.attach_marks import Marks, pasid_of
 from clusters.conformance.calls import Call, Value
 from clusters.conformance.machine import TraceMachine
@@ -47,9 +47,7 @@ from protocol.messages.iommu_core import (
 )
 from protocol.names import IOMMU, IOMMU_CORE, KERNEL, Name
 
-NAME: Final = (str, type(None))
 WORD: Final = (str,)
-NUMBER: Final = (int,)
 INVALID: Final = "INVALID"
 ATTACH: Final = {"domain": WORD, "dev": WORD, "pasid": NUMBER, "handle": NAME}
 GROUP: Final = {"domain": WORD, "group": WORD, "handle": NAME}
@@ -76,7 +74,19 @@ INNER: Final = ("iommu_probe_device", "iommu_deinit_device")
 MM_DROP: Final = "mm_pasid_drop"
 """The end of an address space: without a PASID it does nothing, and has nothing inside."""
 NOMEM: Final = "-ENOMEM"
-MAY_FAIL: Final = ("iommu_attach_device_pasid", "iommu_replace_device_pasid")
+MAY_FAIL: Final = (
+    "iommu_attach_device_pasid",
+    "iommu_replace_device_pasid",
+    "iommu_attach_group_handle",
+    "iommu_replace_group_handle",
+    "iommu_device_claim_dma_owner",
+)
+"""Calls that need memory of their own."""
+WITH_DRIVER: Final = (
+    "iommu_attach_device_pasid",
+    "iommu_replace_device_pasid",
+    "iommu_detach_device_pasid",
+)
 
 
 class AttachCalls:
@@ -167,7 +177,7 @@ class AttachCalls:
     def loosened(self, operation: Operation) -> Operation | None:
         """Not with calls of the driver: it would have to be asked otherwise than was recorded."""
         call = operation.call
-        if operation.callbacks or call.call in (*MAY_FAIL, "iommu_detach_device_pasid"):
+        if operation.callbacks or call.call in WITH_DRIVER:
             return None
         anything = msgspec.structs.replace(call, seq_return=None, ret=None)
         step = msgspec.structs.replace(
@@ -238,17 +248,15 @@ class AttachCalls:
         return self._no_memory and call.call == "iommu_alloc_global_pasid" and call.ret == INVALID
 
     def _request(self, call: Call, callbacks: Sequence[Call]) -> AnyMessage:
-        args = call.args
         if call.call.startswith("device_"):
-            named = [str(one.args["dev"]) for one in callbacks if "dev" in one.args]
-            device = named[0] if named else self._devices[int(str(args.get("n", 0)))]
+            device = self._marks.plugged(call, callbacks)
             return (PlugDevice if call.call == "device_plug" else UnplugDevice)(call.n, device)
         return _REQUESTS[call.call](self, call)
 
     def _question(self, back: Call) -> Send:
         """What the core must have told the driver."""
         device = self.device(back)
-        call = self._numbers[self._marks.group_of[device]]
+        call = self._numbers.get(self._marks.group_of[device], 0)
         pasid, domain = pasid_of(back), self.domain(back.args["domain"])
         if back.call == REMOVE:
             return Send(IOMMU, RemoveDevPasid(call, device, pasid, 0, domain))
@@ -257,7 +265,7 @@ class AttachCalls:
 
     def _answer(self, back: Call) -> AnyMessage:
         """What the driver said."""
-        call = self._numbers[self._marks.group_of[self.device(back)]]
+        call = self._numbers.get(self._marks.group_of[self.device(back)], 0)
         if back.ret in (0, None):
             return Done(call)
         try:

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from clusters.conformance.calls import Call
 from clusters.conformance.machine import TraceMachine
-from clusters.conformance.operations import Footprint
+from clusters.conformance.operations import NEVER, Footprint
+from protocol.errors import ExperimentError
 
 NUMBERS: Final = 128
 SLOTS: Final = 64
@@ -98,8 +99,19 @@ class Marks:
     def _group(self, call: Call, callbacks: Sequence[Call]) -> str:
         if "group" in call.args:
             return str(call.args["group"])
-        named = [one.args.get("dev") for one in (call, *callbacks)]
-        return next((self.group_of[str(one)] for one in named if str(one) in self.group_of), "")
+        if call.call.startswith("device_"):
+            return self.group_of.get(self.plugged(call, callbacks), "")
+        return self.group_of.get(str(call.args.get("dev")), "")
+
+    def plugged(self, call: Call, callbacks: Sequence[Call]) -> str:
+        """The device that comes or goes: what happens inside names it, else its place does."""
+        named = [str(one.args["dev"]) for one in callbacks if "dev" in one.args]
+        place = str(call.args.get("n", ""))
+        if not named and place.isdecimal() and int(place) < len(self._limits):
+            named = [[*self._limits][int(place)]]
+        if not named:
+            raise ExperimentError(f"call {call.n} ({call.call}): which device? nothing says it")
+        return named[0]
 
     def _number(self, call: Call) -> Footprint:
         if call.call == "iommu_free_global_pasid":
@@ -137,10 +149,11 @@ def pasid_of(call: Call) -> int:
 
 
 class Use(Struct, frozen=True):
-    """Where a handle was put, and until when the call that put it there was under way."""
+    """Where a call put a handle, until when it was under way, and whether the handle stayed."""
 
     slot: tuple[str, int]
     ended: int
+    stays: bool
 
 
 def handles_in_place(calls: Sequence[Call], group_of: dict[str, str]) -> list[str]:
@@ -158,17 +171,23 @@ def handles_in_place(calls: Sequence[Call], group_of: dict[str, str]) -> list[st
             continue
         if returns and call.ret in (0, None) and not call.call.startswith("iommu_attach_"):
             gone[slot] = call
-        if call.args.get("handle") is None:
+        if returns or call.args.get("handle") is None:
             continue
         before = put.get(handle)
-        if returns and call.ret == 0:
-            put[handle] = Use(slot, call.seq_return or 0)
-        elif not returns and before is not None:
-            last = gone.get(before.slot)
-            again = call.call == "iommu_replace_group_handle" and before.slot == slot
-            if not again and (last is None or last.seq_invoke < before.ended):
-                found[handle] = None
+        if before is not None and _is_in(before, gone.get(before.slot), call, slot):
+            found[handle] = None
+        ended = NEVER if call.seq_return is None else call.seq_return
+        put[handle] = Use(slot, ended, call.ret == 0 or ended == NEVER)
     return [*found]
+
+
+def _is_in(use: Use, gone: Call | None, call: Call, slot: tuple[str, int]) -> bool:
+    """Whether the handle may be where it was put when another call brings it."""
+    if use.ended > call.seq_invoke:
+        return True
+    if not use.stays or (call.call == "iommu_replace_group_handle" and use.slot == slot):
+        return False
+    return gone is None or gone.seq_invoke < use.ended
 
 
 def _events(calls: Sequence[Call]) -> list[tuple[int, bool, Call]]:

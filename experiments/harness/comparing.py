@@ -122,13 +122,18 @@ class Told(Struct):
         return many(self.violating, "violation")
 
 
-def published() -> list[str]:
-    """All revisions in the order in which they were posted, the sound one last.
+def every() -> list[str]:
+    """All revisions in the order in which they were posted, the sound one last."""
+    return [*sorted(revisions(), key=lambda name: (str(about(name).DATE), name)), SOUND]
 
-    Not those that say nothing of any actor that an experiment has.
-    """
-    played = [name for name in revisions() if any(role in ROLES for role in about(name).CLASSES)]
-    return [*sorted(played, key=lambda name: (str(about(name).DATE), name)), SOUND]
+
+def published() -> list[str]:
+    """Those that say something of an actor that an experiment has."""
+    return [
+        name
+        for name in every()
+        if name == SOUND or any(role in ROLES for role in about(name).CLASSES)
+    ]
 
 
 def between(text: str) -> list[str]:

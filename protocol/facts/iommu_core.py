@@ -24,7 +24,7 @@ class SlotAttached(Event, frozen=True, tag="slot.attached"):
 
 
 class SlotReleased(Event, frozen=True, tag="slot.released"):
-    """iommu core: the slot is empty; `why` is `detach` or `failed`."""
+    """iommu core: the slot is empty; `why` is `detach`, `failed`, or `group`: that has gone."""
 
     group: Name
     pasid: Pasid

@@ -12,7 +12,7 @@ from clusters.conformance.trace import read_calls
 from protocol.errors import UnreadableError
 from tests.conformance.traces import DATA, MACHINE, recorded
 
-BOTH: Final = sorted(path.name.removesuffix(".jsonl.gz") for path in DATA.glob("*.jsonl.gz"))
+BOTH: Final = sorted(path.name.removesuffix(".jsonl.gz") for path in DATA.glob("io-*.jsonl.gz"))
 ROW: Final = {
     "n": 0, "task": "kt0", "pid": 8, "cpu_in": 0, "cpu_out": 0, "t_invoke_ns": 0, "t_return_ns": 1,
     "seq_invoke": 0, "seq_return": 3, "kind": "api", "parent": None, "call": "ioasid_free",
