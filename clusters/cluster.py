@@ -14,6 +14,7 @@ from actors.ioasid_core import IoasidCore
 from actors.iommu_core import IommuCore
 from actors.iommu_driver import IommuDriver
 from actors.iommu_unit import IommuUnit
+from actors.iommufd import Iommufd
 from actors.kvm import Kvm
 from actors.ordered_workqueue import OrderedWorkqueue
 from actors.process import Process
@@ -83,7 +84,11 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
-UNPLAYED: Final[dict[Role, ActorClass]] = {"iommu_core": IommuCore, "sva": Sva}
+UNPLAYED: Final[dict[Role, ActorClass]] = {
+    "iommu_core": IommuCore,
+    "sva": Sva,
+    "iommufd": Iommufd,
+}
 """Roles that a revision may state, and no machine has: `conform` steps them alone."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""

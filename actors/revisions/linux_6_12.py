@@ -10,6 +10,7 @@ from typing import Final
 from actors.iommu_core import IommuCore
 from actors.iommu_core.state import Attaching, Dev, DriverCall, GroupState, Slot
 from actors.revisions import _sva_6_12 as sva
+from actors.revisions._iommufd_6_12 import Linux612Iommufd
 from protocol.domains import NO_PASID, NULL
 from protocol.errors import Errno
 from protocol.messages import AnyMessage
@@ -54,4 +55,8 @@ class Linux612Core(IommuCore):
         return RemoveDevPasid(group.number, call.device, call.pasid, call.incarnation, call.old)
 
 
-CLASSES: Final[dict[str, type]] = {"iommu_core": Linux612Core, **sva.CLASSES}
+CLASSES: Final[dict[str, type]] = {
+    "iommu_core": Linux612Core,
+    "iommufd": Linux612Iommufd,
+    **sva.CLASSES,
+}

@@ -130,6 +130,10 @@ class AttachCalls:
             return Counter()
         return Counter(call.call for call in calls if call.call in self.calls)
 
+    def own(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """All of them, as they are."""
+        return calls
+
     def gaps(self, calls: Iterable[Call]) -> str:
         """Why a trace cannot be judged although all its calls are known; empty: it can."""
         limits = {one.group: one.pasids for one in self._machine.device if one.pasids}

@@ -95,6 +95,10 @@ class IoasidCalls:
         lacking = [name for name, handler in HANDLERS.items() if not hasattr(kind, handler)]
         return Counter(call.call for call in calls if call.call in lacking)
 
+    def own(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """All of them, as they are."""
+        return calls
+
     def gaps(self, calls: Iterable[Call]) -> str:
         """Why a trace cannot be judged although all its calls are known; empty: it can."""
         if self._asked > POOL_MAX:

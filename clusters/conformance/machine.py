@@ -68,7 +68,10 @@ class Driver(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TraceMachine(Struct, frozen=True, forbid_unknown_fields=True):
-    """A machine file; `blocking` is what the trace calls the static blocking domain."""
+    """A machine file; `blocking` is what the trace calls the static blocking domain.
+
+    `look_ups_fail`: iommufd's look-ups of objects were made to fail (its debugfs `fail_iommufd`).
+    """
 
     pool: Pool = Pool()
     allocator: tuple[CustomAllocator, ...] = ()
@@ -78,3 +81,4 @@ class TraceMachine(Struct, frozen=True, forbid_unknown_fields=True):
     driver: Driver = Driver()
     device: tuple[TraceDevice, ...] = ()
     domain: tuple[TraceDomain, ...] = ()
+    look_ups_fail: bool = False

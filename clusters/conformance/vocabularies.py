@@ -13,6 +13,7 @@ from clusters.conformance.attach import ARGS, AttachCalls
 from clusters.conformance.below_sva import AttachBelowSva
 from clusters.conformance.calls import Call
 from clusters.conformance.ioasid import IoasidCalls
+from clusters.conformance.iommufd import IommufdCalls, is_iommufd
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import Vocabulary
 from clusters.conformance.reading import Lines
@@ -22,7 +23,7 @@ from clusters.conformance.sva_library import IoasidBelowSva, SvaLibraryCalls
 OLDEST: Final = "linux-6.1"
 SIGNS: Final = {
     "linux-6.1": ("ioasid_alloc", "ioasid_find", "iommu_sva_alloc_pasid"),
-    "linux-6.12": ("remove_dev_pasid",),
+    "linux-6.12": ("remove_dev_pasid", "iopt_table_add_domain"),
     "linux-7.3": ("iommu_replace_device_pasid", "olddom=", '"old":'),
 }
 """Words that only a trace of that kernel has."""
@@ -43,6 +44,9 @@ class Traced(Vocabulary, Protocol):
     def missing(self, kind: ActorClass, calls: Iterable[Call]) -> Counter[str]:
         """The calls that need what this actor does not have, counted by name."""
 
+    def own(self, calls: Sequence[Call]) -> Sequence[Call]:
+        """The calls of the trace as operations and what they ask outwards."""
+
     def gaps(self, calls: Iterable[Call]) -> str:
         """Why a trace cannot be judged although all its calls are known; empty: it can."""
 
@@ -57,6 +61,9 @@ class Part(Struct, frozen=True):
 
 def parts_of(calls: Sequence[Call], machine: TraceMachine) -> list[Part]:
     """SVA stands above the others; else it is the actor that most of the calls are about."""
+    if is_iommufd(calls):
+        context = IommufdCalls(machine, calls)
+        return [Part("iommufd", context, context.own(calls))]
     seen = Counter(call.call for call in calls)
     if any(seen[name] for name in sva.CALLS):
         bonds, attach = SvaCalls(machine, calls), AttachBelowSva(machine, calls)

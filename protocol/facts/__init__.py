@@ -51,6 +51,7 @@ from protocol.facts.hardware import (
     WqProgrammed,
 )
 from protocol.facts.iommu_core import IommuCoreFact
+from protocol.facts.iommufd import IommufdFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -230,6 +231,7 @@ ActorFact = (
     | FileReleased
     | IommuCoreFact
     | SvaFact
+    | IommufdFact
 )
 """Every fact an actor can state."""
 

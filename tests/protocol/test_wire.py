@@ -51,6 +51,8 @@ def value(hint: object, at: int) -> object:
         return True
     if isinstance(hint, type) and issubclass(hint, Enum):
         return next(iter(hint)).value
+    if hint in (tuple[int, ...], tuple[str, ...]):
+        return [value(get_args(hint)[0], at), value(get_args(hint)[0], at + 1)]
     assert hint == tuple[PageRequest, ...], f"say what a sample of {hint} is"
     return [["dsa0", 5, 2, 3, 4], ["dsa1", 6, 3, 4, 5, False]]
 

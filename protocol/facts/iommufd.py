@@ -1,0 +1,93 @@
+"""What an iommufd context states: its objects, what is attached where, whose faults wait."""
+
+from protocol.facts.event import Event
+from protocol.names import Name, Pasid
+
+
+class ObjectMade(Event, frozen=True, tag="iommufd.object_made"):
+    """The id can be used from here on."""
+
+    id: int
+    kind: str
+
+
+class ObjectRemoved(Event, frozen=True, tag="iommufd.object_removed"):
+    """The id is free, and its object is being destroyed; `users` is what was left, 1."""
+
+    id: int
+    kind: str
+    users: int
+
+
+class PtAttached(Event, frozen=True, tag="iommufd.pt_attached"):
+    """`device` has joined those that have `hwpt` for the PASID; `compatible`: made for PASIDs."""
+
+    device: Name
+    group: Name
+    pasid: Pasid
+    hwpt: int
+    domain: Name
+    compatible: bool
+
+
+class PtReplaced(Event, frozen=True, tag="iommufd.pt_replaced"):
+    """All devices of the group that had `old` for the PASID have `hwpt`."""
+
+    group: Name
+    pasid: Pasid
+    hwpt: int
+    old: int
+    domain: Name
+    compatible: bool
+
+
+class PtDetached(Event, frozen=True, tag="iommufd.pt_detached"):
+    """The device no longer has a page table for the PASID; `last`: nor has its group."""
+
+    device: Name
+    group: Name
+    pasid: Pasid
+    hwpt: int
+    last: bool
+
+
+class FaultQueued(Event, frozen=True, tag="iommufd.fault_queued"):
+    """A group of page requests waits for the reader of the queue."""
+
+    queue: int
+    handle: Name
+    device: Name
+    pasid: Pasid
+    number: int
+
+
+class FaultSettled(Event, frozen=True, tag="iommufd.fault_settled"):
+    """A group has got its one answer; `by` its user, or detach, replace."""
+
+    queue: int
+    handle: Name
+    device: Name
+    pasid: Pasid
+    number: int
+    by: str
+
+
+class DeviceUnbound(Event, frozen=True, tag="iommufd.device_unbound"):
+    """The device's object goes; `attached`: PASIDs (0: none of them) that it still has."""
+
+    device: Name
+    group: Name
+    attached: tuple[Pasid, ...]
+
+
+IommufdFact = (
+    ObjectMade
+    | ObjectRemoved
+    | PtAttached
+    | PtReplaced
+    | PtDetached
+    | FaultQueued
+    | FaultSettled
+    | DeviceUnbound
+)
+"""All of them."""
