@@ -42,6 +42,14 @@ from protocol.messages import (
     VmExit,
     WorkDone,
 )
+from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
+from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
+from protocol.messages.sva import (
+    DomainAllocSvaGot,
+    SvaBindDeviceGot,
+    SvaFindGot,
+    SvaGetPasidGot,
+)
 from protocol.names import Name
 
 REQUESTS_MAX: Final = 256
@@ -74,6 +82,17 @@ ANSWERS: Final = (
     Translated,
     VmExit,
     WorkDone,
+    AllocGlobalPasidGot,
+    AttachHandleGot,
+    DomainAllocSvaGot,
+    DomainGot,
+    FaultsGot,
+    MockDeviceGot,
+    ObjectGot,
+    PtGot,
+    SvaBindDeviceGot,
+    SvaFindGot,
+    SvaGetPasidGot,
 )
 """What answers something: outside the credit window."""
 

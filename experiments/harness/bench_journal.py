@@ -188,7 +188,8 @@ def live(at: str, inputs: int, save_every: int) -> LiveHost:
     host = everybody(at, save_every)
     for number, (name, message) in enumerate(openings(host.hosts), start=1):
         said = ((number, number), ("", 0, 0), message)
-        host.take(encode(Frame(WIRE_FORMAT, 1, SUPERVISOR, name, 1, 0, *said)))
+        frame = Frame(WIRE_FORMAT, 1, SUPERVISOR, name, 1, 0, *said)
+        host.take(host.mail.seal.close(encode(frame)))
     now_ns = 0
     while sum(one.n for one in host.hosts.values()) < inputs:
         assert host.failure is None, host.failure
