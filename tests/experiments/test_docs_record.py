@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from clusters.conformance.forms import FORMS, forms_for
+from clusters.conformance.forms import API, FORMS, IOMMU_FORMS, SET_DEV_PASID, forms_for
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.names import read_names
 from clusters.conformance.trace import read_calls
@@ -31,10 +31,12 @@ def machine() -> TraceMachine:
 
 
 def test_its_probes_have_the_arguments_that_are_read(machine: TraceMachine) -> None:
-    forms = forms_for(machine)
+    forms = {**forms_for(machine), "my_set_dev_pasid": SET_DEV_PASID}
     probes = re.findall(r"^p:kt/\w+ (\w+)(.*)$", PAGE, re.MULTILINE)
     assert {name for name, _ in probes} == {
         *[name for name in FORMS if name.startswith("ioasid_")],
+        *[one.name for one in IOMMU_FORMS if one.kind == API],
+        "my_set_dev_pasid",
         "my_getter",
         "my_alloc",
         "my_free",
