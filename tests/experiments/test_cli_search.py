@@ -82,11 +82,11 @@ def test_a_proof_is_0_and_says_its_bounds(
         "what comes before the first operation in one order",
     )
     assert f"\nbounds     {bounds[0]}\n           {bounds[1]}\n           {bounds[2]}\n" in ran.out
-    assert re.search(r"\nsearched   2,013 states, [0-9,]+ moves, depth 3[68] \(", ran.out)
+    assert re.search(r"\nsearched   2,143 states, [0-9,]+ moves, depth 3[68] \(", ran.out)
     assert "\nwitnesses\n  pasid-reused  seen\n" in ran.out
     result = stored(here)
     assert (result["verdict"], result["proof"]) == ("proved", "; ".join(bounds))
-    assert result["counts"]["states"] == 2_013
+    assert result["counts"]["states"] == 2_143
     assert result["again"] == ran.last.removeprefix("again      ").replace(
         (here / "runs" / "latest").resolve().name, "<folder>"
     )
