@@ -82,6 +82,9 @@ STEPS: Final = {
     "PutsThePasidFirst": 66,
     "FreesFirst": 37,
     "PinsTheAddressSpace": 39,
+    "LetsGoOfWhatIsFree": 69,
+    "ReturnsAtOnce": 70,
+    "FencesOnce": 93,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
@@ -94,6 +97,7 @@ SMALLER: Final = (
     "NotifiesASecondFree",
     "ForgetsWhatTheLostHold",
     "AsksInTheFirstSet",
+    "FencesOnce",
 )
 
 

@@ -60,4 +60,4 @@ def test_a_device_that_is_reset_and_pulled_out_is_proved_with_one_delay() -> Non
     assert (search.found, search.unknown) == (None, "")
     assert search.graph.edges is not None
     assert fair_cycle(search.graph.edges, len(search.graph)) is None
-    assert len(search.graph) == 26_104, "another number is another protocol, or another search"
+    assert len(search.graph) == 26_598, "another number is another protocol, or another search"
