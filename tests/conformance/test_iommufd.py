@@ -59,17 +59,15 @@ def test_a_changed_result_is_refused_and_so_is_a_question_that_is_not_there() ->
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_four_hundred_mutations() -> None:
-    assert verdicts(405, seed=2) == {
-        ("return", "refused"): 81,
-        ("question", "refused"): 70,
-        ("question", "explained"): 11,
-        ("lost", "refused"): 80,
-        ("lost", "explained"): 1,
-        ("id", "refused"): 60,
-        ("id", "explained"): 21,
-        ("drop", "refused"): 26,
-        ("drop", "explained"): 55,
+def test_a_hundred_mutations_are_refused_or_have_an_order() -> None:
+    assert verdicts(105, seed=2) == {
+        ("return", "refused"): 21,
+        ("question", "refused"): 21,
+        ("lost", "refused"): 21,
+        ("id", "refused"): 16,
+        ("id", "explained"): 5,
+        ("drop", "refused"): 10,
+        ("drop", "explained"): 11,
     }
 
 
