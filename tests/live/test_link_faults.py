@@ -1,5 +1,6 @@
 """Faults of links between real processes: masked, recorded as seen, and re-executed to the end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from tests.live.test_faults import assert_exactly_once, assert_sound, guests, ri
 from tests.live.toys import RING
 
 pytestmark = pytest.mark.live
+
+FOR = 3.0
+"""Seconds of faults; then all heals and comes to rest."""
 
 
 def strike(fault: str, target: str, probability: float = 0.0) -> Nemesis:
@@ -36,17 +40,14 @@ def assert_masked(result: LiveResult, *faults: str) -> None:
     "nemesis",
     [
         strike("partition", "a <-> b"),
-        strike("partition", "b"),
         strike("drop", "c", 0.3),
-        strike("duplicate", "* -> *", 0.5),
-        strike("delay", "a -> *"),
     ],
     ids=lambda one: one.fault,
 )
 def test_a_fault_of_links_is_only_a_delay(
     tmp_path: Path, cluster: RayCluster, nemesis: Nemesis
 ) -> None:
-    result = run_live(ring(tmp_path, nemesis), inside=cluster)
+    result = run_live(replace(ring(tmp_path, nemesis), seconds=FOR), inside=cluster)
     assert_masked(result, nemesis.fault)
     assert_exactly_once(tmp_path, RING)
 
@@ -58,6 +59,6 @@ def test_guests_go_on_through_all_of_them_and_kills(tmp_path: Path, cluster: Ray
         strike("duplicate", "core", 0.5),
         Nemesis("crash", "one kvm", every_seconds=(0.5, 1.0)),
     ]
-    result = run_live(guests(tmp_path, 60, *nemeses), inside=cluster)
+    result = run_live(replace(guests(tmp_path, 60, *nemeses), seconds=FOR), inside=cluster)
     assert_sound(result)
     assert_exactly_once(tmp_path, tuple(result.match.epochs))
