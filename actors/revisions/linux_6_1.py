@@ -13,7 +13,7 @@ from typing import Final
 
 from actors.ioasid_core.mainline import MainlineCore
 from actors.revisions.linux_5_8 import CountsNothing
-from actors.sva.library import SvaLibrary
+from actors.sva.sva_lib import SvaLibrary
 
 SOURCE: Final = "drivers/iommu/{ioasid.c, iommu-sva-lib.c}, include/linux/ioasid.h of Linux 6.1"
 DATE: Final = "2022-12-11"

@@ -10,7 +10,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
-from actors.sva.library import GETTER, IOMMU_SVA_PASID, Life
+from actors.sva.sva_lib import GETTER, IOMMU_SVA_PASID, Life
 from clusters.cluster import Actor, ActorClass
 from clusters.conformance.arguments import check_args
 from clusters.conformance.calls import Call, Value

@@ -4,7 +4,7 @@ import pytest
 
 from actors.revisions._sva_6_12 import Sva612
 from actors.sva import Sva
-from actors.sva.library import IOMMU_SVA_PASID, SvaLibrary
+from actors.sva.sva_lib import IOMMU_SVA_PASID, SvaLibrary
 from protocol.effects import Send
 from protocol.errors import Errno
 from protocol.facts.software import LockReleased, LockTaken, LockWaited

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from actors.sva.library import SvaLibrary
+from actors.sva.sva_lib import SvaLibrary
 from clusters.cluster import ActorClass
 from clusters.conformance.calls import Call, Value
 from clusters.conformance.linearize import Budget, Found, Search
