@@ -8,7 +8,6 @@ travels with the lineup, to worker processes and to live hosts.
 
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -20,7 +19,7 @@ from msgspec import Struct
 import actors.defects
 import actors.revisions
 from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 
 SOUND: Final = "sound"
 SUFFIX: Final = ".py"
@@ -124,13 +123,13 @@ def check(lineup: Lineup, revision_at: str, defects_at: str) -> None:
     if not lineup.revision.endswith(SUFFIX) and lineup.revision not in known:
         raise ExperimentError(
             f"{revision_at}: '{lineup.revision}' is not a revision"
-            f"{_nearest(lineup.revision, known)} (revisions: {', '.join(known)})"
+            f"{nearest(lineup.revision, known)} (revisions: {', '.join(known)})"
         )
     for index, name in enumerate(lineup.defects):
         if not name.endswith(SUFFIX) and name not in defects():
             raise ExperimentError(
                 f"{defects_at}[{index}]: '{name}' is not a defect"
-                f"{_nearest(name, list(defects()))} (see: pasidlab list defects)"
+                f"{nearest(name, list(defects()))} (see: pasidlab list defects)"
             )
         if name in lineup.defects[:index]:
             raise ExperimentError(f"{defects_at}[{index}]: '{name}' is named twice")
@@ -181,7 +180,7 @@ def _stated(module: ModuleType, name: str) -> dict[Role, type]:
         raise ExperimentError(f"{name}: has no CLASSES: a dict from role to class")
     for role, kind in stated.items():
         if role not in _ALL:
-            hint = _nearest(str(role), list(ROLES))
+            hint = nearest(str(role), list(ROLES))
             raise ExperimentError(
                 f"{name}: CLASSES: '{role}' is not a role{hint} (roles: {', '.join(ROLES)})"
             )
@@ -234,8 +233,3 @@ def _shown(module: str) -> str:
     """`linux_5_8` is linux-5.8."""
     word, _, version = module.partition("_")
     return f"{word}-{version.replace('_', '.')}" if word == "linux" else module.replace("_", "-")
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    close = get_close_matches(word, words, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""

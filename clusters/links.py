@@ -6,12 +6,11 @@ as posted PCIe writes are, and so does what the supervisor says: that is the wor
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from difflib import get_close_matches
 from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.names import SUPERVISOR, Name
 
 ARROW: Final = " -> "
@@ -143,9 +142,3 @@ def check_ends(link: str, there: Collection[str], roles: Mapping[Name, str], whe
             raise ExperimentError(
                 f"{where}: '{end}' is hardware; links to and from it stay in order and reliable"
             )
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """The right spelling, if one is near."""
-    close = get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""

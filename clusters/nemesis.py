@@ -10,8 +10,8 @@ from typing import Final
 from msgspec import Struct
 
 from clusters.cluster import Actor, Role, names, refuse_loss
-from clusters.links import ANY, ARROW, BOTH, check_ends, is_link, nearest, split
-from protocol.errors import ExperimentError
+from clusters.links import ANY, ARROW, BOTH, check_ends, is_link, split
+from protocol.errors import ExperimentError, nearest
 from protocol.machine import Machine
 from protocol.names import Name
 

@@ -3,6 +3,8 @@
 Never mixed).
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import Enum
 
 
@@ -27,6 +29,12 @@ class Errno(Enum):
     ECANCELED = "ECANCELED"
     EIO = "EIO"
     EOVERFLOW = "EOVERFLOW"
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """`; did you mean 'x'?` when something is near, else an empty string."""
+    close = get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 class PasidlabError(Exception):

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from clusters.cluster import Role, losses, refuse_loss
-from clusters.links import covers, ends, is_link, nearest, pairs, split
+from clusters.links import covers, ends, is_link, pairs, split
 from clusters.nemesis import (
     BY_CHANCE,
     HALF,
@@ -22,7 +22,7 @@ from clusters.nemesis import (
     passes,
 )
 from clusters.sim.tape import Begin, Fail, Heal
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone, HostStarted
 from protocol.messages import ReleaseFds, ResetFunction

@@ -26,7 +26,6 @@ from experiments.harness.progress import progress
 from experiments.harness.reading import EXPERIMENTS, shown
 from experiments.harness.result import RESULT_FORMAT, Exit, Status
 from experiments.harness.say import Voice, many
-from experiments.harness.script import nearest
 from experiments.harness.setup import with_defects
 from experiments.harness.shrinking import make_small, makes
 from experiments.harness.story import story
@@ -39,7 +38,7 @@ from experiments.harness.trials import (
     subject_of,
     tried,
 )
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 
 BUGS: Final = EXPERIMENTS / "bugs"
 SEEDS: Final = 20

@@ -28,10 +28,9 @@ from experiments.harness.measuring import (
     Yardstick,
     rate,
 )
-from experiments.harness.script import nearest
 from experiments.harness.setup import setup_of
 from experiments.models.refcount import MODEL_B
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.facts import RunStarted
 from protocol.history import Record, encode_record
 from protocol.properties import PROPERTIES, property_named

@@ -16,10 +16,9 @@ from experiments.harness.reading import refuse_odd, shown
 from experiments.harness.result import Result, Status, WitnessResult
 from experiments.harness.running import command
 from experiments.harness.say import Voice, columns, many
-from experiments.harness.script import nearest
 from experiments.harness.setup import BROKEN, VERDICTS, properties_of, property_results, reasons_of
 from experiments.harness.store import EXPERIMENT
-from protocol.errors import ExperimentError, IncompleteError
+from protocol.errors import ExperimentError, IncompleteError, nearest
 from protocol.facts import RunStarted
 from protocol.history import Record
 from protocol.properties import PROPERTIES

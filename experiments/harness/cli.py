@@ -23,12 +23,12 @@ from experiments.harness.interruption import listening
 from experiments.harness.options import EXIT_CODES, write_examples
 from experiments.harness.result import RESULT_FORMAT, Exit, Status
 from experiments.harness.say import complain, hush
-from experiments.harness.script import nearest
 from protocol.errors import (
     ClusterError,
     DivergedError,
     IncompleteError,
     PasidlabError,
+    nearest,
 )
 
 VERBS: Final = {

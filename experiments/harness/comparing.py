@@ -12,8 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
-from clusters.cluster import ROLES
-from clusters.lineup import SOUND, about, revisions
+from clusters.lineup import SOUND, Lineup, about, plays, revisions
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup, follow
 from clusters.workers import Workers
@@ -22,9 +21,8 @@ from experiments.harness.measures import Measures, Measuring
 from experiments.harness.progress import progress
 from experiments.harness.result import RESULT_FORMAT, Status
 from experiments.harness.say import Voice, many
-from experiments.harness.script import nearest
 from experiments.harness.setup import properties_of, setup_of
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.properties.property import Kind
 
 SCHEDULES: Final = 200
@@ -130,11 +128,7 @@ def every() -> list[str]:
 
 def published() -> list[str]:
     """Those that say something of an actor that an experiment has."""
-    return [
-        name
-        for name in every()
-        if name == SOUND or any(role in ROLES for role in about(name).CLASSES)
-    ]
+    return [name for name in every() if plays(Lineup(name))]
 
 
 def between(text: str) -> list[str]:

@@ -13,8 +13,8 @@ from clusters.lineup import Lineup, check_played, lineup
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
-from experiments.harness.script import nearest, read_step
-from protocol.errors import ExperimentError
+from experiments.harness.script import read_step
+from protocol.errors import ExperimentError, nearest
 from protocol.machine import Device, Machine, Mdev, Unit, Vm
 from protocol.names import PASID_COUNT, PASID_MIN, Name, guest_of, vm_of
 from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step

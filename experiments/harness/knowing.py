@@ -1,7 +1,6 @@
 """What the scripts of an experiment must know of one another: variables, and who is forked."""
 
-from experiments.harness.script import nearest
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.names import Name
 from protocol.plan import Step
 

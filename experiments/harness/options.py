@@ -13,7 +13,7 @@ from msgspec import Struct
 from clusters.lineup import SUFFIX
 from experiments.harness.own import read_own
 from experiments.harness.own import said as said_as
-from experiments.harness.script import nearest
+from protocol.errors import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 SEED_MAX: Final = (1 << 64) - 1

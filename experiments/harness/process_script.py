@@ -6,8 +6,8 @@
 import re
 from typing import Final
 
-from experiments.harness.script import COUNT_MAX, nearest, outcomes
-from protocol.errors import ExperimentError
+from experiments.harness.script import COUNT_MAX, outcomes
+from protocol.errors import ExperimentError, nearest
 from protocol.machine import Machine
 from protocol.names import Name
 from protocol.plan import PROCESS_OPERATIONS, Step

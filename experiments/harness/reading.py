@@ -10,8 +10,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from experiments.harness.script import nearest
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 
 T = TypeVar("T")
 SAID_MAX: Final = 40

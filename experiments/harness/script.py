@@ -6,11 +6,9 @@ PASID is a variable (`p`), another process's (`vm2.guest.q`), or a literal host 
 """
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
-from protocol.errors import Errno, ExperimentError
+from protocol.errors import Errno, ExperimentError, nearest
 from protocol.machine import Machine
 from protocol.names import PASID_COUNT, Name, vm_of
 from protocol.plan import OPERATIONS, Step
@@ -27,12 +25,6 @@ COUNT_MAX: Final = 1_000
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 _FOREIGN: Final = re.compile(r"([A-Za-z0-9_]+\.[A-Za-z0-9_]+)\.([A-Za-z_][A-Za-z0-9_]{0,31})")
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """`; did you mean 'x'?` when something is near, else an empty string."""
-    close = get_close_matches(word, list(words), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def read_step(text: str, process: Name, machine: Machine, where: str) -> Step:

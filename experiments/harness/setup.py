@@ -20,8 +20,7 @@ from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, PropertyResult, Status
-from experiments.harness.script import nearest
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.properties import PROPERTIES
 from protocol.properties.property import Kind, Property
 

@@ -19,11 +19,10 @@ from experiments.harness.replaying import schedule
 from experiments.harness.result import RESULT_FORMAT
 from experiments.harness.running import command
 from experiments.harness.say import Voice
-from experiments.harness.script import nearest
 from experiments.harness.setup import setup_of
 from experiments.harness.shrinking import make_small, makes
 from experiments.harness.trials import subject_of
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.history import Record
 
 SEED = 1

@@ -4,7 +4,6 @@ Both are one job for a worker: what comes of it is a small value.
 """
 
 import time
-from dataclasses import replace
 
 from msgspec import Struct, structs
 
@@ -66,7 +65,7 @@ def subject_of(experiment: Experiment, where: str) -> Subject:
         strategy,
         experiment.explore.depth,
         prepared(setup_of(experiment, where), strategy),
-        replace(prepared(setup_of(sound, where), strategy), stop_at_first=True),
+        prepared(setup_of(sound, where), strategy),
     )
 
 

@@ -3,10 +3,9 @@
 One file per property, named as the property is.  `docs/invariants.md` is generated from this.
 """
 
-from difflib import get_close_matches
 from typing import Final
 
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.properties.atomic_code_never_sleeps import AtomicCodeNeverSleeps
 from protocol.properties.binds_keep_their_second_level import BindsKeepTheirSecondLevel
 from protocol.properties.contexts_hold_references import ContextsHoldReferences
@@ -144,6 +143,5 @@ def property_named(name: str) -> type[Property]:
     found = BY_NAME.get(name)
     if found is not None:
         return found
-    close = get_close_matches(name, BY_NAME, n=1)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
+    hint = nearest(name, BY_NAME)
     raise ExperimentError(f"'{name}' is not a property{hint} (properties: {', '.join(BY_NAME)})")

@@ -9,7 +9,6 @@ names of one exploration; `CAMPAIGNS` has them.
 import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -26,7 +25,7 @@ from clusters.sim.strategies.portfolio import PORTFOLIO, Portfolio, same
 from clusters.sim.strategies.pos import Pos
 from clusters.sim.strategies.random_walk import RandomWalk
 from clusters.sim.tape import SEED_MAX, schedule_seed
-from protocol.errors import ExperimentError
+from protocol.errors import ExperimentError, nearest
 from protocol.names import Name
 
 if TYPE_CHECKING:
@@ -124,8 +123,7 @@ def _read(name: str) -> tuple[str, Numbers]:
 
 
 def _unknown(name: str, there: Collection[str]) -> ExperimentError:
-    close = get_close_matches(name, there, n=1, cutoff=0.5)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
+    hint = nearest(name, there)
     return ExperimentError(f"'{name}' is not a strategy{hint} (strategies: {', '.join(there)})")
 
 
