@@ -20,6 +20,8 @@ from tests.clusters.campaigns import first_failure, runs
 from tests.clusters.toys import COUNTER, NOTHING, cast
 from tests.defects.stages import FREED_WITH_FAULTS, LIFE, stage
 
+pytestmark = pytest.mark.long
+
 CROWD: Final = Setup(NOTHING, cast=lambda: cast(users=4, rounds=3, tickets=2))
 
 

@@ -22,6 +22,8 @@ from protocol.plan import Plan
 from protocol.properties import PROPERTIES
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, AllComeBack, Counter, cast
 
+pytestmark = pytest.mark.long
+
 SETUP: Final = Setup(
     NOTHING,
     cast=cast,

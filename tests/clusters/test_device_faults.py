@@ -23,6 +23,8 @@ from tests.clusters.search.paths import path_to_what_was_found, run_of, searched
 from tests.defects.stages import stage
 from tests.worlds import assert_fine, with_faults
 
+pytestmark = pytest.mark.long
+
 SCRIPT: Final = ("p = alloc", "bind p dsa0", "async fault p dsa0 x4", "unbind p dsa0", "free p")
 OTHER: Final = ("p = alloc", "bind p dsa0", *("dma p dsa0 x2",) * 6, "unbind p dsa0", "free p")
 TWO: Final = stage(SCRIPT, OTHER, devices="dsa0 dsa1", quota=2)

@@ -22,6 +22,8 @@ from tests.clusters.campaigns import Run, runs
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, AllComeBack, Counter, cast
 from tests.worlds import assert_fine, world_of
 
+pytestmark = pytest.mark.long
+
 TOYS: Final = Setup(
     NOTHING,
     cast=lambda: cast(users=2, tickets=2),

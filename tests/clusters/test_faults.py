@@ -31,6 +31,8 @@ from protocol.plan import Plan
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, AllComeBack, Counter, cast
 from tests.defects.stages import LIFE, stage
 
+pytestmark = pytest.mark.long
+
 OFTEN: Final = (3, 9)
 SETUP: Final = Setup(
     NOTHING, cast=lambda: cast(rounds=6), properties=(AllComeBack,), stop_at_first=False

@@ -18,6 +18,8 @@ from protocol.errors import IncompleteError, UnreadableError
 from protocol.names import Name
 from tests.clusters.journal_hands import entry, opened, read
 
+pytestmark = pytest.mark.long
+
 HOSTS: Final = ("left", "right")
 ROWS: Final = 300
 PAGE: Final = 4096

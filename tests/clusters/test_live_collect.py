@@ -18,6 +18,8 @@ from tests.clusters.journal_hands import changed, entry, read
 from tests.live.toys import RING
 from tests.live.without_ray import TOYS
 
+pytestmark = pytest.mark.long
+
 
 def prepared(folder: Path, journal: str = "", durability: str = "process") -> LiveRun:
     setup = LiveSetup(

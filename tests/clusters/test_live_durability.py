@@ -28,6 +28,8 @@ from protocol.messages import HostLost
 from tests.clusters.journal_hands import entry, opened, read
 from tests.live.without_ray import TWO_HOSTS, quiet, started
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from clusters.live.ray_host import Charge
 

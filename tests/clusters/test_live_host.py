@@ -15,6 +15,8 @@ from protocol.wire import WIRE_FORMAT, Frame, encode
 from tests.live.toys import NUMBERS, RING
 from tests.live.without_ray import EACH, TWO_HOSTS, Wire, assert_whole, sealed, started
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("placement", [TWO_HOSTS, EACH, dict.fromkeys(RING, "all")])
 def test_a_ring_runs_to_its_end_wherever_its_actors_are(

@@ -168,6 +168,7 @@ def test_older_epochs_are_not_listened_to() -> None:
     assert epochs.admit("vm1", 1)
 
 
+@pytest.mark.long
 @given(st.data(), st.integers(1, 40))
 def test_exactly_once_and_in_order_whatever_the_calls_between_do(
     data: st.DataObject, count: int

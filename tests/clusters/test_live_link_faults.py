@@ -16,6 +16,8 @@ from tests.clusters.test_live_link import leaving, letter
 from tests.live.toys import NUMBERS, RING
 from tests.live.without_ray import EACH, TWO_HOSTS, Wire, assert_whole, started
 
+pytestmark = pytest.mark.long
+
 ASK = FindPasid(*[1] * len(FindPasid.__struct_fields__))
 TARGETS = ("a -> b", "b <-> c", "c -> *", "* -> d", "a", "* -> *")
 

@@ -31,6 +31,8 @@ from tests.live import toys
 from tests.live.toys import NUMBERS, RING
 from tests.live.without_ray import EACH, TWO_HOSTS, Wire, started
 
+pytestmark = pytest.mark.long
+
 
 def run(folder: Path, faults: Callable[[Wire], None] | None = None) -> Path:
     """A run folder, of a run without Ray."""

@@ -21,6 +21,8 @@ from tests.clusters.journal_hands import changed
 from tests.live.toys import NUMBERS, ring
 from tests.live.without_ray import EACH, TWO_HOSTS, Way, Wire, assert_whole, started
 
+pytestmark = pytest.mark.long
+
 EVERY = 40
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 FILES = ("ioasid/free_before_unbind.toml", "ioasid/vm_killed.toml", "chaos/kill_everyone.toml")
 PROGRAM = """

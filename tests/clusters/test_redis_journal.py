@@ -20,7 +20,7 @@ from tests.live.without_ray import TWO_HOSTS, assert_ring, started
 if TYPE_CHECKING:
     from redis import Redis
 
-pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none())
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(why_none()), reason=why_none())]
 
 
 @pytest.fixture(scope="module")

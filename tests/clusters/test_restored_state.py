@@ -15,6 +15,8 @@ from clusters.sim.world import Setup, World
 from tests.sweep.scripts import SCRIPTS
 from tests.worlds import assert_fine, world_of
 
+pytestmark = pytest.mark.long
+
 MIX: Final = """
 title = "Two guests do whatever comes to their minds, good and bad"
 

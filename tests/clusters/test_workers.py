@@ -18,6 +18,8 @@ from protocol.errors import ClusterError, ExperimentError
 from tests.clusters import workloads
 from tests.clusters.workloads import Counted
 
+pytestmark = pytest.mark.long
+
 SQUARES = [n * n + 1 for n in range(60)]
 
 

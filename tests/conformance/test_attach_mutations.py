@@ -20,6 +20,8 @@ from tests.conformance.attach_traces import (
 from tests.conformance.sequential_attach import explains
 from tests.conformance.traces import until, witness
 
+pytestmark = pytest.mark.long
+
 KINDS: Final = ("return", "swap", "drop", "number", "name")
 EVENTS: Final = 500
 """How much of each run: the recording is taken to have ended there, in the middle of calls."""

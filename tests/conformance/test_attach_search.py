@@ -33,6 +33,8 @@ from tests.conformance.attach_traces import (
 from tests.conformance.sequential_attach import explains
 from tests.conformance.traces import DATA, until, witness
 
+pytestmark = pytest.mark.long
+
 BOTH: Final = [run for run in RUNS if sum(path.name.startswith(f"{run}.") for path in FILES) > 1]
 
 

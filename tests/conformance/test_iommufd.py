@@ -16,6 +16,8 @@ from protocol.effects import Out
 from tests.conformance.iommufd_traces import RUNS, judged, mutated, recorded
 from tests.conformance.traces import until
 
+pytestmark = pytest.mark.long
+
 KINDS: Final = ("return", "question", "lost", "id", "drop")
 
 
@@ -51,6 +53,7 @@ def verdicts(count: int, seed: int) -> Counter[tuple[str, str]]:
     return seen
 
 
+@pytest.mark.long
 def test_a_changed_result_is_refused_and_so_is_a_question_that_is_not_there() -> None:
     seen = verdicts(15, seed=1)
     assert seen["return", "refused"] == 3

@@ -10,6 +10,8 @@ from clusters.conformance.linearize import Budget
 from tests.conformance.sequential import explains
 from tests.conformance.traces import judged, mutated, recorded, until, witness
 
+pytestmark = pytest.mark.long
+
 KINDS: Final = ("return", "swap", "drop", "number")
 EVENTS: Final = {
     "io-t2": 500,

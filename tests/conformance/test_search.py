@@ -31,6 +31,8 @@ from tests.conformance.traces import (
     witness,
 )
 
+pytestmark = pytest.mark.long
+
 SMALL: Final = 6
 
 

@@ -32,6 +32,8 @@ from tests.conformance.sva_traces import (
 )
 from tests.conformance.traces import until, witness
 
+pytestmark = pytest.mark.long
+
 OFF: Final = "sva-x86-refused"
 ON: Final = tuple(run for run in RUNS if run != OFF)
 EVENTS: Final = 700

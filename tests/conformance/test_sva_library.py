@@ -110,6 +110,7 @@ def test_a_recording_may_end_in_the_middle_of_calls(seed: int) -> None:
     assert judged(below, CORE)[1].order is not None
 
 
+@pytest.mark.long
 def test_mutations_are_refused_or_have_a_witness() -> None:
     """A changed result never has one.  Most calls are look-ups, and nobody misses one of them."""
     random = Random(1)

@@ -59,6 +59,7 @@ NOTED: Final = [name for name, unit in FIGURES.items() if unit in ("schedules", 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.long
 def test_every_figure_has_a_reference_and_their_ratio(pasidlab: Command) -> None:
     ran = pasidlab("bench", "--quick", "--json")
     said = ran.object
@@ -73,6 +74,7 @@ def test_every_figure_has_a_reference_and_their_ratio(pasidlab: Command) -> None
     assert [one["name"] for one in said["figures"] if one["note"]] == NOTED
 
 
+@pytest.mark.long
 def test_people_get_a_table_of_80_columns(pasidlab: Command) -> None:
     head, *lines = pasidlab("bench", "--quick").out.splitlines()
     assert head.split() == ["figure", "reference", "ratio"]

@@ -21,6 +21,8 @@ from experiments.harness.interruption import listening, shielded
 from experiments.harness.say import Voice
 from tests.experiments.command import Command
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 PASIDLAB = (sys.executable, "-m", "experiments.harness.cli")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -12,6 +12,8 @@ from experiments.harness.config import DEEP, Strategy, read_experiment
 from protocol.errors import ExperimentError
 from tests.experiments.command import Command, Ran
 
+pytestmark = pytest.mark.long
+
 SCRIPT: Final = """
 title = "One guest binds and gives back"
 [pool]

@@ -18,6 +18,8 @@ from experiments.models.wire import DOUBLE, LOSE, USER, WIRE, FinalWire, Wire
 from protocol.effects import Site
 from tests.clusters.toys import NOTHING
 
+pytestmark = pytest.mark.long
+
 MODELS = (MODEL_D, MENDED_D, MODEL_E, RETRIED_E, ENDLESS_E)
 
 

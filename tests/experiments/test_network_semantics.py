@@ -17,6 +17,8 @@ from protocol.facts import LinkActed
 from protocol.history import Record
 from tests.experiments.command import Command
 
+pytestmark = pytest.mark.long
+
 FOLDER: Final = Path(__file__).parents[2] / "experiments/network"
 SEEDS: Final = range(100)
 LIVENESS: Final = {

@@ -86,6 +86,7 @@ def read(line: bytes) -> Stamp | None:
         return None
 
 
+@pytest.mark.long
 def test_a_line_is_skimmed_exactly_if_it_could_be_read() -> None:
     skims = Skims(())
     refused = accepted = 0

@@ -1,6 +1,7 @@
 """Smaller experiments: each is one, is less, and can be written and read again."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 from msgspec import structs
@@ -75,7 +76,13 @@ def smaller(experiment: Experiment, tape: Tape | None = None) -> list[Experiment
     return found
 
 
-@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*/*.toml")), ids=lambda path: path.stem)
+FILES: Final = [
+    pytest.param(path, id=path.stem, marks=[pytest.mark.long] * (path.parent.name == "bugs"))
+    for path in sorted(EXPERIMENTS.glob("*/*.toml"))
+]
+
+
+@pytest.mark.parametrize("path", FILES)
 def test_every_reduction_of_every_experiment_is_one_and_can_be_written(path: Path) -> None:
     experiment = load(path)
     source = source_of(experiment)

@@ -10,6 +10,8 @@ import pytest
 from clusters.lineup import revisions
 from tests.revisions.played import REVISIONS, played, violated
 
+pytestmark = pytest.mark.long
+
 SCHEDULES: Final = 60
 
 Row: TypeAlias = dict[str, str]

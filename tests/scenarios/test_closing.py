@@ -22,6 +22,8 @@ from protocol.messages import AttachSpid, DisableWq, GuestEnqcmd, ReleaseFds, Tr
 from protocol.names import VFIO, Name
 from tests.scenarios.stage import Hold, Play, any_order, device, experiment, play, script, when
 
+pytestmark = pytest.mark.long
+
 VDCM: Final = "vdcm.dsa0"
 FILES: Final = (VFIO, "vm1.kvm", VDCM, "vdcm.dsa1")
 ORDERS: Final = list(permutations(FILES))

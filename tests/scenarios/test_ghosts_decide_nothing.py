@@ -15,6 +15,8 @@ from protocol.effects import Out
 from protocol.history import Record
 from protocol.names import Incarnation, Name, Pasid
 
+pytestmark = pytest.mark.long
+
 EXPERIMENTS: Final = sorted(
     (Path(__file__).resolve().parents[2] / "experiments/ioasid").glob("*.toml")
 )
