@@ -11,14 +11,11 @@ from typing import ClassVar, Final, Never, Protocol, TypeAlias, cast
 from actors.device import Device
 from actors.guest import Guest
 from actors.ioasid_core import IoasidCore
-from actors.iommu_core import IommuCore
 from actors.iommu_driver import IommuDriver
 from actors.iommu_unit import IommuUnit
-from actors.iommufd import Iommufd
 from actors.kvm import Kvm
 from actors.ordered_workqueue import OrderedWorkqueue
 from actors.process import Process
-from actors.sva import Sva
 from actors.uacce import Uacce
 from actors.vdcm import Vdcm
 from actors.vfio import Vfio
@@ -84,12 +81,8 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
-UNPLAYED: Final[dict[Role, ActorClass]] = {
-    "iommu_core": IommuCore,
-    "sva": Sva,
-    "iommufd": Iommufd,
-}
-"""Roles that a revision may state, and no machine has: `conform` steps them alone."""
+UNPLAYED: Final = ("iommu_core", "sva", "iommufd")
+"""Roles that a revision may state, and no machine has: `clusters.unplayed` has their actors."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""
 PLANNED: Final = ("guest", "process")

@@ -54,16 +54,10 @@ class Lineup(Struct, frozen=True, forbid_unknown_fields=True):
         """By role, the classes that are not the sound ones."""
         return dict(_classes(self))
 
-    def sources(self) -> dict[str, str]:
-        """Who says so, by the name of each that is not sound."""
-        said = self.defects if self.revision == SOUND else (self.revision, *self.defects)
-        return {name: str(getattr(_module(self, name), "SOURCE", "")) for name in said}
-
 
 AS_IT_IS: Final = Lineup()
 """The sound protocol."""
 
-_ALL: Final = {**ROLES, **UNPLAYED}
 _ADMITTED: Final[dict[str, Own]] = {}
 """Python files that the user of this process has named: only those are run, however named later."""
 
@@ -159,7 +153,7 @@ def _combined(role: Role, layers: list[tuple[str, type]]) -> ActorClass:
     if len(kinds) == 1:
         return cast("ActorClass", kinds[0])
     names = " and ".join(name for name, _ in reversed(layers))
-    sound: object = _ALL[role]
+    sound: object = _sound(role)
     assert isinstance(sound, type)
     if not all(issubclass(kind, sound) for kind in kinds):
         raise ExperimentError(f"{names} do not go together: they have a {role} of their own")
@@ -173,13 +167,20 @@ def _combined(role: Role, layers: list[tuple[str, type]]) -> ActorClass:
     return cast("ActorClass", kind)
 
 
+def _sound(role: Role) -> ActorClass:
+    """Who plays the role where nothing else is said."""
+    if role in ROLES:
+        return ROLES[role]
+    return cast("ActorClass", import_module("clusters.unplayed").CLASSES[role])
+
+
 def _stated(module: ModuleType, name: str) -> dict[Role, type]:
     """A module's `CLASSES`, if it is of the right form."""
     stated: object = getattr(module, "CLASSES", None)
     if not isinstance(stated, dict):
         raise ExperimentError(f"{name}: has no CLASSES: a dict from role to class")
     for role, kind in stated.items():
-        if role not in _ALL:
+        if role not in ROLES and role not in UNPLAYED:
             hint = nearest(str(role), list(ROLES))
             raise ExperimentError(
                 f"{name}: CLASSES: '{role}' is not a role{hint} (roles: {', '.join(ROLES)})"
@@ -187,7 +188,7 @@ def _stated(module: ModuleType, name: str) -> dict[Role, type]:
         if not isinstance(kind, type) or not all(
             hasattr(kind, one) for one in ("of", "handle", "SITES", "LOSABLE")
         ):
-            sound: object = _ALL[role]
+            sound: object = _sound(role)
             wanted = sound.__name__ if isinstance(sound, type) else role
             raise ExperimentError(f"{name}: CLASSES['{role}']: is not a subclass of {wanted}")
     return cast("dict[Role, type]", stated)

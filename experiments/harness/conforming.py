@@ -9,7 +9,8 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
+from clusters import unplayed
+from clusters.cluster import ROLES, ActorClass, Role
 from clusters.conformance.calls import Call
 from clusters.conformance.calls import shown as shown_call
 from clusters.conformance.linearize import Budget, Found, Search
@@ -143,7 +144,7 @@ def _classes(revision: str) -> dict[Role, ActorClass]:
     """The actors of a revision."""
     lined = lineup(revision, ())
     check(lined, "--revision", "")
-    return {**ROLES, **UNPLAYED, **lined.classes()}
+    return {**ROLES, **unplayed.CLASSES, **lined.classes()}
 
 
 def _judge(

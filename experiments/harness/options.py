@@ -10,9 +10,6 @@ import click
 from click.shell_completion import CompletionItem
 from msgspec import Struct
 
-from clusters.lineup import SUFFIX
-from experiments.harness.own import read_own
-from experiments.harness.own import said as said_as
 from protocol.errors import nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -161,8 +158,10 @@ class Played(click.ParamType[str]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> str:
         text = str(value)
-        if not text.endswith(SUFFIX):
+        if not text.endswith(".py"):
             return text
+        from experiments.harness.own import read_own
+
         return read_own(text)
 
     def shell_complete(
@@ -283,10 +282,17 @@ class Asked(Struct, frozen=True):
         words = [str(self.file)]
         for change in self.changes:
             words += ["--set", change]
-        if self.revision is not None:
-            words += ["--revision", said_as(self.revision)]
-        for defect in self.defects:
-            words += ["--defect", said_as(defect)]
+        if self.revision is not None or self.defects:
+            words += self._played()
         if self.max_steps is not None:
             words += ["--max-steps", str(self.max_steps)]
         return tuple(words)
+
+    def _played(self) -> list[str]:
+        """--revision and --defect, files by their paths."""
+        from experiments.harness.own import said
+
+        words = [] if self.revision is None else ["--revision", said(self.revision)]
+        for defect in self.defects:
+            words += ["--defect", said(defect)]
+        return words

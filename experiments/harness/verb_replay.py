@@ -15,7 +15,6 @@ from experiments.harness.options import (
     answer_options,
     runs_option,
 )
-from experiments.harness.own import only_own
 from experiments.harness.say import Voice
 
 
@@ -59,6 +58,7 @@ def command(
     A counterexample file has its experiment beside it; --set, --revision and --max-steps belong to
     a FILE that is named.
     """
+    from experiments.harness.own import only_own
     from experiments.harness.replaying import replay_and_say, schedule
 
     if as_json and steps:

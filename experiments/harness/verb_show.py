@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 from experiments.harness.options import DEFECT, REVISION, Verb, answer_options, runs_option
-from experiments.harness.own import only_own
 from experiments.harness.say import Voice
 
 
@@ -42,6 +41,7 @@ def command(
     time downwards, calls as the kernel names them, to be pasted into a mail.  --revision and
     --defect only name Python files that a stored run was of.
     """
+    from experiments.harness.own import only_own
     from experiments.harness.showing import show, story_of
 
     if not only_own(revision, defects):

@@ -17,7 +17,6 @@ from experiments.harness.options import (
     answer_options,
     runs_option,
 )
-from experiments.harness.own import only_own
 from experiments.harness.say import Voice
 
 
@@ -61,6 +60,7 @@ def command(
     What comes of it lies beside the file that was given (of a token: in a run folder), and replays:
     ce-1.small.json with ce-1.small.toml.  It violates the same property.
     """
+    from experiments.harness.own import only_own
     from experiments.harness.replaying import schedule
     from experiments.harness.shrink_saying import shrink_and_say
     from experiments.harness.shrinking import SECONDS, TRIES, Limits

@@ -55,7 +55,6 @@ def rule(kind: type, name: str) -> str:
 def test_the_sound_protocol_has_no_class_of_its_own() -> None:
     assert Lineup().classes() == {}
     assert Lineup().title == "sound"
-    assert Lineup().sources() == {}
 
 
 def test_a_defect_goes_on_top_of_a_revision() -> None:
@@ -69,7 +68,6 @@ def test_a_defect_goes_on_top_of_a_revision() -> None:
     assert isinstance(kvm, type)
     assert issubclass(kvm, Kvm)
     assert both.title == "min.py + max.py"
-    assert both.sources() == {"min.py": "a mail", "max.py": "a patch"}
 
 
 def test_the_defect_that_is_named_last_is_outermost() -> None:
@@ -82,10 +80,10 @@ def test_the_defect_that_is_named_last_is_outermost() -> None:
 def test_every_revision_and_defect_of_the_tree_is_of_the_right_form() -> None:
     for name in lineup.revisions():
         check(Lineup(name), "revision", "defects")
-        assert all(Lineup(name).sources().values()), name
+        assert lineup.about(name).SOURCE
     for name in lineup.defects():
         check(Lineup("sound", (name,)), "revision", "defects")
-        assert all(Lineup("sound", (name,)).sources().values()), name
+        assert lineup.about(name).SOURCE
 
 
 def test_err_a_file_that_nobody_named_does_not_run() -> None:
