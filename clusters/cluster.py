@@ -6,6 +6,8 @@ the files of a lost guest (§1.9, §4.8).  What is random or real about a loss i
 """
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import ClassVar, Final, Never, Protocol, TypeAlias, cast
 
 from actors.device import Device
@@ -21,7 +23,7 @@ from actors.vdcm import Vdcm
 from actors.vfio import Vfio
 from protocol.effects import Out, Site
 from protocol.errors import ExperimentError
-from protocol.machine import Machine
+from protocol.machine import IOMMUFD, Machine
 from protocol.messages import AnyMessage, HostLost, ReleaseFds, Start
 from protocol.names import (
     CORE,
@@ -81,11 +83,11 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
-UNPLAYED: Final = ("iommu_core", "sva", "iommufd")
-"""Roles that a revision may state, and no machine has: `clusters.unplayed` has their actors."""
+MODERN: Final = ("iommu_core", "sva", "iommufd", "intel_iommu", "caller", "unit", "device")
+"""Roles of a modern kernel: `clusters.modern` has their actors."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""
-PLANNED: Final = ("guest", "process")
+PLANNED: Final = ("guest", "process", "caller")
 """Roles of those who do what a plan says."""
 
 
@@ -96,8 +98,22 @@ class GuestClass(Protocol):
         """The guest before its `Start`."""
 
 
+def roles_of(stack: str) -> Mapping[Role, ActorClass]:
+    """Who plays which role in a stack, where nothing else is said."""
+    if stack != IOMMUFD:
+        return ROLES
+    return cast("Mapping[Role, ActorClass]", _modern().CLASSES)
+
+
+def _modern() -> ModuleType:
+    """What no run of the other stack waits for."""
+    return import_module("clusters.modern")
+
+
 def names(machine: Machine) -> dict[Name, Role]:
     """Every actor of the machine with its role, in the order in which they are started."""
+    if machine.stack == IOMMUFD:
+        return cast("dict[Name, Role]", _modern().names(machine))
     roles: dict[Name, Role] = {CORE: "core", WORKQUEUE: "workqueue"}
     roles |= {unit.name: "unit" for unit in machine.units}
     roles |= {device.name: "device" for device in machine.devices}
@@ -119,7 +135,7 @@ def build(
     classes: Mapping[Role, ActorClass] | None = None,
 ) -> dict[Name, Actor]:
     """All actors of the machine; `classes` says by role which are of another class (a revision)."""
-    chosen = {**ROLES, **(classes or {})}
+    chosen = {**roles_of(machine.stack), **(classes or {})}
     actors: dict[Name, Actor] = {}
     for name, role in names(machine).items():
         if role in PLANNED:

@@ -18,8 +18,9 @@ from msgspec import Struct
 
 import actors.defects
 import actors.revisions
-from clusters.cluster import ROLES, UNPLAYED, ActorClass, Role
+from clusters.cluster import MODERN, ROLES, ActorClass, Role, roles_of
 from protocol.errors import ExperimentError, nearest
+from protocol.machine import IOMMUFD
 
 SOUND: Final = "sound"
 SUFFIX: Final = ".py"
@@ -93,22 +94,27 @@ def about(name: str) -> ModuleType:
     return import_module(f"actors.defects.{defects()[name]}")
 
 
-def plays(lineup: Lineup) -> bool:
-    """Whether its revision changes an actor that experiments play; conform asks of others, too."""
+def plays(lineup: Lineup, stack: str) -> bool:
+    """Whether its revision changes an actor of that stack; conform asks of others, too."""
     if lineup.revision == SOUND:
         return True
-    return any(role in ROLES for role in _stated(_module(lineup, lineup.revision), ""))
+    there = roles_of(stack)
+    return any(role in there for role in _stated(_module(lineup, lineup.revision), ""))
 
 
-def check_played(lineup: Lineup, revision_at: str, defects_at: str) -> None:
-    """As `check`; what an experiment would not notice is refused there."""
+def check_played(lineup: Lineup, stack: str, revision_at: str, defects_at: str) -> None:
+    """As `check`; what an experiment of that stack would not notice is refused there."""
     check(lineup, revision_at, defects_at)
-    if not plays(lineup):
-        roles = ", ".join(_stated(_module(lineup, lineup.revision), lineup.revision))
-        raise ExperimentError(
-            f"{revision_at}: '{lineup.revision}' is of actors that no experiment plays yet"
-            f" ({roles}); pasidlab conform holds traces against it"
-        )
+    there = roles_of(stack)
+    revision = () if lineup.revision == SOUND else ((lineup.revision, revision_at),)
+    defects = tuple((name, f"{defects_at}[{k}]") for k, name in enumerate(lineup.defects))
+    for name, place in (*revision, *defects):
+        roles = _stated(_module(lineup, name), name)
+        if not any(role in there for role in roles):
+            raise ExperimentError(
+                f"{place}: '{name}' is of actors that the stack '{stack}' does not have"
+                f" ({', '.join(roles)}; it has {', '.join(there)})"
+            )
 
 
 def check(lineup: Lineup, revision_at: str, defects_at: str) -> None:
@@ -171,7 +177,7 @@ def _sound(role: Role) -> ActorClass:
     """Who plays the role where nothing else is said."""
     if role in ROLES:
         return ROLES[role]
-    return cast("ActorClass", import_module("clusters.unplayed").CLASSES[role])
+    return roles_of(IOMMUFD)[role]
 
 
 def _stated(module: ModuleType, name: str) -> dict[Role, type]:
@@ -180,10 +186,11 @@ def _stated(module: ModuleType, name: str) -> dict[Role, type]:
     if not isinstance(stated, dict):
         raise ExperimentError(f"{name}: has no CLASSES: a dict from role to class")
     for role, kind in stated.items():
-        if role not in ROLES and role not in UNPLAYED:
-            hint = nearest(str(role), list(ROLES))
+        if role not in ROLES and role not in MODERN:
+            every = list(dict.fromkeys((*ROLES, *MODERN)))
             raise ExperimentError(
-                f"{name}: CLASSES: '{role}' is not a role{hint} (roles: {', '.join(ROLES)})"
+                f"{name}: CLASSES: '{role}' is not a role{nearest(str(role), every)}"
+                f" (roles: {', '.join(every)})"
             )
         if not isinstance(kind, type) or not all(
             hasattr(kind, one) for one in ("of", "handle", "SITES", "LOSABLE")

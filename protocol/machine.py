@@ -4,10 +4,18 @@ Everything is a frozen value; an experiment file's `[machine]`, `[pool]` and `[g
 `Machine`, and the history's first record carries it, so that any property can be checked later.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from protocol.domains import Domain, Group
 from protocol.names import PASID_COUNT, Name
+
+IOASID: Final = "ioasid"
+"""The actors of 2020 and 2021: IOASIDs, VFIO, KVM, the VDCM."""
+IOMMUFD: Final = "iommufd"
+"""The modern ones: IOMMU core, SVA, iommufd (§8)."""
+STACKS: Final = (IOASID, IOMMUFD)
 
 
 class Unit(Struct, frozen=True):
@@ -26,7 +34,8 @@ class Device(Struct, frozen=True):
 
     `pasids` is the number of PASIDs it supports; a guest bind wants exactly 2**20.  `wq` is the
     mode of its work queues: `shared` (ENQCMD, PASID from KVM's table) or `dedicated` (PASID from
-    the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.
+    the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
+    modern stack, whose it is: `vfio`, `uacce`, `idxd`, or nobody's.
     """
 
     name: Name
@@ -36,6 +45,7 @@ class Device(Struct, frozen=True):
     pri: bool = True
     wq: str = "shared"
     wq_size: int = 8
+    driver: str = ""
 
 
 class Mdev(Struct, frozen=True):
@@ -66,7 +76,8 @@ class Machine(Struct, frozen=True):
 
     `processes` are those of the host itself, which use the devices by native SVA.  `groups` are
     those of more than one device, or with a name of its own: any other device is its own group.
-    `domains` are there from the start.
+    `domains` are there from the start.  `stack`: which kernel's actors there are, one of STACKS.
+    `callers` are scripted threads inside a modern kernel.
     """
 
     units: tuple[Unit, ...]
@@ -78,6 +89,8 @@ class Machine(Struct, frozen=True):
     processes: tuple[Name, ...] = ()
     groups: tuple[Group, ...] = ()
     domains: tuple[Domain, ...] = ()
+    stack: str = IOASID
+    callers: tuple[Name, ...] = ()
 
     @property
     def host_quota(self) -> int:

@@ -20,6 +20,9 @@ CORE: Final[Name] = "core"
 WORKQUEUE: Final[Name] = "workqueue"
 IOMMU: Final[Name] = "iommu"
 IOMMU_CORE: Final[Name] = "iommu_core"
+SVA_CORE: Final[Name] = "sva"
+IOPF: Final[Name] = "iopf"
+"""The fault core of the modern stack: io-pgfault.c."""
 VFIO: Final[Name] = "vfio"
 SUPERVISOR: Final[Name] = "supervisor"
 """Not an actor: the world itself, when it starts actors, fires timers and announces losses."""
@@ -54,6 +57,11 @@ def vdcm_of(device: Name) -> Name:
 def uacce_of(device: Name) -> Name:
     """The driver behind the character device of an accelerator."""
     return f"uacce.{device}"
+
+
+def iommufd_of(owner: Name) -> Name:
+    """The iommufd context that a process, a VM or a caller has opened."""
+    return f"{owner}.iommufd"
 
 
 def vm_of(name: Name) -> Name:

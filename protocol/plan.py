@@ -15,7 +15,7 @@ class Step(Struct, frozen=True):
     variable it is ("" own); `number` a literal host PASID (`#17`) in its place.  `device`
     is a device of the VM, `count` how often (dma x4).  `expect` lists the outcomes allowed
     (`ok` or errno names), empty for any.  `wait` false starts it and goes on (`async`).
-    `text` is the step as written.
+    `text` is the step as written.  `arguments`: of a caller, the fields of its message as text.
     """
 
     operation: str
@@ -27,6 +27,7 @@ class Step(Struct, frozen=True):
     expect: tuple[str, ...] = ()
     wait: bool = True
     text: str = ""
+    arguments: tuple[tuple[str, str], ...] = ()
 
 
 class Plan(Struct, frozen=True):

@@ -126,17 +126,17 @@ def every() -> list[str]:
     return [*sorted(revisions(), key=lambda name: (str(about(name).DATE), name)), SOUND]
 
 
-def published() -> list[str]:
-    """Those that say something of an actor that an experiment has."""
-    return [name for name in every() if plays(Lineup(name))]
+def published(stack: str) -> list[str]:
+    """Those that say something of an actor that the stack has."""
+    return [name for name in every() if plays(Lineup(name), stack)]
 
 
-def between(text: str) -> list[str]:
+def between(text: str, stack: str) -> list[str]:
     """The revisions of `A..B`, both ends included; either may be left out.
 
     Between two of the mainline those of the mailing list are not asked, and the other way round.
     """
-    known = published()
+    known = published(stack)
     first, dots, last = text.partition("..")
     if not dots:
         raise ExperimentError(f"--bisect-revisions: '{text}' is not a range like v1..v4")

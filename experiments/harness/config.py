@@ -4,204 +4,46 @@
 of it what the worlds run.  Whatever is wrong is one sentence: file, place, rule, nearest spelling.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, field
 
 from clusters.lineup import Lineup, check_played, lineup
 from experiments.harness.knowing import check_variables, is_forked, told
+from experiments.harness.modern import (
+    check_values,
+    modern_machine,
+    read_call,
+    refuse_modern,
+)
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import read_step
+from experiments.harness.tables import (
+    DEEP,
+    CallersTable,
+    Closed,
+    ExpectTable,
+    ExploreTable,
+    FinallyTable,
+    GuestsTable,
+    LiveTable,
+    MachineTable,
+    NemesisTable,
+    NetworkTable,
+    PoolTable,
+    ProcessesTable,
+    ProcessTable,
+)
 from protocol.errors import ExperimentError, nearest
-from protocol.machine import Device, Machine, Mdev, Unit, Vm
-from protocol.names import PASID_COUNT, PASID_MIN, Name, guest_of, vm_of
+from protocol.machine import IOMMUFD, Device, Machine, Mdev, Unit, Vm
+from protocol.names import Name, guest_of, vm_of
 from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 1 << 20
-
-Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
-Seconds = Annotated[float, Meta(ge=0, le=366 * 86_400)]
-Fault = Literal[
-    "crash", "amnesia", "lose", "pause", "partition", "delay", "duplicate", "drop", "fail",
-    "remove", "reset",
-]  # fmt: skip
-Misbehaviour = Literal[
-    "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",
-    "foreign-pasid",
-]  # fmt: skip
-Strategy = Literal[
-    "portfolio", "random", "pct", "pos", "coverage", "delay-bounded", "fail-nth", "fail-random",
-    "breadth-first", "depth-first",
-]  # fmt: skip
-DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
-"""Strategies with a depth."""
-Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
-
-
-class Closed(Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file: a key that is not named here is refused."""
-
-
-class UnitTable(Closed, frozen=True):
-    """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
-
-    Without `pds` (page-request drain support) PRI stays off on the devices behind it.
-    """
-
-    name: Word
-    prq: Annotated[int, Meta(ge=1, le=2048)] = 4
-    pds: bool = True
-
-
-class DeviceTable(Closed, frozen=True):
-    """`[[machine.device]]`: a device behind a unit."""
-
-    name: Word
-    unit: Word
-    wq: Literal["shared", "dedicated"] = "shared"
-    wq_size: Annotated[int, Meta(ge=1, le=1024)] = 8
-    ats: bool = True
-    pri: bool = True
-    pasids: Annotated[int, Meta(ge=1, le=PASID_COUNT)] = PASID_COUNT
-
-
-class MdevTable(Closed, frozen=True):
-    """`[[machine.mdev]]`: a share of a device with a shared WQ; a VM has it like a device."""
-
-    name: Word
-    parent: Word
-
-
-class MachineTable(Closed, frozen=True):
-    """`[machine]`: what hardware there is."""
-
-    unit: tuple[UnitTable, ...] = (UnitTable("dmar0"),)
-    device: tuple[DeviceTable, ...] = (DeviceTable("dsa0", "dmar0"),)
-    mdev: tuple[MdevTable, ...] = ()
-
-
-class PoolTable(Closed, frozen=True):
-    """`[pool]`: PASIDs 1 to `pasids`; each VM may have `quota` of them (0: pasids / VMs)."""
-
-    pasids: Annotated[int, Meta(ge=PASID_MIN, le=PASID_COUNT - 1)] = 8
-    quota: Count = 0
-
-
-class GuestsTable(Closed, frozen=True):
-    """`[guests]`: `count` VMs, vm1 to vmN, with the same groups and the same random mix."""
-
-    count: Annotated[int, Meta(ge=0, le=256)] = 1
-    groups: tuple[tuple[Word, ...], ...] = ()
-    operations: Count = 0
-    mix: dict[str, Count] = field(default_factory=dict)
-    misbehave: tuple[Misbehaviour, ...] = ()
-
-
-class ProcessesTable(Closed, frozen=True):
-    """`[processes]`: `count` processes of the host, proc1 to procN, that use native SVA."""
-
-    count: Annotated[int, Meta(ge=0, le=256)] = 0
-
-
-class ProcessTable(Closed, frozen=True):
-    """`[[process]]`: the script of one process, `vm1.guest` or `proc1`."""
-
-    name: str
-    steps: tuple[str, ...]
-
-
-class NetworkTable(Closed, frozen=True):
-    """`[network]`: delivery semantics of named links between software actors, for the simulator.
-
-    `links` (`guest -> vfio`, `core <-> *`; an end is an actor, a kind or `*`) are at-least-once,
-    at-most-once or any-order: the actors see it.  All others are reliable.  Each message of them
-    comes again, or is lost, with `probability`.
-    """
-
-    semantics: Semantics = "reliable"
-    delay_steps: tuple[Count, Count] = (0, 0)
-    links: tuple[Annotated[str, Meta(min_length=1, max_length=160)], ...] = ()
-    probability: Annotated[float, Meta(ge=0, le=1)] = 0.1
-
-
-class NemesisTable(Closed, frozen=True):
-    """`[[nemesis]]`: a fault, at what, how often.
-
-    `target` is an actor's name, or `one`, `minority`, `majority` or `all` of a kind (`one kvm`; a
-    bare kind means one); for `partition`, `delay`, `drop` and `duplicate` also `vfio -> iommu`,
-    `vfio <-> iommu`, `core -> *`, `all guest -> vfio`, else all links to it, of a partition those
-    from it, too.
-    `times` bounds how often (0: as often as it comes).  `fail`: the `nth` passage of `site` fails,
-    or each with `probability`, else the next one after `every_steps`; without a target, whoever
-    passes it.  `delay`: a message waits `wait_steps`.  `drop`, `duplicate`: each message with
-    `probability`, else every second one; what is dropped is sent again after `wait_steps`.
-    """
-
-    fault: Fault
-    target: str = ""
-    every_steps: tuple[Positive, Positive] = (50, 200)
-    every_seconds: tuple[Seconds, Seconds] = (2.0, 10.0)
-    lasts_steps: tuple[Positive, Positive] = (10, 100)
-    lasts_seconds: tuple[Seconds, Seconds] = (0.2, 1.0)
-    site: str = ""
-    nth: Count = 0
-    probability: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    wait_steps: tuple[Positive, Positive] = (1, 20)
-    wait_seconds: tuple[Seconds, Seconds] = (0.05, 0.5)
-    times: Count = 0
-
-
-class FinallyTable(Closed, frozen=True):
-    """`[finally]`: after the faults; then every *eventually* must hold.
-
-    They are over after `explore.max_steps`, or when nothing but a healing can happen any more.
-    `heal`: what is healed then: all (true), nothing (false), or what a list names: faults
-    (`crash`), whom they hit (`vdcm.dsa0`, `kvm`), or both (`pause vm1.kvm`).  The rest is frozen.
-    """
-
-    heal: bool | tuple[Annotated[str, Meta(min_length=1, max_length=160)], ...] = True
-    quiet_steps: Positive = 100_000
-    quiet_seconds: Seconds = 60.0
-
-
-class ExpectTable(Closed, frozen=True):
-    """`[expect]`: property names; an empty `always` or `eventually` means all of them.
-
-    `violated`: what the defects break, the most telling first; without them nothing is.
-    """
-
-    always: tuple[str, ...] = ()
-    eventually: tuple[str, ...] = ()
-    sometimes: tuple[str, ...] = ()
-    violated: tuple[str, ...] = ()
-
-
-class ExploreTable(Closed, frozen=True):
-    """`[explore]`: how schedules are searched; depth 0 is the strategy's own."""
-
-    strategy: Strategy = "portfolio"
-    depth: Annotated[int, Meta(ge=0, le=8)] = 0
-    schedules: Positive = 1_000
-    max_steps: Positive = 100_000
-
-
-class LiveTable(Closed, frozen=True):
-    """`[live]`: how actors are placed on Ray hosts, how long it goes on, how durable journals are.
-
-    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
-    Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
-    User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
-    """
-
-    placement: Literal["each", "packed"] = "packed"
-    durability: Literal["process", "power"] = "process"
-    rounds: Positive = 1
-    journal: Annotated[str, Meta(max_length=256, pattern=r"^$|^rediss?://[^@#\s]+$")] = ""
 
 
 class Experiment(Closed, frozen=True):
@@ -213,13 +55,14 @@ class Experiment(Closed, frozen=True):
 
     title: Annotated[str, Meta(min_length=1, max_length=200)]
     source: str = ""
-    stack: Literal["ioasid"] = "ioasid"
+    stack: Literal["ioasid", "iommufd"] = "ioasid"
     revision: str = "sound"
     defects: tuple[str, ...] = ()
     machine: MachineTable = MachineTable()
     pool: PoolTable = PoolTable()
     guests: GuestsTable = GuestsTable()
     processes: ProcessesTable = ProcessesTable()
+    callers: CallersTable = CallersTable()
     process: tuple[ProcessTable, ...] = ()
     network: NetworkTable = NetworkTable()
     nemesis: tuple[NemesisTable, ...] = ()
@@ -242,7 +85,7 @@ def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
 def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment that `text` says; everything in it is checked, also what it refers to."""
     experiment = decode(text, where, Experiment, changes)
-    check_played(experiment.lineup, f"{where}: $.revision", f"{where}: $.defects")
+    check_played(experiment.lineup, experiment.stack, f"{where}: $.revision", f"{where}: $.defects")
     for k, nemesis in enumerate(experiment.nemesis):
         if not nemesis.target and nemesis.fault != "fail":
             raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")
@@ -258,6 +101,9 @@ def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Exp
 
 def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
     """The machine an experiment describes; names must be known and unique."""
+    if experiment.stack == IOMMUFD:
+        return modern_machine(experiment, where)
+    refuse_modern(experiment, where)
     table, guests = experiment.machine, experiment.guests
     units = [unit.name for unit in table.unit]
     devices = [device.name for device in table.device]
@@ -347,7 +193,7 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
         )
     mix = Plan(operations=guests.operations, mix=guests.mix, misbehave=guests.misbehave)
     plans = {guest_of(vm.name): mix for vm in machine.vms}
-    plans |= dict.fromkeys(machine.processes, Plan())
+    plans |= dict.fromkeys((*machine.processes, *machine.callers), Plan())
     scripts: dict[Name, tuple[Step, ...]] = {}
     for k, process in enumerate(experiment.process):
         place = f"{where}: $.process[{k}]"
@@ -358,18 +204,31 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             )
         if process.name in scripts:
             raise ExperimentError(f"{place}.name: '{process.name}' has a script already")
-        read = read_process_step if process.name in machine.processes else read_step
+        read = _reader(process.name, machine)
         scripts[process.name] = tuple(
             read(step, process.name, machine, f"{place}.steps[{i}]")
             for i, step in enumerate(process.steps)
         )
-    check_variables([one.name for one in experiment.process], scripts, where)
+    names = [one.name for one in experiment.process]
+    calls = {name: steps for name, steps in scripts.items() if name in machine.callers}
+    check_values(calls, {name: f"{where}: $.process[{k}]" for k, name in enumerate(names)})
+    others = {name: steps for name, steps in scripts.items() if name not in calls}
+    check_variables(names, others, where)
     for name, steps in scripts.items():
-        if name in machine.processes:
+        if name in machine.callers:
+            plans[name] = Plan(steps=steps)
+        elif name in machine.processes:
             plans[name] = Plan(steps=steps, forked=is_forked(name, scripts))
         else:
             plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=told(name, scripts))
     return plans
+
+
+def _reader(name: Name, machine: Machine) -> Callable[[str, Name, Machine, str], Step]:
+    """How the script of a process is read."""
+    if name in machine.callers:
+        return read_call
+    return read_process_step if name in machine.processes else read_step
 
 
 def kinds() -> tuple[str, ...]:

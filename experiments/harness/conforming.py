@@ -9,8 +9,7 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-from clusters import unplayed
-from clusters.cluster import ROLES, ActorClass, Role
+from clusters.cluster import ROLES, ActorClass, Role, roles_of
 from clusters.conformance.calls import Call
 from clusters.conformance.calls import shown as shown_call
 from clusters.conformance.linearize import Budget, Found, Search
@@ -31,6 +30,7 @@ from experiments.harness.result import RESULT_FORMAT, Exit, Status
 from experiments.harness.say import Voice, many
 from experiments.harness.trace_drawing import draw
 from protocol.errors import PasidlabError
+from protocol.machine import IOMMUFD
 
 DEFAULT: Final = OLDEST
 MACHINES: Final = Path(__file__).parent / "machines"
@@ -144,7 +144,7 @@ def _classes(revision: str) -> dict[Role, ActorClass]:
     """The actors of a revision."""
     lined = lineup(revision, ())
     check(lined, "--revision", "")
-    return {**ROLES, **unplayed.CLASSES, **lined.classes()}
+    return {**ROLES, **roles_of(IOMMUFD), **lined.classes()}
 
 
 def _judge(

@@ -14,6 +14,7 @@ from experiments.harness.options import Asked
 from experiments.harness.reading import EXPERIMENTS
 from experiments.harness.say import Voice
 from experiments.harness.verb_compare import block, lined_up, result_of
+from protocol.machine import IOASID
 
 PAGE: Final = EXPERIMENTS.parent / "docs" / "revisions.md"
 FILE: Final = EXPERIMENTS / "ioasid" / "free_before_unbind.toml"
@@ -55,12 +56,12 @@ data-centre kernel stand in. The line between two neighbours: `pasidlab explore 
 
 def page() -> str:
     """The whole page."""
-    experiments = lined_up(Asked(FILE), published())
+    experiments = lined_up(Asked(FILE), published(IOASID))
     columns = compared(experiments, WANTED, nullcontext(Here()), Voice(quiet=True))
     result = result_of(experiments, WANTED, columns, 0.0)
     lines = [f"{line.rstrip()}\n" for line in block(result, columns)]
     lines.append(f"\n{len(result.held)} properties more held in all of them\n")
-    said = [f"* **{name}**: {first_line(name)}\n" for name in published()]
+    said = [f"* **{name}**: {first_line(name)}\n" for name in published(IOASID)]
     return "".join([HEAD, *lines, TAIL, *said, READING])
 
 

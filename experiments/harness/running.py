@@ -15,11 +15,12 @@ from clusters.sim.strategies import Order, prepared, single
 from clusters.sim.tape import Tape
 from clusters.sim.world import Setup, follow
 from clusters.workers import Workers
-from experiments.harness.config import Experiment, ExploreTable
+from experiments.harness.config import Experiment
 from experiments.harness.options import Asked
 from experiments.harness.progress import Count
 from experiments.harness.setup import digest_of, loaded, setup_of
 from experiments.harness.store import Run, resolved
+from experiments.harness.tables import ExploreTable
 from protocol.errors import PasidlabError
 from protocol.history import Record
 

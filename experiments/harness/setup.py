@@ -54,7 +54,7 @@ def with_defects(experiment: Experiment, defects: Sequence[str]) -> Experiment:
     """The same, with more that is wrong in it; of what the command line names."""
     together = tuple(dict.fromkeys((*experiment.defects, *defects)))
     changed = structs.replace(experiment, defects=together)
-    check_played(changed.lineup, "--revision", "--defect")
+    check_played(changed.lineup, changed.stack, "--revision", "--defect")
     return changed
 
 

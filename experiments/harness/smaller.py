@@ -15,14 +15,10 @@ from msgspec import structs
 from clusters.sim.shrink import Reduction
 from clusters.sim.tape import Tape
 from clusters.sim.world import Setup
-from experiments.harness.config import (
-    Experiment,
-    NemesisTable,
-    ProcessTable,
-    machine_of,
-)
+from experiments.harness.config import Experiment, machine_of
 from experiments.harness.script import read_step
 from experiments.harness.scripting import scripts
+from experiments.harness.tables import NemesisTable, ProcessTable
 from protocol.errors import ExperimentError
 from protocol.names import Name, guest_of, kvm_of
 from protocol.plan import Step
@@ -285,7 +281,7 @@ def _sensible(experiment: Experiment) -> Experiment:
         scripts = {
             one.name: [read_step(text, one.name, machine, one.name) for text in one.steps]
             for one in experiment.process
-            if one.name not in machine.processes  # Those of the host have no variables.
+            if one.name not in (*machine.processes, *machine.callers)  # Theirs are others.
         }
     except (ExperimentError, StopIteration):
         return experiment

@@ -69,9 +69,11 @@ def command(
     were blocked and page requests answered INVALID, per 100 lives).
     """
     from experiments.harness.comparing import SCHEDULES, Wanted, compared, published
+    from experiments.harness.setup import loaded
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    experiments = lined_up(Asked(file, changes, None, defects), chosen or tuple(published()))
+    asked = Asked(file, changes, None, defects)
+    experiments = lined_up(asked, chosen or published(loaded(asked).stack))
     wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
     began = time.monotonic()
     columns = compared(experiments, wanted, Jobs(jobs, place, address).workers(voice), voice)
@@ -84,8 +86,9 @@ def command(
 def bisect(asked: Asked, revisions: str, wanted: "Wanted", jobs: Jobs, voice: Voice) -> int:
     """Which revision of a range broke or mended what; for `explore --bisect-revisions`."""
     from experiments.harness.comparing import between, changes, compared
+    from experiments.harness.setup import loaded
 
-    experiments = lined_up(asked, between(revisions))
+    experiments = lined_up(asked, between(revisions, loaded(asked).stack))
     began = time.monotonic()
     columns = compared(experiments, wanted, jobs.workers(voice), voice)
     result = result_of(experiments, wanted, columns, time.monotonic() - began)
@@ -108,7 +111,7 @@ def lined_up(asked: Asked, chosen: Sequence[str]) -> "dict[str, Experiment]":
     experiment = loaded(asked)
     made = {name: structs.replace(experiment, revision=name) for name in dict.fromkeys(chosen)}
     for one in made.values():
-        check_played(one.lineup, "--revision", "--defect")
+        check_played(one.lineup, one.stack, "--revision", "--defect")
     return made
 
 

@@ -21,10 +21,10 @@ from experiments.harness.options import (
 from experiments.harness.say import Voice
 
 if TYPE_CHECKING:
-    from experiments.harness.config import ExploreTable
     from experiments.harness.exploring import Budget, Crew
     from experiments.harness.running import Case
     from experiments.harness.searching import Limits
+    from experiments.harness.tables import ExploreTable
 
 
 @click.command(

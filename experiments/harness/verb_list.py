@@ -102,7 +102,7 @@ def _invariants() -> list[Thing]:
 
 def _faults() -> list[Thing]:
     from clusters.nemesis import FAULTS, LATER
-    from experiments.harness.config import Fault
+    from experiments.harness.tables import Fault
 
     assert list(get_args(Fault)) == list(FAULTS)
     later = " (comes with a later issue)"
@@ -112,9 +112,16 @@ def _faults() -> list[Thing]:
 
 
 def _operations() -> list[Thing]:
+    from protocol.calls import CALLS
     from protocol.plan import OPERATIONS
 
-    return [Thing(name, about) for name, about in OPERATIONS.items()]
+    return [
+        *(Thing(name, about) for name, about in OPERATIONS.items()),
+        *(
+            Thing(name, f"caller: {one.about}", {"arguments": ", ".join(one.fields)})
+            for name, one in CALLS.items()
+        ),
+    ]
 
 
 def _misbehaviours() -> list[Thing]:
@@ -170,11 +177,12 @@ def _played(name: str) -> Thing:
 
 
 def _sites() -> list[Thing]:
-    from clusters.cluster import ROLES
+    from clusters.cluster import ROLES, roles_of
+    from protocol.machine import IOMMUFD
 
     return [
         Thing(site.name, f"{role} answers {site.errno.value}", {"role": role})
-        for role, kind in ROLES.items()
+        for role, kind in {**ROLES, **roles_of(IOMMUFD)}.items()
         for site in kind.SITES
     ]
 

@@ -17,11 +17,12 @@ from clusters.sim.run_result import RunResult
 from clusters.sim.shrink import Aids, ShrinkBudget
 from clusters.sim.tape import Origin, read_tape
 from clusters.sim.world import Setup, simulate
-from experiments.harness.config import Experiment, NemesisTable, read_experiment
+from experiments.harness.config import Experiment, read_experiment
 from experiments.harness.setup import setup_of
 from experiments.harness.shrinking import Small, make_small
 from experiments.harness.store import resolved
 from experiments.harness.story import story
+from experiments.harness.tables import NemesisTable
 from protocol.history import Record, encode_record
 from tests.defects.planted import PLANTED, Planted
 from tests.defects.test_planted import name_of

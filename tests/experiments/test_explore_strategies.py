@@ -8,7 +8,8 @@ import pytest
 from clusters.sim.search import BREADTH_FIRST, SEARCHES
 from clusters.sim.strategies import CAMPAIGNS, DEPTH_MAX, DEPTHS, title
 from clusters.sim.tape import read_token
-from experiments.harness.config import DEEP, Strategy, read_experiment
+from experiments.harness.config import read_experiment
+from experiments.harness.tables import DEEP, Strategy
 from protocol.errors import ExperimentError
 from tests.experiments.command import Command, Ran
 

@@ -1,0 +1,39 @@
+"""The actors of a modern kernel: who plays which role, and who is in a machine (§8).
+
+They are imported where they are asked for, so that no run of the other stack waits for them.
+"""
+
+from typing import Final
+
+from actors.caller import Caller
+from actors.device import Device
+from actors.intel_iommu import IntelIommu
+from actors.iommu_core import IommuCore
+from actors.iommu_unit import IommuUnit
+from actors.iommufd import Iommufd
+from actors.sva import Sva
+from clusters.cluster import MODERN, ActorClass, Role
+from protocol.machine import Machine
+from protocol.names import IOMMU, IOMMU_CORE, SVA_CORE, Name, iommufd_of
+
+CLASSES: Final[dict[Role, ActorClass]] = {
+    "iommu_core": IommuCore,
+    "sva": Sva,
+    "iommufd": Iommufd,
+    "intel_iommu": IntelIommu,
+    "caller": Caller,
+    "unit": IommuUnit,
+    "device": Device,
+}
+assert tuple(CLASSES) == MODERN
+
+
+def names(machine: Machine) -> dict[Name, Role]:
+    """Every actor of the machine with its role, in the order in which they are started."""
+    roles: dict[Name, Role] = {IOMMU_CORE: "iommu_core", SVA_CORE: "sva"}
+    roles |= {unit.name: "unit" for unit in machine.units}
+    roles |= {device.name: "device" for device in machine.devices if device.unit}
+    roles[IOMMU] = "intel_iommu"
+    roles |= {iommufd_of(caller): "iommufd" for caller in machine.callers}
+    roles |= dict.fromkeys(machine.callers, "caller")
+    return roles

@@ -1,0 +1,183 @@
+"""The machine of an experiment with `stack = "iommufd"`, and the steps of its callers (§7, §8).
+
+[VARIABLE =] OPERATION [ARGUMENT=VALUE ...] [-> OUTCOME | -> any(OUTCOME, ...)]
+
+A value is a number, a name, `a+b`, or `$v` of a variable; an outcome is `ok`, an errno, a value
+(`=5`, `=a+b`), `same(v)` or `other(v)`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from actors.caller.arguments import OTHER, SAME, VARIABLE, is_value, message_of
+from experiments.harness.script import outcomes
+from protocol.calls import AT, CALLS, Operation
+from protocol.domains import Domain, Group
+from protocol.errors import ExperimentError, nearest
+from protocol.machine import IOASID, IOMMUFD, Device, Machine, Unit
+from protocol.names import Name
+from protocol.plan import Step
+
+if TYPE_CHECKING:
+    from experiments.harness.config import Experiment
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
+
+
+def modern_machine(experiment: Experiment, where: str) -> Machine:
+    """The machine; names must be known and unique, and nothing may be of the other stack."""
+    table = experiment.machine
+    _refuse(where, "machine.mdev", bool(table.mdev), IOMMUFD)
+    _refuse(where, "guests.groups", bool(experiment.guests.groups), IOMMUFD)
+    units = [unit.name for unit in table.unit]
+    devices = [device.name for device in table.device]
+    for k, device in enumerate(table.device):
+        if device.unit and device.unit not in units:
+            raise ExperimentError(
+                f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
+                f'{nearest(device.unit, units)} (units: {", ".join(units)}; none: "")'
+            )
+    grouped: list[Name] = []
+    for k, group in enumerate(table.group):
+        for name in group.devices:
+            place = f"{where}: $.machine.group[{k}].devices"
+            if name not in devices:
+                raise ExperimentError(
+                    f"{place}: '{name}' is not a device{nearest(name, devices)}"
+                    f" (devices: {', '.join(devices)})"
+                )
+            if name in grouped:
+                raise ExperimentError(f"{place}: '{name}' is in a group already")
+            grouped.append(name)
+    return Machine(
+        units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
+        devices=tuple(
+            Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size, d.driver)
+            for d in table.device
+        ),
+        vms=(),
+        pasids=experiment.pool.pasids,
+        quota=experiment.pool.pasids,
+        processes=numbered("proc", experiment.processes.count),
+        groups=tuple(Group(group.name, group.devices) for group in table.group),
+        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid) for d in table.domain),
+        stack=IOMMUFD,
+        callers=numbered("caller", experiment.callers.count),
+    )
+
+
+def numbered(word: str, count: int) -> tuple[Name, ...]:
+    """`proc1` to `procN`."""
+    return tuple(f"{word}{k}" for k in range(1, count + 1))
+
+
+def refuse_modern(experiment: Experiment, where: str) -> None:
+    """What an experiment of the older stack cannot say."""
+    table = experiment.machine
+    _refuse(where, "machine.group", bool(table.group), IOASID)
+    _refuse(where, "machine.domain", bool(table.domain), IOASID)
+    _refuse(where, "callers.count", experiment.callers.count > 0, IOASID)
+    for k, device in enumerate(table.device):
+        _refuse(where, f"machine.device[{k}].driver", bool(device.driver), IOASID)
+        if device.pasids == 0:
+            raise ExperimentError(
+                f"{where}: $.machine.device[{k}].pasids: at least 1 with stack = '{IOASID}'"
+            )
+
+
+def _refuse(where: str, key: str, given: bool, stack: str) -> None:  # noqa: FBT001  one use
+    if given:
+        raise ExperimentError(f"{where}: $.{key}: there is none with stack = '{stack}'")
+
+
+# --- Steps of a caller ----------------------------------------------------------------------------
+
+
+def read_call(text: str, _caller: Name, _machine: Machine, where: str) -> Step:
+    """The step that `text` says; `where` is its place in the file, for the refusal."""
+    body, arrow, outcome = text.partition("->")
+    words = body.split()
+    variable = ""
+    if words[1:2] == ["="]:
+        variable, words = words[0], words[2:]
+        if not _NAME.fullmatch(variable):
+            raise ExperimentError(f"{where}: '{variable}' is not a variable name")
+    if not words:
+        raise ExperimentError(f"{where}: '{text}' names no operation")
+    name, *rest = words
+    if name not in CALLS:
+        raise ExperimentError(
+            f"{where}: '{name}' is not an operation of a caller{nearest(name, CALLS)}"
+            " (see: pasidlab list operations)"
+        )
+    step = Step(
+        operation=name,
+        variable=variable,
+        expect=_outcomes(outcome, where) if arrow else (),
+        text=text.strip(),
+        arguments=_arguments(CALLS[name], rest, f"{where}: {name}"),
+    )
+    try:
+        message_of(step, {}, 1)
+    except msgspec.ValidationError as error:
+        raise ExperimentError(f"{where}: {name}: {error}") from error
+    return step
+
+
+def _arguments(operation: Operation, words: list[str], where: str) -> tuple[tuple[str, str], ...]:
+    """`name=value` each; those that the message has no default for must be there."""
+    allowed = [*operation.fields, AT]
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise ExperimentError(f"{where}: '{word}' is not an argument: name=value")
+        if name not in allowed:
+            raise ExperimentError(
+                f"{where}: '{name}' is not an argument{nearest(name, allowed)}"
+                f" (arguments: {', '.join(allowed)})"
+            )
+        if name in given:
+            raise ExperimentError(f"{where}: '{name}' is given twice")
+        given[name] = value
+    needed = [
+        one.name
+        for one in msgspec.structs.fields(operation.message)
+        if one.required and one.name in operation.fields
+    ]
+    missing = [name for name in needed if name not in given]
+    if missing:
+        raise ExperimentError(f"{where}: '{missing[0]}=' is missing (needs: {', '.join(needed)})")
+    return tuple(given.items())
+
+
+def _outcomes(text: str, where: str) -> tuple[str, ...]:
+    """Values as they stand; the rest as in any script."""
+    text = text.strip()
+    inner = re.fullmatch(r"any\((.*)\)", text)
+    names = [one.strip() for one in (inner[1] if inner else text).split(",")]
+    return tuple(name if is_value(name) else outcomes(name, where)[0] for name in names)
+
+
+def variables_of(step: Step) -> list[str]:
+    """The variables that a step names."""
+    named = [text.removeprefix(VARIABLE) for _, text in step.arguments if text[:1] == VARIABLE]
+    compared = [text for text in step.expect if text.startswith((SAME, OTHER))]
+    return [*named, *(text.partition("(")[2].removesuffix(")") for text in compared)]
+
+
+def check_values(scripts: dict[Name, tuple[Step, ...]], places: dict[Name, str]) -> None:
+    """A caller's variable is set before it is named."""
+    for name, steps in scripts.items():
+        known: list[str] = []
+        for i, step in enumerate(steps):
+            for one in variables_of(step):
+                if one not in known:
+                    raise ExperimentError(
+                        f"{places[name]}.steps[{i}]: '{one}' is not set before{nearest(one, known)}"
+                    )
+            known.append(step.variable)
