@@ -42,6 +42,7 @@ from protocol.messages import (
     VmExit,
     WorkDone,
 )
+from protocol.messages.address_spaces import RespondPageRequest
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
 from protocol.messages.sva import (
@@ -74,6 +75,7 @@ ANSWERS: Final = (
     GuestEnqcmdGot,
     NotifyReply,
     PageGroupResponse,
+    RespondPageRequest,
     PinMmGot,
     PutPasidGot,
     ReadPrqGot,
