@@ -11,6 +11,7 @@ from protocol.effects import Out, Site
 from protocol.errors import Errno
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Refused, Start
+from protocol.messages.address_spaces import RespondPageRequest
 from protocol.messages.iommu_core import SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, DomainGot, FreeDomain
 from protocol.messages.sva import DomainAllocSva, DomainAllocSvaGot, DomainFree
@@ -25,6 +26,7 @@ Inbox: TypeAlias = (
     | AllocDomain
     | AllocNestedDomain
     | FreeDomain
+    | RespondPageRequest
 )
 NOMEM_DOMAIN: Final = Site("intel_iommu.domain_alloc", Errno.ENOMEM)
 SET_DEV_PASID: Final = Site("intel_iommu.set_dev_pasid", Errno.ENOMEM)
@@ -49,7 +51,7 @@ class IntelIommu:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents."""
         match message:
-            case Start() | HostLost():
+            case Start() | HostLost() | RespondPageRequest():
                 pass
             case SetDevPasid():
                 self.on_set_dev_pasid(message, sender, out)
@@ -61,7 +63,7 @@ class IntelIommu:
                     out.send(sender, DomainAllocSvaGot(message.call, domain))
             case AllocDomain() | AllocNestedDomain():
                 kind = NESTED if isinstance(message, AllocNestedDomain) else UNMANAGED
-                domain = self.made(kind, message.device, sender, out)
+                domain = self.made(kind, message.device, sender, out, faults=message.faults)
                 if domain is None:
                     out.send(sender, Refused(message.call, Errno.ENOMEM))
                 else:
@@ -72,12 +74,14 @@ class IntelIommu:
             case _:
                 assert_never(message)
 
-    def made(self, kind: str, device: Name, maker: str, out: Out) -> Name | None:
+    def made(
+        self, kind: str, device: Name, maker: str, out: Out, *, faults: bool = False
+    ) -> Name | None:
         """A new domain, with a name that none has."""
         if out.may_fail(NOMEM_DOMAIN) is not None:
             return None
-        number = 1
-        while (name := domain_name(kind, self.units[device], f"{maker}.{number}")) in self.domains:
+        number, unit = 1, self.units[device]
+        while (name := domain_name(kind, unit, f"{maker}.{number}", faults=faults)) in self.domains:
             number += 1
         self.domains.append(name)
         return name

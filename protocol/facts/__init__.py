@@ -52,6 +52,7 @@ from protocol.facts.hardware import (
 )
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
+from protocol.facts.iopf import IopfFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -232,6 +233,7 @@ ActorFact = (
     | IommuCoreFact
     | SvaFact
     | IommufdFact
+    | IopfFact
 )
 """Every fact an actor can state."""
 
