@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
-from actors.iommufd.fault_files import QUEUE, begin_answer, begin_close, begin_read
+from actors.iommufd.fault_files import QUEUE, begin_close, begin_file
 from actors.iommufd.faults import begin_trigger
 from actors.iommufd.state import (
     FLAGS,
@@ -71,9 +71,9 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
         case TriggerFault():
             begin_trigger(fd, task, task.request, out)
         case ReadFaults():
-            begin_read(task, task.request)
+            begin_file(fd, task, task.request, Do.READ)
         case AnswerFault():
-            begin_answer(task, task.request)
+            begin_file(fd, task, task.request, Do.WRITE)
         case _:
             assert isinstance(task.request, CloseFaultQueue), "there is no other request"
             begin_close(fd, task.request, out)

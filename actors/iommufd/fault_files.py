@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from actors.iommufd import faults, objects
 from actors.iommufd.sites import COOKIE, COPY
-from actors.iommufd.state import Do, Task
+from actors.iommufd.state import Do, FaultQueue, Task
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import LockReleased, LockTaken, MemoryFreed, MemoryUsed
-from protocol.facts.iommufd import UserMemoryTouched
+from protocol.facts import MemoryFreed, MemoryUsed
+from protocol.facts.iommufd import UserMemoryLeft, UserMemoryTouched
 from protocol.messages.iommufd import AnswerFault, CloseFaultQueue, ReadFaults
 
 if TYPE_CHECKING:
@@ -26,13 +26,16 @@ QUEUE: Final = "fault_queue"
 """What kind of memory a fault queue is."""
 
 
-def begin_read(task: Task, asked: ReadFaults) -> None:
-    """Whole requests only."""
+def begin_file(fd: Iommufd, task: Task, asked: ReadFaults | AnswerFault, step: Do) -> None:
+    """Of a file that is there, and whole records only."""
     task.queue = asked.fault
-    if asked.rest:
+    found = fd.objects.get(asked.fault)
+    if not isinstance(found, FaultQueue) or not found.ready:
+        task.fail(Errno.ENOENT)
+    elif asked.rest:
         task.fail(Errno.ESPIPE)
     else:
-        task.then(Do.READ)
+        task.then(step)
 
 
 def locked_read(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -67,27 +70,17 @@ def read(fd: Iommufd, task: Task, out: Out) -> bool:
 
 def begin_copying(fd: Iommufd, task: Task, out: Out) -> None:
     """From here on it takes as long as the user's memory takes."""
-    out.record(LockTaken(objects.memory(fd, task.queue), "mutex", title(task)))
-    out.record(UserMemoryTouched(title(task)))
+    out.record(UserMemoryTouched(objects.memory(fd, task.queue), title(task)))
 
 
 def end_copying(fd: Iommufd, task: Task, out: Out) -> None:
     """Nobody has waited but another reader or writer."""
-    out.record(LockReleased(objects.memory(fd, task.queue), "mutex", title(task)))
+    out.record(UserMemoryLeft(objects.memory(fd, task.queue), title(task)))
 
 
 def title(task: Task) -> str:
     """A reader or writer."""
     return f"{task.sender}:{task.request.call}"
-
-
-def begin_answer(task: Task, asked: AnswerFault) -> None:
-    """Whole answers only."""
-    task.queue = asked.fault
-    if asked.rest:
-        task.fail(Errno.ESPIPE)
-    else:
-        task.then(Do.WRITE)
 
 
 def write(fd: Iommufd, task: Task, out: Out) -> bool:

@@ -95,9 +95,25 @@ class HandleFreed(Event, frozen=True, tag="iommufd.handle_freed"):
 
 
 class UserMemoryTouched(Event, frozen=True, tag="iommufd.user_memory_touched"):
-    """`task` copies to or from its user: how long that takes is the user's affair."""
+    """With `lock` held, `task` copies to or from its user: how long that takes is his affair."""
 
+    lock: str
     task: str
+
+
+class UserMemoryLeft(Event, frozen=True, tag="iommufd.user_memory_left"):
+    """It lets the lock go."""
+
+    lock: str
+    task: str
+
+
+class FaultHeldUp(Event, frozen=True, tag="iommufd.fault_held_up"):
+    """A group of page requests waits for `lock` before it can be queued (nothing may do that)."""
+
+    lock: str
+    device: Name
+    number: int
 
 
 IommufdFact = (
@@ -112,5 +128,7 @@ IommufdFact = (
     | HandleMade
     | HandleFreed
     | UserMemoryTouched
+    | UserMemoryLeft
+    | FaultHeldUp
 )
 """All of them."""
