@@ -313,9 +313,8 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
             whom, struck = " or ".join(candidates(nemesis, roles)[0]), STRIKES[nemesis.fault]
             found.append(f"{whom} {struck} while anything is on its way, at most {bound} in a run")
         elif nemesis.fault == "fail":
-            when = (
-                f"at passage {nemesis.nth}" if nemesis.nth else f"at any, at most {bound} in a run"
-            )
+            any_one = f"at any passage, at most {bound} in a run"
+            when = f"at passage {nemesis.nth}" if nemesis.nth else any_one
             found.append(f"{nemesis.site} failing {when}")
     if any(nemesis.fault in DELAYS for nemesis in setup.nemeses):
         found.append(f"{', '.join(DELAYS)}: an order like any other")
