@@ -50,6 +50,7 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.intel_iommu import IntelIommuFact
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
 from protocol.facts.native import (
@@ -232,6 +233,7 @@ ActorFact = (
     | IommuCoreFact
     | SvaFact
     | IommufdFact
+    | IntelIommuFact
 )
 """Every fact an actor can state."""
 
