@@ -83,7 +83,16 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
-MODERN: Final = ("iommu_core", "sva", "iommufd", "intel_iommu", "caller", "unit", "device")
+MODERN: Final = (
+    "iommu_core",
+    "sva",
+    "iommufd",
+    "intel_iommu",
+    "iopf",
+    "caller",
+    "unit",
+    "device",
+)
 """Roles of a modern kernel: `clusters.modern` has their actors."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""

@@ -69,8 +69,9 @@ def field_of(got: Got, name: str) -> object:
 
 
 def value_fields(got: Got) -> list[str]:
-    """Its fields, but those that no script states."""
-    return [one for one in got.__struct_fields__ if one not in FILLED]
+    """Its fields, but those that no script states, or that only the kernel is told."""
+    every = [one.name for one in msgspec.structs.fields(got) if one.required]
+    return [one for one in every if one not in FILLED]
 
 
 def pasid_of(step: Step, values: dict[str, Got]) -> tuple[Pasid, Incarnation]:

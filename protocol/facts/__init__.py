@@ -53,6 +53,7 @@ from protocol.facts.hardware import (
 from protocol.facts.intel_iommu import IntelIommuFact
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
+from protocol.facts.iopf import IopfFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -234,6 +235,7 @@ ActorFact = (
     | SvaFact
     | IommufdFact
     | IntelIommuFact
+    | IopfFact
 )
 """Every fact an actor can state."""
 
