@@ -79,7 +79,7 @@ class Bond(Struct):
     users: int = 1
 
 
-class Bind(Struct):
+class Bind(Struct, tag=True):
     """A bind that has the lock; `tried` domains of the mm did not fit."""
 
     number: Call
@@ -92,7 +92,7 @@ class Bind(Struct):
     errno: Errno = Errno.ENOMEM
 
 
-class Unbind(Struct):
+class Unbind(Struct, tag=True):
     """An unbind that has the lock."""
 
     number: Call
@@ -101,7 +101,7 @@ class Unbind(Struct):
     step: Step = Step.DETACH
 
 
-class Drop(Struct):
+class Drop(Struct, tag=True):
     """A PASID on its way back, for whoever asked."""
 
     number: Call

@@ -50,6 +50,7 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.intel_iommu import IntelIommuFact
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
 from protocol.facts.iopf import IopfFact
@@ -233,6 +234,7 @@ ActorFact = (
     | IommuCoreFact
     | SvaFact
     | IommufdFact
+    | IntelIommuFact
     | IopfFact
 )
 """Every fact an actor can state."""

@@ -4,7 +4,15 @@ from protocol.messages.address_spaces import AddressSpaceMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
+from protocol.messages.pasid_table import PasidTableMessage
 from protocol.messages.sva import SvaMessage
 
-TopicMessage = NativeMessage | IommuCoreMessage | SvaMessage | IommufdMessage | AddressSpaceMessage
+TopicMessage = (
+    NativeMessage
+    | IommuCoreMessage
+    | SvaMessage
+    | IommufdMessage
+    | AddressSpaceMessage
+    | PasidTableMessage
+)
 """All of theirs."""
