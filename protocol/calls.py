@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from protocol.messages import AnyMessage
+from protocol.messages.address_spaces import InvalidateKva
 from protocol.messages.iommu_core import (
     AllocGlobalPasid,
     AttachDevicePasid,
@@ -117,6 +118,7 @@ CALLS: Final[dict[str, Operation]] = {
         MmPasidDrop,
         EnableLam,
         ForceTaggedSva,
+        InvalidateKva,
     ),
     **_named(
         OWN_CONTEXT,

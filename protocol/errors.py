@@ -29,6 +29,7 @@ class Errno(Enum):
     ECANCELED = "ECANCELED"
     EIO = "EIO"
     EOVERFLOW = "EOVERFLOW"
+    EBADF = "EBADF"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ of Linux 7.3.
 """
 
 from protocol.messages.common import Message
-from protocol.messages.hardware import ResponseCode
+from protocol.messages.driver import ResponseCode
 from protocol.names import Call, Incarnation, Name, Pasid
 
 
