@@ -44,25 +44,22 @@ def message_of(step: Step, values: dict[str, Got], call: Call) -> AnyMessage:
     fields: dict[str, object] = {"call": call}
     if "incarnation" in message.__struct_fields__:
         fields["incarnation"] = pasid_of(step, values)[1]
+    numbers = {one.name: one.type is int for one in msgspec.structs.fields(message)}
     for name, text in step.arguments:
         if name != AT:
-            fields[name] = argument(name, text, values)
+            fields[name] = argument(name, text, values, 0 if numbers.get(name) else "")
     array = [fields.get(one.name, one.default) for one in msgspec.structs.fields(message)]
     return msgspec.convert([message.__name__, *array], message, strict=False)
 
 
-def argument(name: str, text: str, values: dict[str, Got]) -> object:
-    """What the text stands for.  A variable that nothing has set is NULL, or 0."""
+def argument(name: str, text: str, values: dict[str, Got], unset: object) -> object:
+    """What the text stands for.  A variable that nothing has set is NULL, or 0 (`unset`)."""
     if text.startswith(VARIABLE):
         got = values.get(text.removeprefix(VARIABLE))
-        return field_of(got, name) if got is not None else ("" if name in NAMES else 0)
+        return field_of(got, name) if got is not None else unset
     if name == "flags":
         return [one for one in text.split(SEVERAL) if one]
     return text
-
-
-NAMES: Final = ("handle", "device", "group", "domain", "mm", "owner")
-"""Arguments that are names."""
 
 
 def field_of(got: Got, name: str) -> object:

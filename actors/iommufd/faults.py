@@ -82,11 +82,11 @@ def begin_read(_fd: Iommufd, task: Task, asked: ReadFaults, _out: Out) -> None:
     task.then(Do.READ)
 
 
-def read(fd: Iommufd, task: Task, _out: Out) -> bool:
+def read(fd: Iommufd, task: Task, out: Out) -> bool:
     """Each group gets the smallest free cookie; EINVAL if the buffer is too small for one."""
     asked = task.request
     assert isinstance(asked, ReadFaults), "only that reads"
-    if not fd.lock(task, f"queue:{task.queue}", Do.READ):
+    if not fd.lock(task, f"queue:{task.queue}", Do.READ, out):
         return False
     queue = fd.queue(task.queue)
     if queue.deliver and not asked.room:
@@ -111,7 +111,7 @@ def write(fd: Iommufd, task: Task, out: Out) -> bool:
     """A cookie is good for one answer."""
     asked = task.request
     assert isinstance(asked, AnswerFault), "only that answers"
-    if not fd.lock(task, f"queue:{task.queue}", Do.WRITE):
+    if not fd.lock(task, f"queue:{task.queue}", Do.WRITE, out):
         return False
     responses = fd.queue(task.queue).responses
     if asked.code not in CODES or asked.cookie not in responses:
@@ -136,7 +136,7 @@ def respond(fd: Iommufd, task: Task, out: Out) -> bool:
     """
     if not task.queue:
         return True
-    if not fd.lock(task, f"queue:{task.queue}", Do.RESPOND):
+    if not fd.lock(task, f"queue:{task.queue}", Do.RESPOND, out):
         return False
     queue = fd.queue(task.queue)
     for group in queue.deliver[::-1]:

@@ -10,7 +10,7 @@ Kernel: drivers/iommu/iommu-sva.c of Linux 7.3.  §8 (S01 to S10, S16, S25).
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, TypeAlias, assert_never
 
-from actors.sva import binding, spaces, unbinding
+from actors.sva import binding, failing, spaces, unbinding
 from actors.sva.state import (
     LOCK,
     NOMEM_HANDLE,
@@ -29,7 +29,7 @@ from actors.sva.state import (
 )
 from protocol.effects import Out, Site
 from protocol.errors import Errno
-from protocol.facts.software import LockReleased, LockTaken, LockWaited
+from protocol.facts.software import LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.facts.sva import SvaMisused
 from protocol.machine import Machine
 from protocol.messages.common import Done, HostLost, Refused, Start
@@ -101,7 +101,7 @@ class Sva:
             out.send(sender, Refused(request.call, errno))
             return
         if self.holder is not None:
-            out.record(LockWaited(LOCK, "mutex", f"{sender}:{request.call}"))
+            out.record(LockWaited(LOCK, "mutex", f"{sender}/{request.call}"))
         self.waiting.append(Asked(sender, request))
 
     def early_refusal(self, request: Locked) -> Errno | None:
@@ -130,6 +130,7 @@ class Sva:
         """The lock is free, and the task's."""
         self.tasks[task.number], self.holder = task, task.number
         out.record(LockTaken(LOCK, "mutex", name_of(task)))
+        out.record(ThreadEntered(str(task.number), name_of(task)))
 
     def number_for(self, _request: object) -> Call:
         """The smallest that no task has."""
@@ -181,7 +182,8 @@ class Sva:
     may_share = binding.may_share
     share = binding.share
     make_bond = binding.make_bond
-    fail = binding.fail
+    fail = failing.fail
+    free_handle = failing.free_handle
     begin_unbind = unbinding.begin_unbind
     go_on_unbinding = unbinding.go_on_unbinding
     unlink_and_free = unbinding.unlink_and_free

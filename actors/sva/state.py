@@ -114,4 +114,4 @@ Task: TypeAlias = Holder | Drop
 
 def name_of(task: Holder) -> str:
     """As the facts about the lock have it."""
-    return f"{task.sender}:{task.request.call}"
+    return f"{task.sender}/{task.request.call}"

@@ -105,6 +105,7 @@ from protocol.facts.software import (
     SlotProgrammed,
     SvmCreated,
     SvmFreed,
+    ThreadEntered,
     TranslationCleared,
     TranslationWritten,
     UnbindRequested,
@@ -232,6 +233,7 @@ ActorFact = (
     | IommuCoreFact
     | SvaFact
     | IommufdFact
+    | ThreadEntered
 )
 """Every fact an actor can state."""
 
@@ -353,6 +355,7 @@ __all__ = [
     "SubscriberCalled",
     "SvmCreated",
     "SvmFreed",
+    "ThreadEntered",
     "TranslationCleared",
     "TranslationWritten",
     "UnbindRequested",
