@@ -24,6 +24,7 @@ from actors.iommufd.state import (
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import MemoryAllocated
+from protocol.facts.iommufd import ObjectBusy
 from protocol.messages.iommufd import (
     AllocFaultQueue,
     AllocHwpt,
@@ -117,6 +118,7 @@ def begin_destroy(fd: Iommufd, task: Task, at: int, out: Out) -> None:
         return
     gone = objects.remove(fd, at, out)
     if gone is None:
+        out.record(ObjectBusy(at, objects.kind_of(found), found.users))
         task.fail(Errno.EBUSY)
         return
     task.dying.append(gone)
