@@ -86,6 +86,9 @@ def enable(door: Accelerator, out: Out) -> None:
     if any(Part.WQ in one.parts for one in others) and door.mode.value == "shared":
         door.enabled(Done(CALL), out)
         return
+    if door.absent:
+        door.enabled(Refused(CALL, Errno.ENODEV), out)
+        return
     door.step = Step.ENABLE
     out.send(door.device, EnableWq(CALL, file.mm, door.mode, file.pasid, file.incarnation))
 

@@ -8,17 +8,21 @@ from typing import Final
 from protocol.errors import ExperimentError, nearest
 from protocol.properties.atomic_code_never_sleeps import AtomicCodeNeverSleeps
 from protocol.properties.binds_keep_their_second_level import BindsKeepTheirSecondLevel
+from protocol.properties.bonds_keep_their_mm import BondsKeepTheirMm
 from protocol.properties.contexts_hold_references import ContextsHoldReferences
 from protocol.properties.damage_confined_to_the_vm import DamageConfinedToTheVm
 from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEndedBeforeReclaim
+from protocol.properties.descriptors_of_their_submitter import DescriptorsOfTheirSubmitter
 from protocol.properties.device_tlb_flushed_before_reclaim import DeviceTlbFlushedBeforeReclaim
 from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
 from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
 from protocol.properties.drained_before_return_to_service import DrainedBeforeReturnToService
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
+from protocol.properties.exited_mms_leave_nothing import ExitedMmsLeaveNothing
 from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
 from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
+from protocol.properties.failed_opens_leave_nothing import FailedOpensLeaveNothing
 from protocol.properties.faults_after_exit import FaultsAfterExit
 from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
 from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
@@ -27,10 +31,17 @@ from protocol.properties.freed_before_reclaim import FreedBeforeReclaim
 from protocol.properties.freed_pasids_are_reclaimed import FreedPasidsAreReclaimed
 from protocol.properties.hardware_off_before_page_tables import HardwareOffBeforePageTables
 from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
+from protocol.properties.kernel_tables_flushed import KernelTablesFlushed
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
 from protocol.properties.locks_in_order import LocksInOrder
+from protocol.properties.mm_held_until_unbound import MmHeldUntilUnbound
+from protocol.properties.mm_keeps_its_pasid import MmKeepsItsPasid
+from protocol.properties.mm_pasid_reused import MmPasidReused
+from protocol.properties.mm_released_before_unbind import MmReleasedBeforeUnbind
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
+from protocol.properties.msr_is_the_mms import MsrIsTheMms
+from protocol.properties.new_mms_have_no_pasid import NewMmsHaveNoPasid
 from protocol.properties.no_chained_notification import NoChainedNotification
 from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
@@ -55,10 +66,12 @@ from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
 from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
+from protocol.properties.removed_devices_have_no_files import RemovedDevicesHaveNoFiles
 from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
 from protocol.properties.subscribers_called_in_order import SubscribersCalledInOrder
+from protocol.properties.system_pasid_beside_a_bond import SystemPasidBesideABond
 from protocol.properties.teardown_in_order import TeardownInOrder
 from protocol.properties.told_while_bound import ToldWhileBound
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
@@ -116,10 +129,20 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     VcpusKeptOutWhileCleared,
     WorksInOrder,
     RegisteredBeforeTheFirstPasid,
+    BondsKeepTheirMm,
+    MmHeldUntilUnbound,
+    MmKeepsItsPasid,
+    NewMmsHaveNoPasid,
+    MsrIsTheMms,
+    KernelTablesFlushed,
+    FailedOpensLeaveNothing,
+    DescriptorsOfTheirSubmitter,
+    RemovedDevicesHaveNoFiles,
     FreedPasidsAreReclaimed,
     PageRequestsEnd,
     ExitedVmsLeaveNothing,
     ExitedProcessesLeaveNothing,
+    ExitedMmsLeaveNothing,
     NoDeadlock,
     VmEntryIsLifted,
     OutcomesAsScripted,
@@ -133,6 +156,9 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     RingOverflow,
     VmLostWhileBound,
     FaultsAfterExit,
+    MmPasidReused,
+    MmReleasedBeforeUnbind,
+    SystemPasidBesideABond,
 )
 
 BY_NAME: Final[dict[str, type[Property]]] = {one.name: one for one in PROPERTIES}
