@@ -84,7 +84,7 @@ ROLES: Final[dict[Role, ActorClass]] = {
 
 
 MODERN: Final = (
-    "iommu_core", "sva", "iommufd", "intel_iommu", "caller", "unit", "device",
+    "iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "caller", "unit", "device",
     "sva_uacce", "idxd", "sva_process",
 )  # fmt: skip
 """Roles of a modern kernel: `clusters.modern` has their actors."""

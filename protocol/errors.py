@@ -29,6 +29,7 @@ class Errno(Enum):
     ECANCELED = "ECANCELED"
     EIO = "EIO"
     EOVERFLOW = "EOVERFLOW"
+    ESPIPE = "ESPIPE"
     EBADF = "EBADF"
 
 

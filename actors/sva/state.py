@@ -80,7 +80,7 @@ class Bond(Struct):
     users: int = 1
 
 
-class Bind(Struct):
+class Bind(Struct, tag=True):
     """A bind that has the lock; `tried` domains of the mm did not fit."""
 
     number: Call
@@ -93,7 +93,7 @@ class Bind(Struct):
     errno: Errno = Errno.ENOMEM
 
 
-class Unbind(Struct):
+class Unbind(Struct, tag=True):
     """An unbind that has the lock."""
 
     number: Call
@@ -102,7 +102,7 @@ class Unbind(Struct):
     step: Step = Step.DETACH
 
 
-class Kva(Struct):
+class Kva(Struct, tag=True):
     """A flush of all domains that has the lock; `left` are still to be asked, `asked` is."""
 
     number: Call
@@ -112,7 +112,7 @@ class Kva(Struct):
     asked: Name = ""
 
 
-class Drop(Struct):
+class Drop(Struct, tag=True):
     """A PASID on its way back, for whoever asked."""
 
     number: Call

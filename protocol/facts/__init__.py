@@ -51,8 +51,10 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.intel_iommu import IntelIommuFact
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
+from protocol.facts.iopf import IopfFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -233,6 +235,8 @@ ActorFact = (
     | IommuCoreFact
     | SvaFact
     | IommufdFact
+    | IntelIommuFact
+    | IopfFact
     | AcceleratorFact
 )
 """Every fact an actor can state."""

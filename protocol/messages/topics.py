@@ -5,6 +5,7 @@ from protocol.messages.address_spaces import AddressSpaceMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
+from protocol.messages.pasid_table import PasidTableMessage
 from protocol.messages.sva import SvaMessage
 
 TopicMessage = (
@@ -13,6 +14,7 @@ TopicMessage = (
     | SvaMessage
     | IommufdMessage
     | AddressSpaceMessage
+    | PasidTableMessage
     | AcceleratorMessage
 )
 """All of theirs."""
