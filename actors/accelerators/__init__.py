@@ -179,6 +179,7 @@ class Accelerator:
     enabled = opening.enabled
     opened = opening.opened
     undo = opening.undo
+    open_failed = opening.open_failed
     hold = opening.hold
     on_use_file = use.on_use_file
     use_refusal = use.use_refusal

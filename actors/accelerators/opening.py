@@ -121,6 +121,11 @@ def opened(door: Accelerator, out: Out) -> None:
     out.send(asked.sender, OpenDeviceGot(request.call, number))
 
 
+def open_failed(door: Accelerator, out: Out) -> None:
+    """Nothing is left, and that is said."""
+    door.end(out, door.errno)
+
+
 def undo(door: Accelerator, errno: Errno, out: Out) -> None:
     """What the file has goes, each thing once; then the open has failed."""
     door.errno = errno

@@ -157,6 +157,7 @@ class SvaProcess:
     struct_gone = sva_mm.struct_gone
     address_space_gone = sva_mm.address_space_gone
     hold_notifier = sva_mm.hold_notifier
+    drop_notifier = sva_mm.drop_notifier
     mend_gp = sva_msr.mend_gp
     thread_gone = sva_msr.thread_gone
     file_bound = sva_msr.file_bound
