@@ -14,6 +14,7 @@ from protocol.messages.address_spaces import (
     AddIopfDevice,
     DiscardPartialFaults,
     FlushIopfDevice,
+    InvalidateKva,
     RemoveIopfDevice,
     ReportPageRequest,
 )
@@ -124,6 +125,7 @@ CALLS: Final[dict[str, Operation]] = {
         MmPasidDrop,
         EnableLam,
         ForceTaggedSva,
+        InvalidateKva,
     ),
     **_named(
         OWN_CONTEXT,

@@ -30,6 +30,7 @@ class Errno(Enum):
     EIO = "EIO"
     EOVERFLOW = "EOVERFLOW"
     ESPIPE = "ESPIPE"
+    EBADF = "EBADF"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from protocol.effects import Site
 from protocol.errors import Errno
+from protocol.messages.address_spaces import InvalidateKva
 from protocol.messages.common import Message
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.sva import DomainAllocSvaGot, SvaBindDevice, SvaUnbindDevice
@@ -23,7 +24,7 @@ NOMEM_MM: Final = Site("sva.bind.nomem_mm", Errno.ENOMEM)
 NOMEM_HANDLE: Final = Site("sva.bind.nomem_handle", Errno.ENOMEM)
 """struct iommu_sva."""
 
-Locked: TypeAlias = SvaBindDevice | SvaUnbindDevice
+Locked: TypeAlias = SvaBindDevice | SvaUnbindDevice | InvalidateKva
 Got: TypeAlias = AllocGlobalPasidGot | AttachHandleGot | DomainAllocSvaGot
 
 
@@ -101,6 +102,16 @@ class Unbind(Struct, tag=True):
     step: Step = Step.DETACH
 
 
+class Kva(Struct, tag=True):
+    """A flush of all domains that has the lock; `left` are still to be asked, `asked` is."""
+
+    number: Call
+    sender: Name
+    request: InvalidateKva
+    left: list[Name] = field(default_factory=list)
+    asked: Name = ""
+
+
 class Drop(Struct, tag=True):
     """A PASID on its way back, for whoever asked."""
 
@@ -108,10 +119,10 @@ class Drop(Struct, tag=True):
     asked: Asked
 
 
-Holder: TypeAlias = Bind | Unbind
+Holder: TypeAlias = Bind | Unbind | Kva
 Task: TypeAlias = Holder | Drop
 
 
 def name_of(task: Holder) -> str:
     """As the facts about the lock have it."""
-    return f"{task.sender}:{task.request.call}"
+    return f"{task.sender}/{task.request.call}"

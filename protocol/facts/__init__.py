@@ -5,6 +5,7 @@ flat, so that a record is one flat JSON object.  `incarnation` is the ghost that
 holds for the PASID, unless the docstring says whose it is.
 """
 
+from protocol.facts.accelerators import AcceleratorFact
 from protocol.facts.core import (
     CapacityChanged,
     DataAttached,
@@ -236,6 +237,7 @@ ActorFact = (
     | IommufdFact
     | IntelIommuFact
     | IopfFact
+    | AcceleratorFact
 )
 """Every fact an actor can state."""
 
