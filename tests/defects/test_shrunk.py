@@ -86,6 +86,13 @@ STEPS: Final = {
     "LetsGoOfWhatIsFree": 69,
     "ReturnsAtOnce": 70,
     "FencesOnce": 93,
+    "AnswersEveryRequest": 32,
+    "KeepsWhatItGivesAway": 38,
+    "WaitsForNoWork": 29,
+    "AsksForAnotherTry": 11,
+    "AnswersInTheNewQueue": 77,
+    "WaitsForTheReader": 41,
+    "AnswersSuccessAlone": 29,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
