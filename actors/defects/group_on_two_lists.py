@@ -11,6 +11,7 @@ from typing import Final
 
 from actors.iopf import Iopf
 from protocol.effects import Out
+from protocol.messages import ResponseCode
 
 SOURCE: Final = "738e6f32e61d, iommu: Fix IOPF group ownership UAF; modern bug 3"
 
@@ -22,6 +23,11 @@ class KeepsWhatItGivesAway(Iopf):
 
     def give_away(self, number: int, out: Out) -> None:
         """It stays where it is."""
+
+    def answer_group(self, number: int, code: ResponseCode, out: Out) -> None:
+        """Only what is on the list is pending."""
+        if number in self.params[self.groups[number].param].faults:
+            super().answer_group(number, code, out)
 
 
 CLASSES: Final[dict[str, type]] = {"iopf": KeepsWhatItGivesAway}
