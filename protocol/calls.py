@@ -9,7 +9,14 @@ from typing import Final
 
 from msgspec import Struct
 
-from protocol.messages import AnyMessage
+from protocol.messages import (
+    AnyMessage,
+    DisableWq,
+    DrainPasid,
+    EnableWq,
+    EnqcmdWrite,
+)
+from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm
 from protocol.messages.iommu_core import (
     AllocGlobalPasid,
     AttachDevicePasid,
@@ -28,9 +35,11 @@ from protocol.messages.iommu_core import (
     UnplugDevice,
 )
 from protocol.messages.iommufd import (
+    AllocDomain,
     AllocFaultQueue,
     AllocHwpt,
     AllocIoas,
+    AllocNestedDomain,
     AnswerFault,
     AttachPt,
     BindDevice,
@@ -38,6 +47,7 @@ from protocol.messages.iommufd import (
     CloseFaultQueue,
     DestroyObject,
     DetachPt,
+    FreeDomain,
     MakeMockDevice,
     ReadFaults,
     ReplacePt,
@@ -45,6 +55,8 @@ from protocol.messages.iommufd import (
     UnbindDevice,
 )
 from protocol.messages.sva import (
+    DomainAllocSva,
+    DomainFree,
     EnableLam,
     ForceTaggedSva,
     MmPasidDrop,
@@ -52,10 +64,12 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU_CORE, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU, IOMMU_CORE, SVA_CORE, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
+SAID: Final[Name] = "@"
+"""Goes to whom the caller says with `at=`."""
 FILLED: Final = ("call", "incarnation")
 """Fields that no script states: the number of the call, and the ghost of the PASID it names."""
 AT: Final = "at"
@@ -136,5 +150,16 @@ CALLS: Final[dict[str, Operation]] = {
         AnswerFault,
         CloseFaultQueue,
     ),
+    **_named(
+        IOMMU,
+        DomainAllocSva,
+        DomainFree,
+        AllocDomain,
+        AllocNestedDomain,
+        FreeDomain,
+        ReleaseMm,
+        InvalidateSecondaryTlbs,
+    ),
+    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite),
 }
 """Every operation of a caller."""
