@@ -16,7 +16,16 @@ from protocol.messages import (
     EnableWq,
     EnqcmdWrite,
 )
-from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm
+from protocol.messages.address_spaces import (
+    AddIopfDevice,
+    DiscardPartialFaults,
+    FlushIopfDevice,
+    InvalidateKva,
+    InvalidateSecondaryTlbs,
+    ReleaseMm,
+    RemoveIopfDevice,
+    ReportPageRequest,
+)
 from protocol.messages.iommu_core import (
     AllocGlobalPasid,
     AttachDevicePasid,
@@ -64,7 +73,7 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU, IOMMU_CORE, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
@@ -131,6 +140,7 @@ CALLS: Final[dict[str, Operation]] = {
         MmPasidDrop,
         EnableLam,
         ForceTaggedSva,
+        InvalidateKva,
     ),
     **_named(
         OWN_CONTEXT,
@@ -149,6 +159,14 @@ CALLS: Final[dict[str, Operation]] = {
         ReadFaults,
         AnswerFault,
         CloseFaultQueue,
+    ),
+    **_named(
+        IOPF,
+        AddIopfDevice,
+        RemoveIopfDevice,
+        FlushIopfDevice,
+        DiscardPartialFaults,
+        ReportPageRequest,
     ),
     **_named(
         IOMMU,

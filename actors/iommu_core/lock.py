@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def take(core: IommuCore, group: GroupState, request: Locked, sender: Name, out: Out) -> None:
     """At once if nobody has it, else when its turn comes."""
     if group.task is not None:
-        out.record(LockWaited(lock_of(group), "mutex", f"{sender}:{request.call}"))
+        out.record(LockWaited(lock_of(group), "mutex", f"{sender}/{request.call}"))
         group.waiting.append(Waiter(sender, request))
         return
     locked(core, request, sender, out)
@@ -88,7 +88,7 @@ def locked(core: IommuCore, request: Locked, sender: Name, out: Out) -> None:
 def start(core: IommuCore, group: GroupState, task: Task, out: Out) -> None:
     """The thread keeps the lock until its last call has been answered."""
     group.task = task
-    out.record(LockTaken(lock_of(group), "mutex", f"{task.sender}:{task.request.call}"))
+    out.record(LockTaken(lock_of(group), "mutex", f"{task.sender}/{task.request.call}"))
     go_on(core, group, out)
 
 
@@ -102,7 +102,7 @@ def go_on(core: IommuCore, group: GroupState, out: Out) -> None:
         out.send(IOMMU, core.call_of(group, call))
         return
     group.task = None
-    out.record(LockReleased(lock_of(group), "mutex", f"{task.sender}:{task.request.call}"))
+    out.record(LockReleased(lock_of(group), "mutex", f"{task.sender}/{task.request.call}"))
     if isinstance(task.request, Attaching):
         core.end_attaching(group, task, out)
     else:

@@ -32,7 +32,7 @@ def on_attach_handle_get(core: IommuCore, get: AttachHandleGet, sender: Name, ou
     if errno is not None or slot is None:
         out.send(sender, Refused(get.call, errno or Errno.ENOENT))
     else:
-        out.send(sender, AttachHandleGot(get.call, slot.handle))
+        out.send(sender, AttachHandleGot(get.call, slot.handle, core.domain_in(slot)))
 
 
 def on_alloc_global_pasid(core: IommuCore, alloc: AllocGlobalPasid, sender: Name, out: Out) -> None:

@@ -5,6 +5,7 @@ flat, so that a record is one flat JSON object.  `incarnation` is the ghost that
 holds for the PASID, unless the docstring says whose it is.
 """
 
+from protocol.facts.accelerators import AcceleratorFact
 from protocol.facts.core import (
     CapacityChanged,
     DataAttached,
@@ -53,6 +54,7 @@ from protocol.facts.hardware import (
 from protocol.facts.intel_iommu import IntelIommuFact
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
+from protocol.facts.iopf import IopfFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -234,6 +236,8 @@ ActorFact = (
     | SvaFact
     | IommufdFact
     | IntelIommuFact
+    | IopfFact
+    | AcceleratorFact
 )
 """Every fact an actor can state."""
 

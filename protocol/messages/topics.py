@@ -1,5 +1,6 @@
 """Topics whose messages are imported from their own modules; append a new one at the end."""
 
+from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
@@ -14,5 +15,6 @@ TopicMessage = (
     | IommufdMessage
     | AddressSpaceMessage
     | PasidTableMessage
+    | AcceleratorMessage
 )
 """All of theirs."""

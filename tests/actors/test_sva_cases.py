@@ -311,6 +311,6 @@ def test_calls_have_the_lock_in_the_order_of_asking() -> None:
     taken = [fact.task for fact in hands.facts if isinstance(fact, LockTaken)]
     waited = [fact.task for fact in hands.facts if isinstance(fact, LockWaited)]
     released = [fact.task for fact in hands.facts if isinstance(fact, LockReleased)]
-    assert taken == released == ["kernel:70", "kernel:71", "kernel:72"]
-    assert waited == ["kernel:71", "kernel:72"]
+    assert taken == released == ["kernel/70", "kernel/71", "kernel/72"]
+    assert waited == ["kernel/71", "kernel/72"]
     hands.check_books()
