@@ -12,15 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from actors.intel_iommu.state import NOMEM_DOMAIN, STATIC, Do, DomainState, Task, What
 from actors.intel_iommu.tasks import NOWHERE, ask, new_task, run
-from protocol.domains import (
-    NESTED,
-    NULL,
-    SVA,
-    UNMANAGED,
-    domain_name,
-    has_fault_handler,
-    made_domain,
-)
+from protocol.domains import NESTED, NULL, SVA, UNMANAGED, domain_name, made_domain
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import MemoryAllocated, MemoryFreed, MemoryUsed
@@ -43,7 +35,7 @@ def domain(driver: IntelIommu, name: Name, out: Out) -> DomainState:
     kind = made_domain(name).kind if found is None else found.kind
     if found is None:
         kind = next((one.kind for one in driver.given if one.name == name), kind)
-        found = DomainState(name, kind, name, faults=has_fault_handler(name))
+        found = DomainState(name, kind, name)
         if kind not in STATIC:
             driver.domains[name] = found
     if kind not in STATIC:
@@ -51,20 +43,18 @@ def domain(driver: IntelIommu, name: Name, out: Out) -> DomainState:
     return found
 
 
-def make(
-    driver: IntelIommu, kind: str, alloc: Alloc | DomainAllocSva, maker: Name, out: Out
-) -> DomainState | None:
-    """A new domain, with a name that none has."""
+def make(driver: IntelIommu, made: DomainState, device: Name, out: Out) -> bool:
+    """A new domain gets a name that none has; False: no memory."""
     if out.may_fail(NOMEM_DOMAIN) is not None:
-        return None
-    unit, number = driver.devices[alloc.device].unit, 1
-    faults = not isinstance(alloc, DomainAllocSva) and alloc.faults
-    while (name := domain_name(kind, unit, f"{maker}.{number}", faults=faults)) in driver.domains:
+        return False
+    unit, number = driver.devices[device].unit, 1
+    while not made.name or made.name in driver.domains:
+        maker = f"{made.vm}.{number}"
+        made.name = domain_name(made.kind, unit, maker, faults=made.faults)
         number += 1
-    made = DomainState(name, kind, maker, faults=has_fault_handler(name))
-    driver.domains[name] = made
-    out.record(MemoryAllocated("domain", name))
-    return made
+    driver.domains[made.name] = made
+    out.record(MemoryAllocated("domain", made.name))
+    return True
 
 
 def state_made(domain: DomainState, out: Out) -> None:
@@ -79,8 +69,8 @@ def on_domain_alloc_sva(driver: IntelIommu, alloc: DomainAllocSva, sva: Name, ou
     if device.pasids == 0 or not device.ats:
         out.send(sva, Refused(alloc.call, Errno.EINVAL))
         return
-    made = make(driver, SVA, alloc, alloc.mm, out)
-    if made is None:
+    made = DomainState(NULL, SVA, alloc.mm)
+    if not make(driver, made, alloc.device, out):
         out.send(sva, Refused(alloc.call, NOMEM_DOMAIN.errno))
         return
     task = new_task(driver, "alloc", sva, alloc.call, NOWHERE)
@@ -101,8 +91,8 @@ def register_notifier(driver: IntelIommu, task: Task, name: Name, out: Out) -> b
 def on_alloc(driver: IntelIommu, alloc: Alloc, maker: Name, out: Out) -> None:
     """A paging domain, or one nested on top of it."""
     kind = NESTED if isinstance(alloc, AllocNestedDomain) else UNMANAGED
-    made = make(driver, kind, alloc, maker, out)
-    if made is None:
+    made = DomainState(NULL, kind, maker, faults=alloc.faults)
+    if not make(driver, made, alloc.device, out):
         out.send(maker, Refused(alloc.call, NOMEM_DOMAIN.errno))
         return
     made.parent = alloc.parent if isinstance(alloc, AllocNestedDomain) else NULL

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 def handles_faults(_driver: IntelIommu, domain: DomainState) -> bool:
-    """SVA domains do, others if they were made so."""
-    return domain.faults
+    """SVA always does, others if they were made so."""
+    return domain.kind == SVA or domain.faults
 
 
 def counts_faults(driver: IntelIommu, name: Name, device: Name, out: Out) -> bool:
