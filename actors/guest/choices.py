@@ -6,6 +6,7 @@ smallest draw is the plainest.
 Kernel: none; this is the process that uses it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ Place: TypeAlias = tuple[str, Name]
 """A variable ("" if it makes no difference) and a device ("" likewise): what a step is about."""
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, gc=False):
     """One operation of the mix, `good` or not, and what it could be about.
 
     `numbers` are literal host PASIDs, each of which stands in the place of a variable.
@@ -38,7 +39,7 @@ class Choice(Struct, frozen=True):
     weight: int
     operation: str
     places: list[Place]
-    numbers: list[Pasid] = []
+    numbers: Sequence[Pasid] = ()
     good: bool = True
 
     @property
@@ -117,8 +118,9 @@ def good_places(guest: "Guest", operation: str, holdings: Holdings) -> list[Plac
     queues, ims = guest.queues, guest.ims
     match operation:
         case "alloc":
-            unused = [name for name in NAMES if name not in holdings.live]
-            return [(unused[0], "")] if len(holdings.live) < len(NAMES) else []
+            if len(holdings.live) >= len(NAMES):
+                return []
+            return [(next(name for name in NAMES if name not in holdings.live), "")]
         case "bind":
             return holdings.apart
         case "unbind":
