@@ -53,7 +53,7 @@ class Violation(Struct, frozen=True):
     record: Record
 
 
-class Status(Struct, frozen=True):
+class Status(Struct, frozen=True, gc=False):
     """How one property came out, how often it was violated or seen, and why it is not better.
 
     `owed`: what of an *eventually* is not met, with age and owner; if the word is "met", what only

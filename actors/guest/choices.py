@@ -120,7 +120,8 @@ def good_places(guest: "Guest", operation: str, holdings: Holdings) -> list[Plac
         case "alloc":
             if len(holdings.live) >= len(NAMES):
                 return []
-            return [(next(name for name in NAMES if name not in holdings.live), "")]
+            unused = [name for name in NAMES if name not in holdings.live]
+            return [(unused[0], "")]
         case "bind":
             return holdings.apart
         case "unbind":
@@ -170,7 +171,7 @@ def bad_places(guest: "Guest", misbehaviour: str, holdings: Holdings) -> tuple[s
             return "unbind", [place for place in holdings.joined if is_flying(guest, *place)]
         case "double-free":
             return "free", holdings.dead
-        case "late-unbind":
+        case "late-unbind" if holdings.dead:
             firsts = [devices[0] for devices in guest.groups if devices]
             return "unbind", [(name, device) for name, _ in holdings.dead for device in firsts]
         case _:
