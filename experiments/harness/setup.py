@@ -21,7 +21,9 @@ from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, PropertyResult, Status
 from protocol.errors import ExperimentError, nearest
+from protocol.machine import Machine
 from protocol.properties import PROPERTIES
+from protocol.properties.concerning import concerns
 from protocol.properties.property import Kind, Property
 
 SEED_BITS: Final = 32
@@ -71,9 +73,15 @@ def digest_of(text: bytes) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], ...]:
-    """The properties an experiment names; all *always* and *eventually* where it names none."""
+def properties_of(
+    experiment: Experiment, where: str, machine: Machine | None = None
+) -> tuple[type[Property], ...]:
+    """The properties an experiment names; all *always* and *eventually* where it names none.
+
+    All: those that its machine could break, or the one given in its place.
+    """
     expect = experiment.expect
+    machine = machine or machine_of(experiment, where)
     rules = {found.name: found for found in PROPERTIES if found.kind is not Kind.SOMETIMES}
     for k, name in enumerate(expect.violated):
         if name not in rules:
@@ -97,7 +105,7 @@ def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], .
         if wanted:
             chosen += [there[name] for name in wanted]
         elif kind is not Kind.SOMETIMES:
-            chosen += list(there.values())
+            chosen += [found for found in there.values() if concerns(found, machine)]
     if experiment.network.links:
         chosen.append(MessagesAreExpected)
     return tuple(chosen)
