@@ -147,7 +147,7 @@ def begin_pt(fd: Iommufd, task: Task, asked: AttachPt | ReplacePt | DetachPt, ou
 
 
 def has_device(fd: Iommufd, task: Task) -> bool:
-    """A driver that has bound nothing has no pointer to ask with: ENODEV, for a script that does."""
+    """A driver that has bound nothing has no pointer to ask with; a script may try: ENODEV."""
     if not isinstance(fd.objects.get(task.device), Device):
         task.fail(Errno.ENODEV)
     return task.errno is None
