@@ -157,6 +157,7 @@ class Stage(Enum):
     READ = "ReadPrq"
     REPORT = "ReportPageRequest"
     ADVANCE = "AdvancePrq"
+    DISCARD = "DiscardPartialFaults"
 
 
 class Round(Struct, tag=True):
@@ -168,6 +169,7 @@ class Round(Struct, tag=True):
     requests: tuple[PageRequest, ...] = ()
     reported: int = 0
     again: bool = False
+    overflow: bool = False
 
 
 class Lock(Struct):

@@ -24,6 +24,7 @@ from actors.iommufd.state import (
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import MemoryAllocated
+from protocol.facts.iommufd import ObjectBusy
 from protocol.messages.iommufd import (
     AllocFaultQueue,
     AllocHwpt,
@@ -118,6 +119,7 @@ def begin_destroy(fd: Iommufd, task: Task, at: int, out: Out) -> None:
         return
     gone = objects.remove(fd, at, out)
     if gone is None:
+        out.record(ObjectBusy(at, objects.kind_of(found), found.users))
         task.fail(Errno.EBUSY)
         return
     task.dying.append(gone)
@@ -147,7 +149,7 @@ def begin_pt(fd: Iommufd, task: Task, asked: AttachPt | ReplacePt | DetachPt, ou
 
 
 def has_device(fd: Iommufd, task: Task) -> bool:
-    """A driver that has bound nothing has no pointer to ask with; a script may try: ENODEV."""
+    """A driver that has bound nothing has no pointer to ask with; a script that does: ENODEV."""
     if not isinstance(fd.objects.get(task.device), Device):
         task.fail(Errno.ENODEV)
     return task.errno is None
