@@ -11,7 +11,12 @@ from protocol.facts import (
     Event,
     HostGone,
 )
-from protocol.facts.intel_iommu import AddressSpaceReleased, CacheTagAssigned, CacheTagUnassigned
+from protocol.facts.intel_iommu import (
+    AddressSpaceReleased,
+    CacheTagAssigned,
+    CacheTagUnassigned,
+    DomainMade,
+)
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, Pasid
@@ -36,6 +41,7 @@ class ReleasedAddressSpacesUnreachable:
         CacheTagAssigned,
         CacheTagUnassigned,
         AddressSpaceReleased,
+        DomainMade,
         HostGone,
     )
 
@@ -47,6 +53,8 @@ class ReleasedAddressSpacesUnreachable:
         """Where each domain is attached."""
         self.released: dict[Tag, Name] = {}
         """Places of a domain whose mm has been released, with the mm."""
+        self.mms: dict[Name, Name] = {}
+        """Domains whose mm has been released, with the mm."""
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -66,6 +74,8 @@ class ReleasedAddressSpacesUnreachable:
             self._tagged(fact)
         elif type(fact) is AddressSpaceReleased:
             return self._released(record, fact)
+        elif type(fact) is DomainMade:
+            self.mms.pop(fact.domain, None)
         elif type(fact) is HostGone:
             for tag in [one for one in self.there if one[0] == record.stamp.actor]:
                 self.there[tag].pop(("a line in the {}", "device-tlb"), None)
@@ -80,6 +90,8 @@ class ReleasedAddressSpacesUnreachable:
             return
         if type(fact) is CacheTagAssigned:
             self.places.setdefault(fact.domain, {})[tag] = None
+            if fact.domain in self.mms:
+                self.released[tag] = self.mms[fact.domain]
             return
         self.places.get(fact.domain, {}).pop(tag, None)
         self.released.pop(tag, None)
@@ -94,6 +106,7 @@ class ReleasedAddressSpacesUnreachable:
         self.ended.setdefault(tag, {})[record.stamp.actor] = record.stamp.n
 
     def _released(self, record: Record, fact: AddressSpaceReleased) -> str | None:
+        self.mms[fact.domain] = fact.mm
         for tag in self.places.get(fact.domain, {}):
             self.released[tag] = fact.mm
             there = self.there.get(tag)
