@@ -125,6 +125,10 @@ class IommuCore:
         """The slots for a device: those of its group, also the RID's.  Seed 001 asks whether so."""
         return group.tables.setdefault(ITS_OWN, {})
 
+    def owner_of_slots(self, group: GroupState, _device: Name) -> Name:
+        """What the table for a device is called in what the core states."""
+        return group.name
+
     def table_seen(self, name: Name) -> Table:
         """The table that a look-up goes to."""
         group = self.groups.get(name)
@@ -133,6 +137,7 @@ class IommuCore:
     on_attach_handle_get = lookups.on_attach_handle_get
     on_alloc_global_pasid = lookups.on_alloc_global_pasid
     on_free_global_pasid = lookups.on_free_global_pasid
+    numbers_for = lookups.numbers_for
     take = lock.take
     locked = lock.locked
     start = lock.start

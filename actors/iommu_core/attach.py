@@ -22,7 +22,13 @@ from actors.iommu_core.state import (
 )
 from protocol.domains import BLOCKING, NULL
 from protocol.effects import Out
-from protocol.facts.iommu_core import DevPasidRolledBack, SlotAttached, SlotReleased, SlotReserved
+from protocol.facts.iommu_core import (
+    DevPasidRolledBack,
+    SlotAttached,
+    SlotKept,
+    SlotReleased,
+    SlotReserved,
+)
 from protocol.messages import Done, Refused
 from protocol.messages.iommu_core import AttachDevicePasid, ReplaceDevicePasid
 from protocol.names import Name
@@ -69,7 +75,8 @@ def reserve(core: IommuCore, group: GroupState, attach: AttachDevicePasid, out: 
     """From here on nobody else gets the slot, and nobody sees a handle in it."""
     slot = Slot(SlotState.RESERVED, attach.incarnation, attach.domain, attach.handle)
     core.table(group, attach.device)[attach.pasid] = slot
-    out.record(SlotReserved(group.name, attach.pasid, attach.incarnation))
+    owner = core.owner_of_slots(group, attach.device)
+    out.record(SlotReserved(owner, attach.pasid, attach.incarnation))
 
 
 def program(core: IommuCore, group: GroupState, request: Attaching, sender: Name, out: Out) -> None:
@@ -118,9 +125,14 @@ def end_attaching(core: IommuCore, group: GroupState, task: Task, out: Out) -> N
         return
     for call in task.made:
         out.record(DevPasidRolledBack(call.device, call.pasid, call.incarnation, call.domain))
+    owner, table = core.owner_of_slots(group, request.device), core.table(group, request.device)
     if isinstance(request, AttachDevicePasid):
-        del core.table(group, request.device)[request.pasid]
-        out.record(SlotReleased(group.name, request.pasid, request.incarnation, "failed"))
+        del table[request.pasid]
+        out.record(SlotReleased(owner, request.pasid, request.incarnation, "failed"))
+    else:
+        slot = table[request.pasid]
+        domain = core.domain_in(slot)
+        out.record(SlotKept(owner, request.pasid, slot.incarnation, domain, slot.handle))
     core.forget_handle(request.handle)
     out.send(task.sender, Refused(request.call, task.errno))
 
@@ -132,10 +144,9 @@ def install(core: IommuCore, group: GroupState, request: Attaching, out: Out) ->
     slot = Slot(SlotState.ATTACHED, request.incarnation, request.domain, request.handle)
     table[request.pasid] = slot
     core.forget_handle(before.handle)
+    owner = core.owner_of_slots(group, request.device)
     out.record(
-        SlotAttached(
-            group.name, request.pasid, request.incarnation, request.domain, request.handle, old
-        )
+        SlotAttached(owner, request.pasid, request.incarnation, request.domain, request.handle, old)
     )
 
 

@@ -15,7 +15,7 @@ from actors.iommu_core.state import Attaching, DriverCall, GroupState, Task
 from protocol.domains import BLOCKING
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts.iommu_core import SlotReleased
+from protocol.facts.iommu_core import DetachAsked, SlotReleased
 from protocol.messages import Done
 from protocol.messages.iommu_core import DetachDevicePasid, ResetDone, ResetPrepare
 from protocol.names import Name
@@ -28,6 +28,8 @@ def begin_detach(
     core: IommuCore, group: GroupState, detach: DetachDevicePasid, sender: Name, out: Out
 ) -> None:
     """The blocking domain on each device, but those that a reset has blocked already."""
+    owner = core.owner_of_slots(group, detach.device)
+    out.record(DetachAsked(owner, detach.pasid, detach.domain))
     calls = [
         DriverCall(
             one.name, detach.pasid, detach.incarnation, BLOCKING.name, detach.domain, away=True
@@ -43,7 +45,8 @@ def release_slot(core: IommuCore, group: GroupState, detach: DetachDevicePasid, 
     slot = core.table(group, detach.device).pop(detach.pasid, None)
     if slot is not None:
         core.forget_handle(slot.handle)
-        out.record(SlotReleased(group.name, detach.pasid, slot.incarnation, "detach"))
+        owner = core.owner_of_slots(group, detach.device)
+        out.record(SlotReleased(owner, detach.pasid, slot.incarnation, "detach"))
 
 
 def refused(core: IommuCore, task: Task, call: DriverCall, errno: Errno) -> None:

@@ -22,6 +22,7 @@ from protocol.domains import BLOCKING, DEFAULT, NO_PASID, NULL
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts.iommu_core import (
+    DetachAsked,
     DmaOwnerChanged,
     GroupDomainSet,
     GroupJoined,
@@ -59,6 +60,7 @@ def on_group_request(
         before = table.pop(NO_PASID, None)
         old = NULL if before is None else core.domain_in(before)
         if isinstance(request, DetachGroupHandle):
+            out.record(DetachAsked(group.name, NO_PASID, request.domain))
             if before is not None:
                 out.record(SlotReleased(group.name, NO_PASID, before.incarnation, "detach"))
             core.set_rid(group, core.own_domain(group), out)
@@ -139,11 +141,15 @@ def on_plug(core: IommuCore, plug: PlugDevice, sender: Name, out: Out) -> None:
 
 def let_go(core: IommuCore, group: GroupState, out: Out) -> None:
     """A group without devices is no more, and its slots with it; no driver is told."""
-    slots = [item for table in group.tables.values() for item in sorted(table.items())]
+    slots = [
+        (core.owner_of_slots(group, of), *item)
+        for of, table in group.tables.items()
+        for item in sorted(table.items())
+    ]
     group.tables.clear()
-    for pasid, slot in slots:
+    for owner, pasid, slot in slots:
         core.forget_handle(slot.handle)
-        out.record(SlotReleased(group.name, pasid, slot.incarnation, "group"))
+        out.record(SlotReleased(owner, pasid, slot.incarnation, "group"))
 
 
 def on_left(core: IommuCore, group: GroupState, device: Name) -> None:

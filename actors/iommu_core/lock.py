@@ -13,7 +13,7 @@ from actors.iommu_core.state import Attaching, DriverCall, GroupState, Locked, T
 from protocol.domains import BLOCKING, NULL
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import LockReleased, LockTaken, LockWaited
+from protocol.facts import LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.facts.iommu_core import DevPasidAnswered, DevPasidCalled
 from protocol.messages import AnyMessage, Done, Refused
 from protocol.messages.iommu_core import (
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def take(core: IommuCore, group: GroupState, request: Locked, sender: Name, out: Out) -> None:
     """At once if nobody has it, else when its turn comes."""
     if group.task is not None:
-        out.record(LockWaited(lock_of(group), "mutex", f"{sender}/{request.call}"))
+        out.record(LockWaited(lock_of(group), "mutex", thread_of(sender, request)))
         group.waiting.append(Waiter(sender, request))
         return
     locked(core, request, sender, out)
@@ -48,7 +48,12 @@ def take(core: IommuCore, group: GroupState, request: Locked, sender: Name, out:
 
 def lock_of(group: GroupState) -> str:
     """What its lock is called."""
-    return f"group {group.name}"
+    return f"group:{group.name}"
+
+
+def thread_of(sender: Name, request: Locked) -> str:
+    """Whoever asks is whose thread it is (§1.7)."""
+    return f"{sender}/{request.call}"
 
 
 def locked(core: IommuCore, request: Locked, sender: Name, out: Out) -> None:
@@ -88,7 +93,9 @@ def locked(core: IommuCore, request: Locked, sender: Name, out: Out) -> None:
 def start(core: IommuCore, group: GroupState, task: Task, out: Out) -> None:
     """The thread keeps the lock until its last call has been answered."""
     group.task = task
-    out.record(LockTaken(lock_of(group), "mutex", f"{task.sender}/{task.request.call}"))
+    thread = thread_of(task.sender, task.request)
+    out.record(LockTaken(lock_of(group), "mutex", thread))
+    out.record(ThreadEntered(str(group.number), thread))
     go_on(core, group, out)
 
 
@@ -102,7 +109,7 @@ def go_on(core: IommuCore, group: GroupState, out: Out) -> None:
         out.send(IOMMU, core.call_of(group, call))
         return
     group.task = None
-    out.record(LockReleased(lock_of(group), "mutex", f"{task.sender}/{task.request.call}"))
+    out.record(LockReleased(lock_of(group), "mutex", thread_of(task.sender, task.request)))
     if isinstance(task.request, Attaching):
         core.end_attaching(group, task, out)
     else:
@@ -110,6 +117,10 @@ def go_on(core: IommuCore, group: GroupState, out: Out) -> None:
     while group.waiting and group.task is None:
         waiter = group.waiting.pop(0)
         locked(core, waiter.request, waiter.sender, out)
+        if group.task is None:  # It was through at once; that it waits no more must be known.
+            thread = thread_of(waiter.sender, waiter.request)
+            out.record(LockTaken(lock_of(group), "mutex", thread))
+            out.record(LockReleased(lock_of(group), "mutex", thread))
 
 
 def call_of(_core: IommuCore, group: GroupState, call: DriverCall) -> AnyMessage:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from actors.iommu_core.state import Dev, DriverCall, GroupState, Task
 from protocol.domains import BLOCKING
 from protocol.effects import Out
-from protocol.facts.iommu_core import DeviceBlocked, DeviceUnblocked
+from protocol.facts.iommu_core import DeviceBlocked, DeviceUnblocked, ResetAsked
 from protocol.messages import Done
 from protocol.messages.iommu_core import ResetDone, ResetPrepare
 from protocol.names import Name
@@ -27,6 +27,8 @@ def begin_prepare(
 ) -> None:
     """The outermost takes every PASID away; without ATS there is nothing to wait for."""
     device = core.devices[prepare.device]
+    if device.ats:
+        out.record(ResetAsked(device.name, done=False))
     if not device.ats or not core.counts(device, 1):
         out.send(sender, Done(prepare.call))
         return
@@ -61,6 +63,8 @@ def end_prepare(core: IommuCore, group: GroupState, prepare: ResetPrepare, out: 
 def begin_done(core: IommuCore, group: GroupState, done: ResetDone, sender: Name, out: Out) -> None:
     """The outermost gives the device what is in the group's table now."""
     device = core.devices[done.device]
+    if device.ats:
+        out.record(ResetAsked(device.name, done=True))
     if not device.ats or not core.counts(device, -1):
         out.send(sender, Done(done.call))
         return

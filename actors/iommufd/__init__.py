@@ -21,11 +21,13 @@ from actors.iommufd import (
     devices,
     fault_files,
     faults,
+    locking,
     pagetables,
     replacing,
     serving,
 )
 from actors.iommufd.inbox import Answer, Inbox, Request
+from actors.iommufd.objects import may_remove
 from actors.iommufd.sites import SITES
 from actors.iommufd.state import AnyObject, Attach, Device, Do, FaultQueue, Nested, Paging, Task
 from protocol.effects import Out, Site
@@ -131,6 +133,9 @@ class Iommufd:
 
     compatible = attaching.compatible
     queue_of_faults = replacing.queue_of_faults
+    users_of = replacing.users_of
+    leave = detaching.leave
+    may_remove = may_remove
     release = destroying.release
 
     def attaches_of(self, group: Name) -> dict[Pasid, Attach]:
@@ -168,33 +173,9 @@ class Iommufd:
     read = fault_files.read
     abort_queue = fault_files.abort_queue
 
-    def lock_mock(self, task: Task) -> bool:
+    def lock_mock(self, task: Task, out: Out) -> bool:
         """One call at a time for a mock device."""
-        return self.lock(task, f"mock:{task.mock}", Do.LOCK_MOCK)
+        return self.lock(task, f"mock:{task.mock}", Do.LOCK_MOCK, out)
 
-    # --- Locks ------------------------------------------------------------------------------------
-
-    def lock(self, task: Task, name: str, again: Do) -> bool:
-        """Take a lock, or wait for it: the step `again` comes next."""
-        if name in task.locks:
-            return True
-        waiting = self.locks.setdefault(name, [])
-        waiting.append(task.number)
-        if waiting[0] != task.number:
-            task.todo.append(again)
-            return False
-        task.locks.append(name)
-        return True
-
-    def unlock(self, task: Task, kind: str, out: Out) -> None:
-        """Let go of the lock of this kind, if it is held; who waits goes on."""
-        for name in [one for one in task.locks if one.startswith(kind)]:
-            task.locks.remove(name)
-            waiting = self.locks[name]
-            waiting.pop(0)
-            if not waiting:
-                del self.locks[name]
-                continue
-            after = self.tasks[waiting[0]]
-            after.locks.append(name)
-            self.go_on(after, out)
+    lock = locking.lock
+    unlock = locking.unlock

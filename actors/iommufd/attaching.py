@@ -45,7 +45,7 @@ def switch(fd: Iommufd, task: Task, _out: Out) -> bool:
 def try_it(fd: Iommufd, task: Task, out: Out) -> bool:
     """Attach or replace, with the group locked."""
     group = fd.device(task.device).group
-    if not fd.lock(task, f"group:{group}", Do.TRY):
+    if not fd.lock(task, f"group:{group}", Do.TRY, out):
         return False
     if isinstance(task.request, ReplacePt):
         task.then(Do.REPLACE)
@@ -116,6 +116,8 @@ def attached(fd: Iommufd, task: Task, out: Out) -> bool:
             device.device, device.group, task.pasid, task.hwpt, table.domain, compatible=fits
         )
         out.record(fact)
+        objects.count(fd, task.device, "attach", out)
+        objects.count(fd, task.hwpt, "attach", out)
     fd.unlock(task, "group:", out)
     return True
 

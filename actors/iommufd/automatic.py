@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def auto(fd: Iommufd, task: Task, out: Out) -> bool:
     """Any one that will do is as good as any other."""
-    if not fd.lock(task, f"ioas:{task.pt}", Do.AUTO):
+    if not fd.lock(task, f"ioas:{task.pt}", Do.AUTO, out):
         return False
     for at, found in sorted(fd.objects.items()):
         if at <= task.hwpt or not isinstance(found, Paging):

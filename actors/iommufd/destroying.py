@@ -26,7 +26,7 @@ def destroy(fd: Iommufd, task: Task, out: Out) -> bool:
     gone = task.dying[-1]
     if isinstance(gone, Paging):
         # Out of the list of the IOAS, which its lock guards.
-        if not fd.lock(task, f"ioas:{gone.ioas}", Do.DESTROY):
+        if not fd.lock(task, f"ioas:{gone.ioas}", Do.DESTROY, out):
             return False
         fd.unlock(task, "ioas:", out)
     if isinstance(gone, Paging | Nested):

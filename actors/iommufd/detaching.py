@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import handles, objects
-from actors.iommufd.state import Do, Paging, Task
+from actors.iommufd.state import Attach, Do, Paging, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.facts.iommufd import PtDetached
@@ -23,15 +23,14 @@ if TYPE_CHECKING:
 def detach(fd: Iommufd, task: Task, out: Out) -> bool:
     """With nothing attached there is nothing to do; whose attachment it is nobody looks at."""
     device = fd.device(task.device)
-    if not fd.lock(task, f"group:{device.group}", Do.DETACH):
+    if not fd.lock(task, f"group:{device.group}", Do.DETACH, out):
         return False
     record = fd.attaches_of(device.group).get(task.pasid)
     if record is None:
         fd.unlock(task, "group:", out)
         return True
     task.old = record.hwpt
-    if task.device in record.devices:
-        record.devices.remove(task.device)
+    fd.leave(record, task.device)
     last = not record.devices
     detached = PtDetached(device.device, device.group, task.pasid, task.old, last=last)
     out.record(detached)
@@ -41,6 +40,12 @@ def detach(fd: Iommufd, task: Task, out: Out) -> bool:
     task.then(Do.DETACH_GOT)
     out.send(IOMMU_CORE, AttachHandleGet(task.number, device.group, task.pasid, ""))
     return False
+
+
+def leave(_fd: Iommufd, record: Attach, device: int) -> None:
+    """The device is not among them any more, if it was."""
+    if device in record.devices:
+        record.devices.remove(device)
 
 
 def detach_got(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -78,7 +83,8 @@ def put_old(fd: Iommufd, task: Task, out: Out) -> bool:
         task.then(Do.PAUSE, Do.REMOVE_OLD)
         return True
     found.users -= 1
-    let_go(fd, task)
+    objects.count(fd, task.old, "put", out)
+    let_go(fd, task, out)
     return True
 
 
@@ -86,18 +92,20 @@ def remove_old(fd: Iommufd, task: Task, out: Out) -> bool:
     """Somebody else uses it, or just looks at it: then it stays."""
     found = fd.pagetable(task.old)
     found.users -= 1
+    objects.count(fd, task.old, "put", out)
     if objects.remove(fd, task.old, out) is not None:
         task.dying.append(found)
         task.then(Do.PAUSE, Do.DESTROY)
-    let_go(fd, task)
+    let_go(fd, task, out)
     return True
 
 
-def let_go(fd: Iommufd, task: Task) -> None:
+def let_go(fd: Iommufd, task: Task, out: Out) -> None:
     """A device that has left has an attachment less."""
     task.old = 0
     if not isinstance(task.request, ReplacePt):
         fd.device(task.device).users -= 1
+        objects.count(fd, task.device, "put", out)
 
 
 STEPS = {

@@ -40,7 +40,7 @@ def begin_file(fd: Iommufd, task: Task, asked: ReadFaults | AnswerFault, step: D
 
 def locked_read(fd: Iommufd, task: Task, out: Out) -> bool:
     """One reader or writer at a time."""
-    if not fd.lock(task, f"queue:{task.queue}", Do.READ):
+    if not fd.lock(task, f"queue:{task.queue}", Do.READ, out):
         return False
     return fd.read(task, out)
 
@@ -87,7 +87,7 @@ def write(fd: Iommufd, task: Task, out: Out) -> bool:
     """A cookie is good for one answer."""
     asked = task.request
     assert isinstance(asked, AnswerFault), "only that answers"
-    if not fd.lock(task, f"queue:{task.queue}", Do.WRITE):
+    if not fd.lock(task, f"queue:{task.queue}", Do.WRITE, out):
         return False
     begin_copying(fd, task, out)
     end_copying(fd, task, out)
@@ -101,8 +101,11 @@ def write(fd: Iommufd, task: Task, out: Out) -> bool:
     return False
 
 
-def begin_close(fd: Iommufd, asked: CloseFaultQueue, out: Out) -> None:
+def begin_close(fd: Iommufd, task: Task, asked: CloseFaultQueue, out: Out) -> None:
     """The file was a user."""
+    if not isinstance(fd.objects.get(asked.fault), FaultQueue):
+        task.fail(Errno.ENOENT)
+        return
     out.record(MemoryUsed(QUEUE, objects.memory(fd, asked.fault)))
     fd.objects[asked.fault].users -= 1
 

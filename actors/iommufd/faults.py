@@ -69,7 +69,7 @@ def trigger(fd: Iommufd, task: Task, out: Out) -> bool:
     """Who gets it is for the core to say; nothing is attached or detached meanwhile."""
     asked = task.request
     assert isinstance(asked, TriggerFault), "only that triggers one"
-    if not fd.lock_trigger(task):
+    if not fd.lock_trigger(task, out):
         return False
     task.then(Do.TRIGGERED)
     name = fd.device(task.device).device
@@ -77,9 +77,9 @@ def trigger(fd: Iommufd, task: Task, out: Out) -> bool:
     return False
 
 
-def lock_trigger(fd: Iommufd, task: Task) -> bool:
+def lock_trigger(fd: Iommufd, task: Task, out: Out) -> bool:
     """A mock device has no hardware that could be blocked and drained (8c07df7cdfcf)."""
-    return fd.lock(task, f"group:{fd.device(task.device).group}", Do.TRIGGER)
+    return fd.lock(task, f"group:{fd.device(task.device).group}", Do.TRIGGER, out)
 
 
 def triggered(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -104,7 +104,7 @@ def respond(fd: Iommufd, task: Task, out: Out) -> bool:
     """
     if not task.queue:
         return True
-    if not fd.lock(task, f"queue:{task.queue}", Do.RESPOND):
+    if not fd.lock(task, f"queue:{task.queue}", Do.RESPOND, out):
         return False
     queue = fd.queue(task.queue)
     for group in queue.deliver[::-1]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd.sites import LOOK, OBJECT
-from actors.iommufd.state import AnyObject, Device, Do, Task
+from actors.iommufd.state import AnyObject, Device, Do, Nested, Paging, Task
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts.iommufd import ObjectMade, ObjectRemoved
+from protocol.facts.iommufd import ObjectMade, ObjectRemoved, ObjectUsed
 from protocol.messages.iommufd import Proceed
 
 if TYPE_CHECKING:
@@ -38,6 +38,16 @@ def reserve(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> int:
         at += 1
     fd.objects[at] = made
     return at
+
+
+def count(fd: Iommufd, at: int, why: str, out: Out) -> None:
+    """How many use a device or a page table now; a page table may be a parent, too."""
+    found = fd.objects[at]
+    assert isinstance(found, Device | Paging | Nested), "nothing else is attached"
+    name, base = (found.device, 2) if isinstance(found, Device) else (found.domain, 1)
+    if isinstance(found, Paging) and "NEST_PARENT" in found.flags:
+        base = 0
+    out.record(ObjectUsed(at, kind_of(found), name, found.users - found.looks, base, why))
 
 
 def publish(fd: Iommufd, at: int, out: Out) -> None:
@@ -77,10 +87,15 @@ def put(fd: Iommufd, task: Task, at: int, out: Out) -> None:
 def remove(fd: Iommufd, at: int, out: Out) -> AnyObject | None:
     """Take it out of the table if nobody else uses it: the id is free at once."""
     found = fd.objects[at]
-    if found.users != 1:
+    if not fd.may_remove(found):
         return None
     out.record(ObjectRemoved(at, kind_of(found), found.users))
     return fd.objects.pop(at)
+
+
+def may_remove(_fd: Iommufd, found: AnyObject) -> bool:
+    """Whether only the table uses it (I34)."""
+    return found.users == 1
 
 
 def pause(fd: Iommufd, task: Task, out: Out) -> bool:

@@ -32,7 +32,7 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
     """By what the parent is; its id is taken before the driver is asked."""
     asked, parent = task.request, fd.objects[task.pt]
     assert isinstance(asked, AllocHwpt), "only an alloc makes one"
-    if isinstance(parent, Ioas) and not fd.lock(task, f"ioas:{task.pt}", Do.HWPT):
+    if isinstance(parent, Ioas) and not fd.lock(task, f"ioas:{task.pt}", Do.HWPT, out):
         return False
     if (errno := refusal(asked, parent)) is not None:
         task.fail(errno)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import handles
+from actors.iommufd import handles, objects
 from actors.iommufd.sites import HANDLE
-from actors.iommufd.state import Do, Task
+from actors.iommufd.state import Attach, Do, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -76,7 +76,7 @@ def moved(fd: Iommufd, task: Task, out: Out) -> bool:
     """One user of the old page table is left for this call, which lets it go at the end."""
     group: Name = fd.device(task.device).group
     record = fd.attaches_of(group)[task.pasid]
-    count = len(record.devices)
+    count = fd.users_of(record)
     table = fd.pagetable(task.hwpt)
     table.users += count
     fd.pagetable(task.old).users -= count - 1
@@ -85,8 +85,14 @@ def moved(fd: Iommufd, task: Task, out: Out) -> bool:
     fits = "PASID" in table.flags
     fact = PtReplaced(group, task.pasid, task.hwpt, task.old, table.domain, compatible=fits)
     out.record(fact)
+    objects.count(fd, task.hwpt, "replace", out)
     fd.unlock(task, "group:", out)
     return True
+
+
+def users_of(_fd: Iommufd, record: Attach) -> int:
+    """One for each device that has joined."""
+    return len(record.devices)
 
 
 def queue_of_faults(fd: Iommufd, old: int, _new: int) -> int:

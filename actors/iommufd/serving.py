@@ -60,9 +60,9 @@ def checked(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
-def lock_mock(fd: Iommufd, task: Task, _out: Out) -> bool:
+def lock_mock(fd: Iommufd, task: Task, out: Out) -> bool:
     """One call at a time for a mock device."""
-    return fd.lock_mock(task)
+    return fd.lock_mock(task, out)
 
 
 def end(fd: Iommufd, task: Task, out: Out) -> bool:

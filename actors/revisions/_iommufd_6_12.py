@@ -47,6 +47,6 @@ class Linux612Iommufd(Iommufd):
             return False
         return super().bound(task, out)
 
-    def lock_mock(self, _task: Task) -> bool:
+    def lock_mock(self, _task: Task, _out: Out) -> bool:
         """8c07df7cdfcf came later."""
         return True

@@ -23,6 +23,10 @@ class DeviceTableCore(IommuCore):
         """The device's own; the RID's, which has no device, is the group's."""
         return group.tables.setdefault(device, {})
 
+    def owner_of_slots(self, group: GroupState, device: Name) -> Name:
+        """The device, for its own."""
+        return device or group.name
+
     def table_seen(self, name: Name) -> Table:
         """A device's, with what its group has for DMA without PASID."""
         device = self.devices.get(name)

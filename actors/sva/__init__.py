@@ -10,7 +10,7 @@ Kernel: drivers/iommu/iommu-sva.c of Linux 7.3.  §8 (S01 to S10, S16, S25).
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, TypeAlias, assert_never
 
-from actors.sva import binding, kva, spaces, unbinding
+from actors.sva import binding, failing, kva, spaces, unbinding
 from actors.sva.state import (
     LOCK,
     NOMEM_HANDLE,
@@ -30,7 +30,7 @@ from actors.sva.state import (
 )
 from protocol.effects import Out, Site
 from protocol.errors import Errno
-from protocol.facts.software import LockReleased, LockTaken, LockWaited
+from protocol.facts.software import LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.machine import Machine
 from protocol.messages.accelerators import GetMmPasid, InitMmPasid
 from protocol.messages.address_spaces import InvalidateKva
@@ -131,6 +131,7 @@ class Sva:
         """The lock is free, and the task's."""
         self.tasks[task.number], self.holder = task, task.number
         out.record(LockTaken(LOCK, "mutex", name_of(task)))
+        out.record(ThreadEntered(str(task.number), name_of(task)))
 
     def number_for(self, _request: object) -> Call:
         """The smallest that no task has."""
@@ -175,7 +176,8 @@ class Sva:
     may_share = binding.may_share
     share = binding.share
     make_bond = binding.make_bond
-    fail = binding.fail
+    fail = failing.fail
+    free_handle = failing.free_handle
     begin_unbind = unbinding.begin_unbind
     go_on_unbinding = unbinding.go_on_unbinding
     unlink_and_free = unbinding.unlink_and_free

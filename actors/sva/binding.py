@@ -24,10 +24,10 @@ from protocol.domains import SVA
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts.sva import (
-    BondFreed,
     BondMade,
     BondUsed,
     HandleAllocated,
+    SvaBindAnswered,
     SvaDomainUsed,
     SvaMisused,
 )
@@ -84,8 +84,7 @@ def go_on_binding(sva: Sva, bind: Bind, answer: Done | Refused | Got, out: Out) 
         case Step.PASID, _:
             sva.fail(bind, Errno.ENOSPC, out)
         case Step.LOOK_UP, AttachHandleGot():
-            bond = sva.bonds.get(answer.handle)
-            if bond is not None and sva.may_share(bond, bind):
+            if sva.may_share(sva.bonds.get(answer.handle), bind):
                 sva.share(bind, answer.handle, out)
             else:
                 sva.fail(bind, Errno.EBUSY, out)
@@ -125,9 +124,9 @@ def _look_up(sva: Sva, bind: Bind, out: Out) -> None:
     out.send(IOMMU_CORE, AttachHandleGet(bind.number, group, mm.pasid, SVA))
 
 
-def may_share(_sva: Sva, bond: Bond, bind: Bind) -> bool:
-    """Whether the bond is of the same mm."""
-    return bond.mm == bind.request.mm
+def may_share(_sva: Sva, bond: Bond | None, bind: Bind) -> bool:
+    """Whether the handle that was found is a bond of the same mm."""
+    return bond is not None and bond.mm == bind.request.mm
 
 
 def share(sva: Sva, bind: Bind, handle: Name, out: Out) -> None:
@@ -135,6 +134,7 @@ def share(sva: Sva, bind: Bind, handle: Name, out: Out) -> None:
     bond = sva.bonds[handle]
     bond.users += 1
     out.record(BondUsed(handle, bond.users))
+    out.record(SvaBindAnswered(bind.request.device, bind.request.mm, handle, ""))
     sva.end(bind, out)
     out.send(bind.sender, SvaBindDeviceGot(bind.request.call, handle))
 
@@ -180,16 +180,6 @@ def make_bond(sva: Sva, bind: Bind, domain: Name, out: Out) -> None:
     out.record(
         BondMade(handle, group, request.device, request.mm, domain, mm.pasid, mm.incarnation)
     )
+    out.record(SvaBindAnswered(request.device, request.mm, handle, ""))
     sva.end(bind, out)
     out.send(bind.sender, SvaBindDeviceGot(request.call, handle))
-
-
-def fail(sva: Sva, bind: Bind, errno: Errno, out: Out) -> None:
-    """Nothing stays but the PASID, if it has come to that."""
-    if bind.handle:
-        out.record(BondFreed(bind.handle))
-    mm = sva.mms.get(bind.request.mm)
-    if mm == Mm():
-        del sva.mms[bind.request.mm]
-    sva.end(bind, out)
-    out.send(bind.sender, Refused(bind.request.call, errno))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from actors.sva.state import Domain, Step, Unbind
 from protocol.effects import Out
-from protocol.facts.sva import BondFreed, BondUsed, SvaDomainUsed, SvaMisused
+from protocol.facts.sva import BondFreed, BondUsed, SvaDomainUsed, SvaMisused, SvaUnbound
 from protocol.messages.common import Done
 from protocol.messages.iommu_core import DetachDevicePasid
 from protocol.messages.sva import DomainFree, SvaGetPasid, SvaGetPasidGot, SvaUnbindDevice
@@ -30,6 +30,7 @@ def begin_unbind(sva: Sva, unbind: Unbind, out: Out) -> None:
     bond.users -= 1
     out.record(BondUsed(handle, bond.users))
     if bond.users:
+        out.record(SvaUnbound(handle))
         sva.end(unbind, out)
         out.send(unbind.sender, Done(unbind.request.call))
         return
@@ -68,6 +69,7 @@ def end_unbind(sva: Sva, unbind: Unbind, out: Out) -> None:
     sva.end(unbind, out)
     del sva.bonds[handle]
     out.record(BondFreed(handle))
+    out.record(SvaUnbound(handle))
     out.send(unbind.sender, Done(unbind.request.call))
 
 

@@ -108,6 +108,7 @@ from protocol.facts.software import (
     SlotProgrammed,
     SvmCreated,
     SvmFreed,
+    ThreadEntered,
     TranslationCleared,
     TranslationWritten,
     UnbindRequested,
@@ -238,6 +239,7 @@ ActorFact = (
     | IntelIommuFact
     | IopfFact
     | AcceleratorFact
+    | ThreadEntered
 )
 """Every fact an actor can state."""
 
@@ -359,6 +361,7 @@ __all__ = [
     "SubscriberCalled",
     "SvmCreated",
     "SvmFreed",
+    "ThreadEntered",
     "TranslationCleared",
     "TranslationWritten",
     "UnbindRequested",

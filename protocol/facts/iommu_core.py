@@ -117,6 +117,39 @@ class GroupLeft(Event, frozen=True, tag="group.left"):
     group: Name
 
 
+class HandleSeen(Event, frozen=True, tag="slot.handle_seen"):
+    """iommu core: a look-up has found this handle, so faults of the PASID go to it."""
+
+    group: Name
+    pasid: Pasid
+    handle: Name
+
+
+class SlotKept(Event, frozen=True, tag="slot.kept"):
+    """iommu core: a replace has failed; `domain` and `handle` are what the slot has still."""
+
+    group: Name
+    pasid: Pasid
+    incarnation: Incarnation
+    domain: Name
+    handle: Name
+
+
+class DetachAsked(Event, frozen=True, tag="slot.detach_asked"):
+    """iommu core: a detach has the lock, and cannot fail: what is there may go from here on."""
+
+    group: Name
+    pasid: Pasid
+    domain: Name
+
+
+class ResetAsked(Event, frozen=True, tag="group.reset_asked"):
+    """iommu core: one reset more of the device has begun, or has ended (`done`)."""
+
+    device: Name
+    done: bool
+
+
 IommuCoreFact = (
     SlotReserved
     | SlotAttached
@@ -132,5 +165,9 @@ IommuCoreFact = (
     | DeviceUnblocked
     | GroupJoined
     | GroupLeft
+    | HandleSeen
+    | SlotKept
+    | DetachAsked
+    | ResetAsked
 )
 """All of them."""

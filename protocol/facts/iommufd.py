@@ -116,6 +116,29 @@ class FaultHeldUp(Event, frozen=True, tag="iommufd.fault_held_up"):
     number: int
 
 
+class ObjectUsed(Event, frozen=True, tag="iommufd.object_used"):
+    """A device or page table has so many users now, those that just look at it not counted.
+
+    `name`: the device, or the page table's domain; `why`: `attach`, `replace`, or `put`, the end of
+    a detach.  `base` of them are no attachments; 0: it may have children, so nobody can say.
+    """
+
+    id: int
+    kind: str
+    name: Name
+    users: int
+    base: int
+    why: str
+
+
+class ObjectBusy(Event, frozen=True, tag="iommufd.object_busy"):
+    """Its destruction is refused, because it has `users`."""
+
+    id: int
+    kind: str
+    users: int
+
+
 IommufdFact = (
     ObjectMade
     | ObjectRemoved
@@ -130,5 +153,7 @@ IommufdFact = (
     | UserMemoryTouched
     | UserMemoryLeft
     | FaultHeldUp
+    | ObjectUsed
+    | ObjectBusy
 )
 """All of them."""

@@ -102,6 +102,21 @@ class SvaMisused(Event, frozen=True, tag="sva.misused"):
     name: Name
 
 
+class SvaBindAnswered(Event, frozen=True, tag="sva.bind_answered"):
+    """sva: a bind that had the lock is over: with a handle, or with an errno."""
+
+    device: Name
+    mm: Name
+    handle: Name
+    errno: str
+
+
+class SvaUnbound(Event, frozen=True, tag="sva.unbound"):
+    """sva: an unbind of the handle is over."""
+
+    handle: Name
+
+
 SvaFact = (
     SvaPasidGiven
     | SvaPasidDropped
@@ -116,5 +131,7 @@ SvaFact = (
     | BondUsed
     | BondFreed
     | SvaMisused
+    | SvaBindAnswered
+    | SvaUnbound
 )
 """All of them."""

@@ -4,17 +4,40 @@ As the kernel's lockdep this needs no deadlock to happen: one thread that takes 
 way round is enough.
 """
 
+from itertools import pairwise
 from typing import ClassVar, Final
 
-from protocol.facts import Event, LockReleased, LockTaken, LockWaited
+from protocol.facts import Event, LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.no_deadlock import Callers
 from protocol.properties.property import Kind, Owed, Thread, when
 
-ORDER: Final = ("pasid_lock", "pasid_mutex", "ioasid_allocator_lock", "nb_lock")
-"""The outermost first.  A lock that is not named has no place; `pasid_lock:vm1` is a pasid_lock."""
-PLACE: Final = {lock: place for place, lock in enumerate(ORDER)}
+ORDERS: Final = (
+    ("pasid_lock", "pasid_mutex", "ioasid_allocator_lock", "nb_lock"),
+    # Linux 7.3, as its code nests them; a core has `group`, a context `igroup`.
+    ("dev_set", "mock", "ioas", "igroup", "group", "driver", "invalidation"),
+    ("igroup", "fault"),
+    ("wq_lock", "iommu_sva_lock", "group"),
+    ("uacce", "iommu_sva_lock"),
+    ("queue", "param", "fault_param"),
+)
+"""The outermost first.  Between locks of no common order, none is wrong; `group:g` is a group."""
+
+
+def inside_of(orders: tuple[tuple[str, ...], ...]) -> dict[str, dict[str, None]]:
+    """By lock, those that may only be taken with it held, or without it; also by way of others."""
+    inside: dict[str, dict[str, None]] = {}
+    for order in orders:
+        for outer, inner in pairwise(order):
+            inside.setdefault(outer, {})[inner] = None
+    for _ in range(sum(map(len, orders))):
+        for outer, inner in inside.items():
+            inside[outer] = inner | {more: None for lock in inner for more in inside.get(lock, {})}
+    return inside
+
+
+INSIDE: Final = inside_of(ORDERS)
 
 
 class LocksInOrder:
@@ -23,8 +46,13 @@ class LocksInOrder:
     name: ClassVar[str] = "locks-in-order"
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "O15"
-    source: ClassVar[str] = "VFIO v7 and V4, nesting of their locks; v1 10/10, its two locks"
-    observes: ClassVar[tuple[type[Event], ...]] = (LockTaken, LockReleased, LockWaited)
+    source: ClassVar[str] = "VFIO v7 and V4, v1 10/10, Linux 7.3: the nesting of their locks"
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        LockTaken,
+        LockReleased,
+        LockWaited,
+        ThreadEntered,
+    )
 
     def __init__(self, machine: Machine) -> None:
         self.holders: dict[str, Thread] = {}
@@ -41,6 +69,8 @@ class LocksInOrder:
             return self._let_go(record, fact)
         if type(fact) is LockWaited:
             return self._turned_round(record, self.callers.thread(record, fact), fact.lock)
+        if type(fact) is ThreadEntered:
+            self.callers.entered(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:
@@ -48,9 +78,11 @@ class LocksInOrder:
 
     def _turned_round(self, record: Record, thread: Thread, lock: str) -> str | None:
         """A lock that belongs inside is held already."""
-        for held, holder in self.holders.items():
-            if holder == thread and place_of(lock, len(ORDER)) < place_of(held, -1):
-                return f"{thread} takes {lock} with {held} held, at {when(record.stamp)}"
+        inside = INSIDE.get(kind_of(lock))
+        if inside is not None:
+            for held, holder in self.holders.items():
+                if holder == thread and kind_of(held) in inside:
+                    return f"{thread} takes {lock} with {held} held, at {when(record.stamp)}"
         return None
 
     def _let_go(self, record: Record, fact: LockReleased) -> str | None:
@@ -63,6 +95,6 @@ class LocksInOrder:
         return f"{thread} lets go of {fact.lock}, which {whose}, at {when(record.stamp)}"
 
 
-def place_of(lock: str, unknown: int) -> int:
-    """How far inside a lock belongs."""
-    return PLACE.get(lock.partition(":")[0], unknown)
+def kind_of(lock: str) -> str:
+    """Which of the locks it is, whosever."""
+    return lock.partition(":")[0]

@@ -6,7 +6,7 @@ that thread waiting, and with it everybody who waits for the core's lock.
 
 from typing import ClassVar
 
-from protocol.facts import Event, LockReleased, LockTaken, LockWaited
+from protocol.facts import Event, LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import CORE
@@ -20,7 +20,12 @@ class NoDeadlock:
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "L5"
     source: ClassVar[str] = "J.-P. Brucker on v1, 1 Apr 2020; v1 08/10 and 10/10, their two locks"
-    observes: ClassVar[tuple[type[Event], ...]] = (LockTaken, LockReleased, LockWaited)
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        LockTaken,
+        LockReleased,
+        LockWaited,
+        ThreadEntered,
+    )
 
     def __init__(self, machine: Machine) -> None:
         self.holders: dict[str, Thread] = {}
@@ -41,6 +46,8 @@ class NoDeadlock:
             thread = self.callers.thread(record, fact)
             self.waiting[thread] = fact.lock
             return self._circle(record, thread)
+        elif type(fact) is ThreadEntered:
+            self.callers.entered(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:
@@ -66,12 +73,20 @@ class Callers:
     """In whose thread a subscriber's handler runs: who holds the core's lock while chains run.
 
     One chain runs at a time then.  A core that holds no lock meanwhile lends nobody a thread.
+    In the modern stack an actor says whose thread a task of its own runs in.
     """
 
-    __slots__ = ("holder",)
+    __slots__ = ("holder", "threads")
 
     def __init__(self) -> None:
         self.holder: Thread = ""
+        self.threads: dict[Thread, Thread] = {}
+
+    def entered(self, record: Record, fact: ThreadEntered) -> None:
+        """Until the task of that number is another."""
+        whose = thread_of(record.stamp.actor, fact.thread)
+        task = thread_of(record.stamp.actor, fact.task)
+        self.threads[task] = self.threads.get(whose, whose)
 
     def thread(self, record: Record, fact: LockTaken | LockWaited | LockReleased) -> Thread:
         """Who does this; who holds the core's lock is remembered on the way."""
@@ -81,7 +96,7 @@ class Callers:
             self.holder = thread
         elif self.holder and fact.task.startswith("notify:"):
             return self.holder
-        return thread
+        return self.threads.get(thread, thread) if self.threads else thread
 
     def let_go(self, record: Record) -> None:
         """After the core's lock nobody's handler runs in anybody's thread."""

@@ -8,6 +8,7 @@ from protocol.facts import (
     LockTaken,
     LockWaited,
     NotificationHandled,
+    ThreadEntered,
 )
 from tests.protocol.stories import Story
 
@@ -138,3 +139,56 @@ def test_a_handler_on_a_blocking_chain_may_sleep() -> None:
     handled = ("iommu", NotificationHandled("FREE", 5, 1, "notify:1"))
     waits = ("iommu", waited(MUTEX, "notify:1"))
     assert told("atomic-code-never-sleeps", FREE_HOLDS, handled, waits) == []
+
+
+# --- The modern stack -----------------------------------------------------------------------------
+
+
+def entered(task: str, thread: str) -> ThreadEntered:
+    return ThreadEntered(task, thread)
+
+
+SVA_HOLDS = (
+    ("uacce.d1", taken("uacce:d1", "4")),
+    ("sva", taken("iommu_sva_lock", "uacce.d1/4")),
+    ("sva", entered("0", "uacce.d1/4")),
+    ("iommu_core", taken("group:g", "sva/0")),
+    ("iommu_core", entered("2", "sva/0")),
+)
+
+
+def test_a_thread_goes_through_several_actors() -> None:
+    inner = ("intel_iommu", taken("driver:d1", "iommu_core/2"))
+    assert told("locks-in-order", *SVA_HOLDS, inner) == []
+
+
+@pytest.mark.parametrize("lock", ["uacce:d1", "group:h", "iommu_sva_lock"])
+def test_err_who_waits_inside_for_what_it_holds_outside(lock: str) -> None:
+    waits = ("intel_iommu", waited(lock, "iommu_core/2"))
+    if lock == "group:h":
+        assert told("no-deadlock", *SVA_HOLDS, waits) == []
+        return
+    (said,) = told("no-deadlock", *SVA_HOLDS, waits)
+    assert f"uacce.d1:4 waits for {lock}, held by uacce.d1:4" in said
+    assert told("locks-in-order", *SVA_HOLDS, waits)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [
+        ("group:g", "igroup:f.g"),
+        ("group:g", "iommu_sva_lock"),
+        ("fault:f.1", "igroup:f.g"),
+        ("invalidation:u", "dev_set:1"),
+        ("fault_param:d1", "queue:u"),
+    ],
+)
+def test_err_locks_of_7_3_the_wrong_way_round(outer: str, inner: str) -> None:
+    (said,) = told("locks-in-order", ("a", taken(outer, "1")), ("a", taken(inner, "1")))
+    assert said.startswith(f"a:1 takes {inner} with {outer} held, at ")
+    assert told("locks-in-order", ("a", taken(inner, "1")), ("a", taken(outer, "1"))) == []
+
+
+def test_locks_of_no_common_order_may_be_nested_either_way() -> None:
+    for one, other in (("queue:u", "group:g"), ("group:g", "queue:u"), ("a", "b")):
+        assert told("locks-in-order", ("a", taken(one, "1")), ("a", taken(other, "1"))) == []
