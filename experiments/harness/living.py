@@ -35,10 +35,11 @@ ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the 
 
 
 class How(Struct, frozen=True):
-    """How a live run goes on: how long with faults, and on which cluster ("": our own)."""
+    """How a live run goes on: how long with faults, and where ("": on a Ray of its own)."""
 
     seconds: float | None = None
     address: str = ""
+    cluster: str = ""
 
 
 def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
@@ -67,6 +68,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         seconds=how.seconds,
         quiet_seconds=experiment.finally_.quiet_seconds,
         address=how.address,
+        cluster=how.cluster,
         properties=properties,
         experiment=experiment.title,
         lineup=experiment.lineup,

@@ -150,4 +150,6 @@ def many(count: int, thing: str) -> str:
     if count == 1:
         return f"1 {thing}"
     plural = f"{thing[:-1]}ies" if thing.endswith("y") and thing[-2:] != "ay" else f"{thing}s"
+    if thing.endswith("ss"):
+        plural = f"{thing}es"
     return f"{count:,} {plural}"
