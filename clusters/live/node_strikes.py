@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from clusters.live.supervisor import HostView, Supervisor
 
 LOOK_SECONDS: Final = 0.5
-BACK_SECONDS: Final = 120.0
+BACK_SECONDS: Final = 180.0
 """A node that is not back after that is the cluster's failure."""
+AGAIN_SECONDS: Final = 30.0
+"""`ray start` that is not through by then never is: it waits for a GCS that died meanwhile."""
 HEAD: Final = "head"
 
 
@@ -63,7 +65,8 @@ def check_nodes(nemeses: Sequence[Nemesis], fleet: Fleet | None, where: str = "n
 class Hurt:
     """What a node suffers; "": it has died without us.
 
-    `stopped`: those of its processes that we paused; `ending`: it is over, `since` when.
+    `stopped`: those of its processes that we paused; `ending`: it is over, `since` when.  `off`:
+    it has to be started, as soon as there is a head; `tried`: when that was done last.
     """
 
     def __init__(self, fault: str, node: str) -> None:
@@ -72,6 +75,8 @@ class Hurt:
         self.stopped: list[Process] = []
         self.ending = False
         self.since = 0.0
+        self.off = False
+        self.tried = 0.0
 
 
 class NodeStrikes:
@@ -199,15 +204,17 @@ class NodeStrikes:
             case "gcs-kill":
                 nodes.gcs_again(node)
             case _:
-                self._again(node)
+                hurt.off = True
         for view in self._on(name):
             if view.suffers == "pause":
                 view.suffers, view.fresh = "", False
                 view.heard_ns = time.monotonic_ns()
 
-    def _again(self, node: Node) -> None:
+    def _again(self, hurt: Hurt) -> None:
         """What is left of it goes, and it starts."""
         assert self.cluster is not None
+        node = self.fleet.node(hurt.node)
+        hurt.off, hurt.tried = False, time.monotonic()
         nodes.power_off(node)
         self.cluster.fleet = self.fleet.having(nodes.start(self.fleet, node)).write()
 
@@ -217,8 +224,7 @@ class NodeStrikes:
             if node.name not in self._hurt and nodes.raylet(node) is None:
                 self.supervisor.log("node.died", node=node.name)
                 hurt = self._hurt[node.name] = Hurt("", node.name)
-                hurt.ending, hurt.since = True, time.monotonic()
-                self._again(node)
+                hurt.ending, hurt.since, hurt.off = True, time.monotonic(), True
 
     def _see(self, hurt: Hurt) -> None:
         node = self.fleet.node(hurt.node)
@@ -226,20 +232,30 @@ class NodeStrikes:
             raise ClusterError(
                 f"node {hurt.node} is not back {BACK_SECONDS:g} s after {hurt.fault}"
             )
-        if hurt.fault == "gcs-kill":
-            if not _answers(self.fleet.address):
-                return
-        elif not nodes.started(self.fleet, node):
+        headed = _answers(self.fleet.address)
+        if hurt.off:
+            if headed or hurt.node == HEAD:
+                self._again(hurt)
             return
-        elif hurt.fault in ("node-pause", "node-cut") and HEAD not in self._hurt:
-            if not self._accepted(hurt, node):
-                return
-        elif hurt.fault == "head-off" and not _answers(self.fleet.address):
+        if not headed or not self._started(hurt, node):
+            return
+        if hurt.fault in ("node-pause", "node-cut") and not self._accepted(hurt, node):
             return
         del self._hurt[hurt.node]
         if hurt.fault:
             self.supervisor.chronicle.stated(FaultHealed(hurt.fault, hurt.node))
         self.supervisor.log("fault.healed", fault=hurt.fault, node=hurt.node)
+
+    def _started(self, hurt: Hurt, node: Node) -> bool:
+        """Whether `ray start` is through; one that fails or hangs is tried again."""
+        try:
+            started = nodes.started(self.fleet, node)
+        except ClusterError as error:
+            self.supervisor.log("node.not_started", node=node.name, message=str(error))
+            hurt.off = True
+            return False
+        hurt.off = not started and time.monotonic() - hurt.tried > AGAIN_SECONDS
+        return started
 
     def _accepted(self, hurt: Hurt, node: Node) -> bool:
         """Whether Ray still takes the node for one of its own; else it gets another life."""
@@ -250,8 +266,7 @@ class NodeStrikes:
         if hurt.fault == "node-cut" and raylet is not None:
             return False  # It has not heard yet that it is dead; when it does, it ends.
         self.supervisor.log("node.given_up", node=node.name, fault=hurt.fault)
-        self._again(node)
-        hurt.since = time.monotonic()
+        hurt.off = True
         return False
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct, field
 
 from clusters.lineup import Lineup, check_played, lineup
+from clusters.nemesis import OF_HEAD
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
@@ -244,7 +245,7 @@ def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Exp
     experiment = decode(text, where, Experiment, changes)
     check_played(experiment.lineup, f"{where}: $.revision", f"{where}: $.defects")
     for k, nemesis in enumerate(experiment.nemesis):
-        if not nemesis.target and nemesis.fault != "fail":
+        if not nemesis.target and nemesis.fault not in ("fail", *OF_HEAD):
             raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")
     if experiment.explore.depth and experiment.explore.strategy not in DEEP:
         raise ExperimentError(
