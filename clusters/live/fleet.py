@@ -38,6 +38,7 @@ TUNED: Final = {
     "RAY_health_check_failure_threshold": "3",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_actor_scheduling_queue_max_reorder_wait_seconds": "1",
+    "RAY_scheduler_spread_threshold": "0.0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",
     "RAY_gcs_server_request_timeout_seconds": "10",
     "RAY_core_worker_rpc_server_reconnect_timeout_max_s": "5",
