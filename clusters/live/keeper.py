@@ -68,7 +68,7 @@ class Keeper:
         part.replace(self.rc)
         while not self._over(code):
             time.sleep(POLL_SECONDS)
-        if not self.wanted:
+        if not (code or self.wanted):
             until = time.monotonic() + GRACE_SECONDS
             while time.monotonic() < until and descendants(os.getpid()):
                 self._reap()

@@ -41,6 +41,8 @@ ENVIRONMENT: Final = {
     "RAY_enable_metrics_collection": "0",
     "RAY_memory_monitor_refresh_ms": "0",
 }
+OWNERS: Final = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+"""Settings in which a process has to agree with the cluster that it attaches to."""
 UNSET: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR")
 OBJECT_STORE_BYTES: Final = 80 << 20
 PRESTARTED_MAX: Final = 8
@@ -119,6 +121,11 @@ class RayCluster:
         from clusters.live.lab import enter
 
         desk = fleet.node("desk")
+        if desk.keeper is None or not desk.keeper.state:
+            raise ClusterError(
+                f"the desk of cluster '{fleet.name}' is not seen from here: pasidlab cluster status"
+                " says why, and --address works from any of its nodes"
+            )
         self._leave.append(claimed(fleet))
         if desk.netns:
             self._leave.append(enter(desk.netns))
@@ -206,6 +213,11 @@ class RayCluster:
     def _set_environment(self) -> None:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         settings = ENVIRONMENT if self.fleet is None else self.fleet.environment
+        if self.address:  # How one gets into it is its owner's affair.
+            there = self.address.rpartition(":")[0] not in ("127.0.0.1", "localhost")
+            settings = {
+                key: said for key, said in settings.items() if key not in OWNERS[: 1 + there]
+            }
         wanted: dict[str, str | None] = {**settings, "PYTHONPATH": path}
         wanted |= dict.fromkeys(UNSET)
         self._before = {name: os.environ.get(name) for name in wanted}

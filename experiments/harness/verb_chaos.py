@@ -1,5 +1,6 @@
 """`pasidlab chaos`: the experiment on live Ray actors, with real faults."""
 
+import os
 from pathlib import Path
 
 import click
@@ -23,7 +24,7 @@ from experiments.harness.say import Voice
     "--address",
     default="",
     metavar="HOST:PORT",
-    help="A Ray cluster to attach to (default: start our own).",
+    help="A Ray cluster to attach to; auto: what RAY_ADDRESS says (default: start our own).",
 )
 @click.option(
     "--cluster",
@@ -53,6 +54,10 @@ def command(
 
     if address and cluster:
         raise click.UsageError("--address and --cluster name two clusters; say one of them")
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "")
+        if not address:
+            raise click.UsageError("--address auto: RAY_ADDRESS names no cluster")
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, defects)
     return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address, cluster), voice)
