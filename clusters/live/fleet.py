@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -177,10 +178,14 @@ def again(fleet: Fleet) -> str:
 
 
 def surroundings(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a process of ours: the user's, without what names another's Ray."""
+    """The environment of a process of ours: the user's, without what names another's Ray.
+
+    `python` is the one that runs this.
+    """
     kept = {key: value for key, value in os.environ.items() if key not in UNSET}
-    path = os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])
-    return {**kept, **extra, "PYTHONPATH": path}
+    modules = os.pathsep.join([str(ROOT), *filter(None, [kept.get("PYTHONPATH")])])
+    programs = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return {**kept, **extra, "PYTHONPATH": modules, "PATH": programs}
 
 
 def claimed(fleet: Fleet) -> Callable[[], None]:

@@ -7,10 +7,8 @@ folder of the cluster.  The launcher's own `ray stop`, which would end everybody
 """
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -64,9 +62,7 @@ class OurProvider(NodeProvider):
     def internal_ip(self, node_id: str) -> str:
         return read_fleet(self.cluster_name).node(node_id).ip
 
-    def create_node(
-        self, node_config: dict[str, object], tags: dict[str, str], count: int
-    ) -> None:
+    def create_node(self, node_config: dict[str, object], tags: dict[str, str], count: int) -> None:
         said = self.provider_config
         wanted = Wanted(
             str(said.get("kind", "laptop")),
@@ -96,9 +92,8 @@ class HeadShell(CommandRunnerInterface):
     def run(self, cmd: str = "", *_: object, **said: object) -> str:
         if STOP == cmd.strip() or not cmd:
             return ""
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         extra = {str(key): str(value) for key, value in _pairs(said).items()}
-        at = {"RAY_ADDRESS": self.fleet.address, "HOME": str(self.home), "PATH": path}
+        at = {"RAY_ADDRESS": self.fleet.address, "HOME": str(self.home)}
         at["PASIDLAB_CLUSTER"] = self.fleet.name
         done = subprocess.run(
             ["bash", "-c", cmd],  # noqa: S607

@@ -83,9 +83,11 @@ def test_a_run_on_a_lab_whose_nodes_die_loses_nothing_and_the_lab_leaves_nothing
         ]
         (tmp_path / "struck.toml").write_text(STRUCK + "".join(tables))
         words = ("--cluster", name, "--seed", "7", "--runs-dir", str(tmp_path / "runs"))
-        code, result = answer("chaos", str(tmp_path / "struck.toml"), *words)
-        assert code == 0, result
-        assert {what.split()[0] for what in result["faults"]} == set(FAULTS)
+        ran = pasidlab("chaos", str(tmp_path / "struck.toml"), *words)
+        assert ran.returncode == 0, ran
+        assert {line.split()[0] for line in ran.stdout.splitlines() if line[:1] == " "} == set(
+            FAULTS
+        )
         code, status = answer("cluster", "status", name)
         assert code == 0, status
 
