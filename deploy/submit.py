@@ -1,8 +1,8 @@
 """What `ray submit` runs on the head of a cluster: the command line, on that cluster.
 
-`ray submit CLUSTER.yaml deploy/submit.py -- chaos experiments/chaos/kill_nodes.toml`: it copies only
-this file.  pasidlab is installed there, or its tree is on PYTHONPATH; files are named as in it.
-`chaos` runs on the cluster that RAY_ADDRESS names, or that PASIDLAB_CLUSTER does.
+`ray submit CLUSTER.yaml deploy/submit.py -- chaos experiments/chaos/kill_nodes.toml`: it copies
+only this file.  pasidlab is installed there, or its tree is on PYTHONPATH; files are named as in
+that.  `chaos` runs on the cluster that RAY_ADDRESS names, or that PASIDLAB_CLUSTER does.
 """
 
 import os

@@ -89,8 +89,8 @@ class HeadShell(CommandRunnerInterface):
         self.home = fleet.folder / HOME
         self.home.mkdir(mode=0o700, exist_ok=True)
 
-    def run(self, cmd: str = "", *_: object, **said: object) -> str:
-        if STOP == cmd.strip() or not cmd:
+    def run(self, cmd: str | None = None, *_: object, **said: object) -> str:
+        if not cmd or cmd.strip() == STOP:
             return ""
         extra = {str(key): str(value) for key, value in _pairs(said).items()}
         at = {"RAY_ADDRESS": self.fleet.address, "HOME": str(self.home)}

@@ -117,7 +117,7 @@ def test_err_a_lab_needs_root_and_its_programs(monkeypatch: pytest.MonkeyPatch) 
         check(Wanted("lab", "x"))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda program: None if program == "ip" else program)
-    with pytest.raises(ExperimentError, match="a lab needs ip [(]Debian: apt-get install"):
+    with pytest.raises(ExperimentError, match=r"a lab needs ip [(]Debian: apt-get install"):
         check(Wanted("lab", "x"))
     monkeypatch.setattr(shutil, "which", lambda program: program)
     monkeypatch.setattr(lab, "PROBE", ("sh", "-c", "echo Operation not permitted >&2; exit 2"))
