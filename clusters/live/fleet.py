@@ -40,14 +40,15 @@ TUNED: Final = {
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_actor_scheduling_queue_max_reorder_wait_seconds": "1",
     "RAY_scheduler_spread_threshold": "0.0",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "240",
     "RAY_gcs_server_request_timeout_seconds": "10",
     "RAY_core_worker_rpc_server_reconnect_timeout_max_s": "5",
     "DASHBOARD_METRIC_PORT": "-1",
     "AUTOSCALER_METRIC_PORT": "-1",
 }
 """A node that is gone is given up within a second, one that only says nothing within six: where two
-processors start eight processes, a sound node is silent for longer than one."""
+processors start eight processes, a sound node is silent for longer than one.  Who is without a GCS
+ends only after longer than a head may take to come back (node_strikes.BACK_SECONDS)."""
 
 
 class Node(Struct, frozen=True):

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 LOOK_SECONDS: Final = 0.5
 BACK_SECONDS: Final = 180.0
 """A node that is not back after that is the cluster's failure."""
-AGAIN_SECONDS: Final = 30.0
-"""`ray start` that is not through by then never is: it waits for a GCS that died meanwhile."""
+AGAIN_SECONDS: Final = 60.0
+"""`ray start` that is not through by then never is: it waits for a GCS that died meanwhile; but
+that of a head waits for none."""
 HEAD: Final = "head"
 
 
@@ -153,6 +154,8 @@ class NodeStrikes:
     def act(self, now: float) -> None:
         """End what is over, and see who is back."""
         self._bury()
+        if self._hurt:
+            self._excuse()
         while self._until and self._until[0][0] <= now:
             self._end(heappop(self._until)[1])
         if self._any and time.monotonic() - self._looked >= LOOK_SECONDS:
@@ -160,6 +163,11 @@ class NodeStrikes:
             self._miss()
             for hurt in [one for one in self._hurt.values() if one.ending]:
                 self._see(hurt)
+
+    def _excuse(self) -> None:
+        """Hosts are silent as long as they have no node, and may be: a node has its own limit."""
+        for view in self.supervisor.running:
+            view.heard_ns = time.monotonic_ns()
 
     def heal(self) -> None:
         """All of it is over."""
@@ -254,7 +262,8 @@ class NodeStrikes:
             self.supervisor.log("node.not_started", node=node.name, message=str(error))
             hurt.off = True
             return False
-        hurt.off = not started and time.monotonic() - hurt.tried > AGAIN_SECONDS
+        late = time.monotonic() - hurt.tried > AGAIN_SECONDS
+        hurt.off = not started and late and node.name != HEAD
         return started
 
     def _accepted(self, hurt: Hurt, node: Node) -> bool:
