@@ -14,7 +14,7 @@ from clusters.cluster import Actor, Role, losses
 from clusters.links import covers, pairs, solid
 from clusters.live.journals import open_journal
 from clusters.live.link_strikes import LinkStrikes
-from clusters.live.node_strikes import NodeStrikes
+from clusters.live.node_strikes import BACK_SECONDS, NodeStrikes
 from clusters.live.placement import Placement
 from clusters.live.supervisor import HostView, Supervisor
 from clusters.nemesis import (
@@ -146,9 +146,14 @@ class Faults:
         never = [
             why
             for index, (since, last, why) in self._refused.items()
-            if not self._count[index] and last - since >= UNDONE_SECONDS
+            if not self._count[index] and last - since >= self._patience(index)
         ]
         return [*never, *self._links.undone, *self._nodes.undone]
+
+    def _patience(self, index: int) -> float:
+        """A node that is away comes back more slowly than a process."""
+        of_nodes = self.nemeses[index].fault in OF_NODES
+        return BACK_SECONDS if of_nodes else UNDONE_SECONDS
 
     @property
     def exhausted(self) -> bool:

@@ -37,6 +37,7 @@ TUNED: Final = {
     "RAY_health_check_period_ms": "250",
     "RAY_health_check_timeout_ms": "1500",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_agent_register_timeout_ms": "100000",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_actor_scheduling_queue_max_reorder_wait_seconds": "1",
     "RAY_scheduler_spread_threshold": "0.0",

@@ -23,6 +23,7 @@ from clusters.live.processes import PROC, Process, descendants, end
 
 PR_SET_CHILD_SUBREAPER: Final = 36
 POLL_SECONDS: Final = 0.05
+START_POLL_SECONDS: Final = 0.2
 GRACE_SECONDS: Final = 2.0
 """When its raylet is gone the others of a node end by themselves; then they are made to."""
 GCS: Final = "gcs_server"
@@ -79,18 +80,22 @@ class Keeper:
         self.wanted = "gcs" if number == signal.SIGUSR1 else "end"
 
     def _start(self) -> int:
-        """`ray start`, from its beginning to its end; its children stay."""
+        """`ray start`, from its beginning to its end; its children stay.
+
+        It goes on waiting for a raylet that has died, as one does on a machine that is too busy.
+        """
         child = subprocess.Popen(self.command)
         while child.poll() is None:
-            if self.wanted == "end":
+            self._raylet = self._raylet or named(descendants(os.getpid()), RAYLET)
+            if self.wanted == "end" or (self._raylet is not None and not self._raylet.state):
                 child.kill()
-            time.sleep(POLL_SECONDS)
+            time.sleep(START_POLL_SECONDS)
         return child.returncode
 
     def _look(self) -> None:
         """Who is the raylet; how a GCS was started, so that it can be again."""
         family = descendants(os.getpid())
-        self._raylet = named(family, RAYLET)
+        self._raylet = self._raylet or named(family, RAYLET)
         gcs = named(family, GCS)
         if gcs is not None:
             words = _words(gcs.pid, "cmdline")[:-1]

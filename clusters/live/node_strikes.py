@@ -109,10 +109,10 @@ class NodeStrikes:
         return node_candidates(nemesis.target, [node.name for node in self.fleet.of("host")])
 
     def possible(self, fault: str, name: Name) -> bool:
-        """Whether it can begin: the node is whole, and so are its hosts."""
+        """Whether it can begin: the node is whole, and none of its hosts is stopped."""
         if name in self._hurt or (name != HEAD and HEAD in self._hurt and fault == "node-off"):
             return False
-        if any(view.suffers for view in self._on(name)):
+        if any(view.suffers == "pause" for view in self._on(name)):
             return False
         return nodes.raylet(self.fleet.node(name)) is not None
 
@@ -245,7 +245,7 @@ class NodeStrikes:
             if headed or hurt.node == HEAD:
                 self._again(hurt)
             return
-        if not headed or not self._started(hurt, node):
+        if not self._started(hurt, node) or not headed:
             return
         if hurt.fault in ("node-pause", "node-cut") and not self._accepted(hurt, node):
             return

@@ -33,6 +33,8 @@ from clusters.live.ray_says import ALIVE, ray_says
 from protocol.errors import ClusterError, ExperimentError, nearest
 
 START_SECONDS: Final = 180.0
+TRIES: Final = 3
+"""A raylet gives up when its agents need too long, which on a busy machine they do."""
 POLL_SECONDS: Final = 0.05
 LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 6379
@@ -201,12 +203,24 @@ def _start(fleet: Fleet, group: tuple[Node, ...], say: Callable[[str], None]) ->
     for node in group:
         fleet = fleet.having(nodes.start(fleet, node)).write()
     until = time.monotonic() + START_SECONDS
-    for node in (fleet.node(one.name) for one in group):
-        while not nodes.started(fleet, node):
-            if time.monotonic() > until:
-                raise ClusterError(f"node {node.name} does not start in {START_SECONDS:g} s")
-            time.sleep(POLL_SECONDS)
-        say(f"{node.name:<5} {node.ip}")
+    tried: dict[str, int] = {}
+    waiting = [node.name for node in group]
+    while waiting:
+        node = fleet.node(waiting[0])
+        try:
+            if nodes.started(fleet, node):
+                say(f"{node.name:<5} {node.ip}")
+                waiting.pop(0)
+        except ClusterError as error:
+            tried[node.name] = tried.get(node.name, 1) + 1
+            if tried[node.name] > TRIES:
+                raise
+            say(str(error))
+            nodes.power_off(node)
+            fleet = fleet.having(nodes.start(fleet, node)).write()
+        if time.monotonic() > until:
+            raise ClusterError(f"node {node.name} does not start in {START_SECONDS:g} s")
+        time.sleep(POLL_SECONDS)
     return fleet
 
 
