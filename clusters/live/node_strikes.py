@@ -189,6 +189,8 @@ class NodeStrikes:
         """The run ends early: nobody stays paused, cut off or switched off."""
         with suppress(ClusterError):
             self.heal()
+            for hurt in [one for one in self._hurt.values() if one.off]:
+                self._again(hurt)
 
     def _bury(self) -> None:
         """Hosts are said to have crashed when their processes are seen to be gone."""
@@ -227,20 +229,26 @@ class NodeStrikes:
         self.cluster.fleet = self.fleet.having(nodes.start(self.fleet, node)).write()
 
     def _miss(self) -> None:
-        """A node that dies without us, as one does that Ray gave up in error, starts again too."""
+        """A node that dies without us, as one does that Ray gave up in error, starts again too.
+
+        A head is one as long as its GCS is there: nobody else's raylet is worth the whole cluster.
+        """
         for node in self.fleet.nodes:
-            if node.name not in self._hurt and nodes.raylet(node) is None:
+            alive = nodes.gcs if node.name == HEAD else nodes.raylet
+            if node.name not in self._hurt and alive(node) is None:
                 self.supervisor.log("node.died", node=node.name)
                 hurt = self._hurt[node.name] = Hurt("", node.name)
                 hurt.ending, hurt.since, hurt.off = True, time.monotonic(), True
 
     def _see(self, hurt: Hurt) -> None:
         node = self.fleet.node(hurt.node)
+        headed = _answers(self.fleet.address)
+        if not headed and hurt.node != HEAD:
+            hurt.since = time.monotonic()  # Nobody comes back before the head does.
         if time.monotonic() - hurt.since > BACK_SECONDS:
             raise ClusterError(
                 f"node {hurt.node} is not back {BACK_SECONDS:g} s after {hurt.fault}"
             )
-        headed = _answers(self.fleet.address)
         if hurt.off:
             if headed or hurt.node == HEAD:
                 self._again(hurt)
