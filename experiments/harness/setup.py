@@ -13,7 +13,7 @@ from clusters.judge import Status as Judged
 from clusters.judge import Verdict
 from clusters.lineup import check_played
 from clusters.links import Semantics, check_semantics
-from clusters.nemesis import Nemesis, check, roles_of
+from clusters.nemesis import OF_NODES, Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
 from clusters.sim.mishaps import MessagesAreExpected
 from clusters.sim.world import Setup
@@ -130,6 +130,11 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
     return plan
 
 
+def simulated(plan: tuple[Nemesis, ...]) -> tuple[Nemesis, ...]:
+    """What of it can be in the simulator, where no node is."""
+    return tuple(nemesis for nemesis in plan if nemesis.fault not in OF_NODES)
+
+
 def healable_of(experiment: Experiment, where: str) -> Healable:
     """What may be healed in the end, checked against the machine."""
     machine = machine_of(experiment, where)
@@ -153,7 +158,7 @@ def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
         machine=machine_of(experiment, where),
         plans=plans_of(experiment, where),
         properties=properties_of(experiment, where),
-        nemeses=nemeses_of(experiment, where),
+        nemeses=simulated(nemeses_of(experiment, where)),
         max_steps=experiment.explore.max_steps,
         quiet_steps=experiment.finally_.quiet_steps,
         heal=healable_of(experiment, where),
