@@ -20,7 +20,7 @@ from clusters.live.cast import Cast
 from clusters.live.chance import LiveChance
 from clusters.live.journals import open_journal
 from clusters.live.link_faults import LinkFaults, read_lasting
-from clusters.live.live_host import Failure, LiveHost
+from clusters.live.live_host import SNAPSHOT_INPUTS, Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
@@ -46,6 +46,7 @@ class Charge(Struct, frozen=True):
     durability: str
     journal: str
     logs: str
+    save_every: int = SNAPSHOT_INPUTS
 
 
 class Pong(Struct, frozen=True):
@@ -116,6 +117,7 @@ class RayHost:
             faults = LinkFaults(charge.seed, solid(roles))
             mail = Mail(charge.name, charge.placement, post, faults, Seal(charge.namespace))
             live = LiveHost(hosts, mail, journal, log)
+            live.save_every = charge.save_every
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))
         except Exception:
             log.exception("host.failed")

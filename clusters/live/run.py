@@ -48,7 +48,8 @@ class LiveSetup:
     says which revision and defects, `classes` by role which actors are of yet another class
     (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
     `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
-    "": they are in `folder` from the beginning.
+    "": they are in `folder` from the beginning.  `hosts`: at most so many (0: as many as `placement`
+    makes).
     """
 
     machine: Machine
@@ -57,6 +58,7 @@ class LiveSetup:
     folder: Path
     nemesis: tuple[Nemesis, ...] = ()
     placement: str = "packed"
+    hosts: int = 0
     durability: str = "process"
     journal: str = ""
     seconds: float | None = None
@@ -138,7 +140,7 @@ class LiveRun:
         self.report = progress
         self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys, setup.lineup)
         self.actors = self.cast.actors()
-        self.placement = place(self.cast.roles(), setup.placement)
+        self.placement = place(self.cast.roles(), setup.placement, setup.hosts)
         check_live(setup.nemesis, setup.machine, self.actors, self.placement)
         self.phase = "starting"
         self.cluster = ""

@@ -193,13 +193,15 @@ class ExploreTable(Closed, frozen=True):
 class LiveTable(Closed, frozen=True):
     """`[live]`: how actors are placed on Ray hosts, how long it goes on, how durable journals are.
 
+    `hosts`: at most so many hosts, which the VMs and devices share (0: as many as the placement says).
     `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
     Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
     User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
     """
 
-    placement: Literal["each", "packed"] = "packed"
+    placement: Literal["each", "packed", "kernel"] = "packed"
     durability: Literal["process", "power"] = "process"
+    hosts: Annotated[int, Meta(ge=0, le=1024)] = 0
     rounds: Positive = 1
     journal: Annotated[str, Meta(max_length=256, pattern=r"^$|^rediss?://[^@#\s]+$")] = ""
 

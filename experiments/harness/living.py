@@ -62,6 +62,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         folder=run.folder,
         nemesis=nemesis,
         placement=experiment.live.placement,
+        hosts=experiment.live.hosts,
         durability=experiment.live.durability,
         journal=_with_auth(experiment.live.journal),
         seconds=how.seconds,
