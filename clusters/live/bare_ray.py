@@ -15,6 +15,7 @@ import ray
 from clusters.live.link_faults import Lasting
 from clusters.live.live_host import Status
 from clusters.live.processes import process
+from clusters.live.ray_cluster import RayCluster
 from clusters.live.ray_host import Charge, answer, begin
 from protocol.errors import ClusterError
 
@@ -74,7 +75,7 @@ def round_trips(count: int) -> list[float]:
 
 
 def reborn() -> float:
-    """Seconds from the end of a process to the first answer of the next one."""
+    """Seconds from the end of a process to the first answer of the next one, as Ray makes it."""
     with bare(1) as (there,):
         pid: int = ray.get(there.who.remote())
 
@@ -84,16 +85,18 @@ def reborn() -> float:
         return until_back(pid, new)
 
 
-def host_reborn(charge: Charge, node_id: str) -> float:
+def host_reborn(charge: Charge, cluster: RayCluster) -> float:
     """The same of a host of ours: it is back when it has lived its journal again."""
-    handle = begin(charge, node_id)
+    handle = begin(charge, cluster.node_id)
 
     def status() -> Status:
-        said = answer(handle.tick.remote(0, False, msgspec.msgpack.encode(Lasting())), SECONDS_MAX)
+        calm, lasting = False, msgspec.msgpack.encode(Lasting())
+        said = answer(handle.tick.remote(0, calm, lasting), SECONDS_MAX)
         return msgspec.msgpack.decode(said, type=Status)
 
     try:
         first = status()
+        ray.get(cluster.spare())  # As a run has one.
         return until_back(first.pid, lambda: status().epoch > first.epoch)
     finally:
         ray.kill(handle, no_restart=True)

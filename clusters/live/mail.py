@@ -315,7 +315,7 @@ class Mail:
             if self._due or home in batches or self.traffic.owes(home):
                 batches.setdefault(home, []).extend(self._owed(self._owing.pop(home)))
         self._due = False
-        for home, batch in [(home, batch) for home in batches for batch in cut(batches[home])]:
+        for home, batch in [(to, one) for to, frames in batches.items() for one in cut(frames)]:
             self._count("calls")
             self.traffic.left(home, asks=home in asking)
             self.post.frames(home, self.seal.close(batch))

@@ -3,8 +3,9 @@
 `each`: every actor has a host of its own.  `packed`: the kernel's part (core, workqueue, driver,
 VFIO) is one host, each VM one (guest and KVM), each device one (the device and its VDCM), and all
 IOMMU units together one, named after the first.  `kernel`: all that the host machine is, hardware
-included, is one host, and each guest another: no lock is held over a call.  Killing a host kills all that run on it.  Where
-there are many, those beside the kernel's part can share a given number of hosts.
+included, is one host, and each guest another: no lock is held over a call.  Where there are many,
+those beside the kernel's part can share a given number of hosts.  Killing a host kills all that run
+on it.
 """
 
 import re
@@ -26,7 +27,10 @@ SOFTWARE: Final = ("core", "workqueue", "iommu", "vfio")
 
 
 def place(roles: Mapping[Name, str], how: str, hosts: int = 0) -> Placement:
-    """The host of each actor, in the order in which actors are started; at most `hosts` (0: any)."""
+    """The host of each actor, in the order in which actors are started.
+
+    `hosts`: there are at most so many; 0: as many as there come to be.
+    """
     if how not in PLACEMENTS:
         raise ExperimentError(
             f"placement '{how}' is not known (placements: {', '.join(PLACEMENTS)})"

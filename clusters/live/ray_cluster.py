@@ -7,14 +7,18 @@ ended here, process by process, also after an interruption.
 import os
 import shutil
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self, cast
 
 from clusters.live.interruption import shielded
 from clusters.live.processes import Process, descendants, end
 from clusters.live.watchdog import Watchdog
 from protocol.errors import ClusterError
+
+if TYPE_CHECKING:
+    import ray
 
 ENVIRONMENT: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -29,6 +33,8 @@ ENVIRONMENT: Final = {
     "RAY_raylet_death_check_interval_milliseconds": "200",
     # Hosts are what the machine is here for.
     "RAY_worker_niceness": "0",
+    # A process that waits for the next host to die is not one too many.
+    "RAY_num_workers_soft_limit": "1024",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_event_stats": "0",
     "RAY_enable_metrics_collection": "0",
@@ -99,6 +105,22 @@ class RayCluster:
         if self._watchdog is not None:
             self._watchdog.watch(self._ours())
 
+    def born(self) -> None:
+        """A host has begun, perhaps in the process that was kept for it: there is to be another.
+
+        It has imported what a host needs, which takes longer than all else when one comes back.
+        """
+        self.watch()
+        if not self.address:
+            self.spare()
+
+    def spare(self) -> "ray.ObjectRef[None]":
+        """A process of Ray's that waits, with everything imported: when the answer is there."""
+        import ray
+
+        options = {"num_cpus": 0, "max_retries": 0, "enable_task_events": False}
+        return cast("ray.ObjectRef[None]", ray.remote(warm_up).options(**options).remote())
+
     def _ours(self) -> list[Process]:
         """All of our own Ray's processes; none of another's."""
         if self._watchdog is None:
@@ -135,6 +157,11 @@ class RayCluster:
         wanted |= dict.fromkeys(UNSET)
         self._before = {name: os.environ.get(name) for name in wanted}
         _apply(wanted)
+
+
+def warm_up() -> None:
+    """What a host imports."""
+    import_module("clusters.live.ray_host")
 
 
 def _silence(ray: ModuleType) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from clusters.cluster import openings
 from clusters.judge import Judge, Verdict
@@ -18,12 +18,13 @@ from clusters.live.journal import DURABILITIES
 from clusters.live.journals import keep_journal, make_journal
 from clusters.live.placement import hosts_of, place
 from clusters.live.reading import summary
+from clusters.live.recorder import NO_END, Recorder
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
+from clusters.live.room import Room
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
-from protocol.facts import Event
 from protocol.facts.world import RunEnded, RunStarted
-from protocol.history import HISTORY_FORMAT, Record, Stamp, encode_record
+from protocol.history import HISTORY_FORMAT
 from protocol.machine import Machine
 from protocol.names import SUPERVISOR, Name
 from protocol.plan import Plan
@@ -48,8 +49,8 @@ class LiveSetup:
     says which revision and defects, `classes` by role which actors are of yet another class
     (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
     `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
-    "": they are in `folder` from the beginning.  `hosts`: at most so many (0: as many as `placement`
-    makes).
+    "": they are in `folder` from the beginning.  `hosts`: at most so many (0: as many as
+    `placement` makes).  `disk_bytes`: the run ends when its folder has them (0: never).
     """
 
     machine: Machine
@@ -59,6 +60,8 @@ class LiveSetup:
     nemesis: tuple[Nemesis, ...] = ()
     placement: str = "packed"
     hosts: int = 0
+    disk_bytes: int = 0
+    keep_history: bool = True
     durability: str = "process"
     journal: str = ""
     seconds: float | None = None
@@ -142,6 +145,7 @@ class LiveRun:
         self.actors = self.cast.actors()
         self.placement = place(self.cast.roles(), setup.placement, setup.hosts)
         check_live(setup.nemesis, setup.machine, self.actors, self.placement)
+        self.room = Room(setup.folder, setup.disk_bytes)
         self.phase = "starting"
         self.cluster = ""
         self.quiet = False
@@ -191,7 +195,7 @@ class LiveRun:
                 log("cluster.started", message=cluster.name)
                 self._say()
                 supervisor = self._supervisor(cluster, chronicle, log)
-                supervisor.born = cluster.watch
+                supervisor.born = cluster.born
                 self._supervise(supervisor)
         except (KeyboardInterrupt, SystemExit):
             self._interrupt()
@@ -270,6 +274,8 @@ class LiveRun:
 
     def _done(self, supervisor: "Supervisor", faults: "Faults", until: float | None) -> bool:
         """Faults go on for as long as was said, or until there is nothing left to disturb."""
+        if self.room.full:
+            return True
         if until is not None:
             return time.monotonic() >= until
         return supervisor.quiet() and faults.over
@@ -277,6 +283,9 @@ class LiveRun:
     def _wait_for_quiet(self, supervisor: "Supervisor", faults: "Faults") -> None:
         until = time.monotonic() + self.setup.quiet_seconds
         while not (faults.over and supervisor.quiet()):
+            if self.room.full:
+                self.reasons.append(self.room.said)
+                return
             if time.monotonic() > until:
                 self.reasons.append(
                     f"not quiet after {self.setup.quiet_seconds:g} s: {supervisor.unquiet()[0]}"
@@ -323,13 +332,16 @@ class LiveRun:
         self._say()
         path = self.setup.folder / HISTORY
         judge = Judge(self.setup.machine, self.setup.properties)
-        with path.open("wb") as file:
-            recorder = Recorder(judge, file.write)
+        room = self.room.left() if self.room.bound else NO_END
+        with path.open("wb") if self.setup.keep_history else nullcontext() as file:
+            recorder = Recorder(judge, file.write if file else None, room)
             match = reexecute(self.setup.folder, recorder)
             broken = [f"re-execution diverged: {match.divergence}"] if match.divergence else []
             gaps = [*match.gaps, *broken]
             verdict = judge.finish(quiet=match.quiet, gaps=gaps)
             recorder.end()
+        if recorder.cut:
+            self.reasons.append(f"{path}: has no end, the judge saw all of it; {self.room.said}")
         faults = {what: self.faults[what] for what in sorted(self.faults)}
         return LiveResult(
             judged=verdict,
@@ -338,7 +350,7 @@ class LiveRun:
             interrupted=self.interrupted,
             cluster=self.cluster,
             history=path,
-            counts={**self.counts, "inputs": match.total, "records": recorder.count},
+            counts={**self.counts, **recorder.counts, "inputs": match.total},
             faults=faults,
             reasons=tuple(self.reasons),
             seconds=time.monotonic() - self._began,
@@ -354,46 +366,3 @@ class LiveRun:
         passed = now - self._began
         said = (self.phase, passed, self.cluster, self._inputs, self._outcomes, dict(self.faults))
         self.report(Progress(*said))
-
-
-class Recorder:
-    """Writes the history and lets the judge see it; `run.ended` waits for the judge's last word."""
-
-    def __init__(self, judge: Judge, write: Callable[[bytes], object]) -> None:
-        self.judge = judge
-        self.count = 0
-        self._write = write
-        self._last: Record | None = None
-        self._serial = 0
-
-    def __call__(self, record: Record) -> None:
-        """One more record."""
-        if record.stamp.actor == SUPERVISOR:
-            self._serial = record.stamp.n
-        if isinstance(record.fact, RunEnded):
-            self._last = record
-            return
-        self._put(record)
-        self.judge.observe(record)
-        self._news(record.stamp)
-
-    def end(self) -> None:
-        """What the judge said at the end, and the end."""
-        self._news(None)
-        if self._last is not None:
-            self._put(Record(self._stamp(self._last.stamp.ts_ns), self._last.fact))
-
-    def _news(self, stamp: Stamp | None) -> None:
-        news, self.judge.news = self.judge.news, []
-        for fact in news:
-            self._put(Record(stamp or self._stamp(0), cast("Event", fact)))
-
-    def _stamp(self, ts_ns: int) -> Stamp:
-        self._serial += 1
-        return Stamp(
-            actor=SUPERVISOR, n=self._serial, ts_ns=ts_ns, clock={SUPERVISOR: self._serial}
-        )
-
-    def _put(self, record: Record) -> None:
-        self._write(encode_record(record) + b"\n")
-        self.count += 1

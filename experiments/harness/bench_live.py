@@ -144,8 +144,8 @@ def messages(effort: Effort) -> Iterator[Amounts]:
     assert match.whole, match
     frames, batches = run.counts["frames"], max(run.counts["calls"], 1)
     note = (
-        f"{match.total:,} messages, all re-executed, {frames / match.total:.0%} of them from process"
-        f" to process, {frames / batches:.0f} a call; at most {crowd.most} PASIDs alive"
+        f"{match.total:,} messages, all re-executed, {frames / match.total:.0%} between processes,"
+        f" {frames / batches:.0f} a call; at most {crowd.most} PASIDs alive"
     )
     yield crowd.rate, reference, note
 
@@ -250,5 +250,5 @@ def recoveries(effort: Effort) -> Iterator[Amounts]:
                         HOST, f"bench-{inputs}-{number}", who, placement, SEED, (), "process",
                         at, folder, 4 * effort.messages,
                     )  # fmt: skip
-                    times.append(host_reborn(charge, cluster.node_id))
+                    times.append(host_reborn(charge, cluster))
             yield sorted(times)[KILLS // 2], reference

@@ -63,6 +63,8 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         nemesis=nemesis,
         placement=experiment.live.placement,
         hosts=experiment.live.hosts,
+        disk_bytes=experiment.live.disk_mb << 20,
+        keep_history=experiment.live.history,
         durability=experiment.live.durability,
         journal=_with_auth(experiment.live.journal),
         seconds=how.seconds,

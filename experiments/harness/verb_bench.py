@@ -50,8 +50,9 @@ def command(
     """How fast it is on this machine: deliveries, schedules, bugs, checks, start, memory.
 
     NAME is the name of a figure, or a part of it; without one all that need no Ray are measured, in
-    about two minutes (`live` names the others).  Each figure is beside a reference measured in turns with it (see --list), and their
-    ratio is what can be compared: --against does, and says what got worse by more than the noise.
+    about two minutes (`live` names the others).  Each figure is beside a reference measured in
+    turns with it (see --list), and their ratio is what can be compared: --against does, and says
+    what got worse by more than the noise.
     """
     from experiments.harness.bench_against import Bench, compare, read_bench
     from experiments.harness.benching import chosen, figures
