@@ -44,6 +44,8 @@ UNSET: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR")
 OBJECT_STORE_BYTES: Final = 80 << 20
 PRESTARTED_MAX: Final = 8
 END_SECONDS: Final = 8.0
+METRICS_PORT: Final = "PASIDLAB_METRICS_PORT"
+"""In the environment: where a Ray of our own offers its metrics; without it, it collects none."""
 SHORT: Final = Path("/tmp")  # noqa: S108  the path of a socket has at most 107 characters
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -90,6 +92,7 @@ class RayCluster:
                 num_cpus=self._cpus,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _temp_dir=self._folder,
+                _metrics_export_port=int(os.environ.get(METRICS_PORT) or 0) or None,
                 log_to_driver=False,
                 configure_logging=False,
             )
@@ -155,6 +158,8 @@ class RayCluster:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         wanted: dict[str, str | None] = {**ENVIRONMENT, "PYTHONPATH": path}
         wanted |= dict.fromkeys(UNSET)
+        if os.environ.get(METRICS_PORT):
+            wanted["RAY_enable_metrics_collection"] = "1"
         self._before = {name: os.environ.get(name) for name in wanted}
         _apply(wanted)
 

@@ -25,6 +25,7 @@ from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
 from clusters.live.ray_cluster import first_line
+from clusters.live.ray_metrics import Metrics, metrics_of
 from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError
@@ -99,6 +100,7 @@ class RayHost:
         self._live: LiveHost | None = None
         self._failure: Failure | None = None
         self._epoch = 0
+        self._metrics: Metrics | None = None
         try:
             self._live = self._recovered(msgspec.msgpack.decode(charge, type=Charge))
         except Exception as error:  # noqa: BLE001  see above
@@ -123,6 +125,7 @@ class RayHost:
             log.exception("host.failed")
             raise
         self._epoch = journal.epoch
+        self._metrics = metrics_of(charge.namespace, charge.name)
         log.bind(epoch=journal.epoch)
         log("host.started", recovered=recovered)
         return live
@@ -152,7 +155,10 @@ class RayHost:
         if self._live is None:
             return b""
         self._live.chance.calm = calm
-        return msgspec.msgpack.encode(self._live.tick(now_ns, read_lasting(lasting)))
+        status = self._live.tick(now_ns, read_lasting(lasting))
+        if self._metrics is not None:
+            self._metrics.tell(status, self._live.meter, now_ns)
+        return msgspec.msgpack.encode(status)
 
     def arm(self, index: int, actor: Name) -> None:
         """The actor's next passage of the site of fault number `index` is to fail."""
