@@ -10,11 +10,12 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Final, Self
 
 from clusters.live.interruption import shielded
 from clusters.live.processes import Process, descendants, end
 from clusters.live.watchdog import Watchdog
+from clusters.workers import cores
 from protocol.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ ENVIRONMENT: Final = {
 UNSET: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR")
 OBJECT_STORE_BYTES: Final = 80 << 20
 PRESTARTED_MAX: Final = 8
+STARTED_AT_ONCE: Final = 4
+"""Processes that a core, or a container's share of one, can start at a time."""
 END_SECONDS: Final = 8.0
 METRICS_PORT: Final = "PASIDLAB_METRICS_PORT"
 """In the environment: where a Ray of our own offers its metrics; without it, it collects none."""
@@ -60,7 +63,7 @@ class RayCluster:
         self.address = address
         self.name = ""
         self.node_id = ""
-        self._cpus = cpus or max(1, min(PRESTARTED_MAX, hosts))
+        self._cpus = cpus or max(1, min(PRESTARTED_MAX, hosts, STARTED_AT_ONCE * cores()))
         self._before: dict[str, str | None] = {}
         self._folder = ""
         self._watchdog: Watchdog | None = None
@@ -122,7 +125,7 @@ class RayCluster:
         import ray
 
         options = {"num_cpus": 0, "max_retries": 0, "enable_task_events": False}
-        return cast("ray.ObjectRef[None]", ray.remote(warm_up).options(**options).remote())
+        return ray.remote(warm_up).options(**options).remote()
 
     def _ours(self) -> list[Process]:
         """All of our own Ray's processes; none of another's."""

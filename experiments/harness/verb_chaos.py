@@ -15,10 +15,15 @@ from experiments.harness.say import Voice
     examples=(
         "pasidlab chaos experiments/chaos/kill_everyone.toml",
         "pasidlab chaos experiments/ioasid/vm_killed.toml --for 30s --seed 7",
+        "pasidlab chaos experiments/chaos/lives_20000.toml --soak 1h",
         "pasidlab chaos experiments/chaos/kill_everyone.toml --address 127.0.0.1:6379",
     ),
 )
 @click.option("--for", "seconds", type=Seconds(), help="Faults for this long: 30s, 5m.")
+@click.option(
+    "--soak", "soak_seconds", type=Seconds(),
+    help="Run after run for this long: 1h, 8h; ends at the first that does not pass.",
+)  # fmt: skip
 @click.option(
     "--address",
     default="",
@@ -35,6 +40,7 @@ def command(
     defects: tuple[str, ...],
     runs_dir: Path,
     seconds: float | None,
+    soak_seconds: float | None,
     address: str,
     as_json: bool,
     quiet: bool,
@@ -46,4 +52,4 @@ def command(
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, defects)
-    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address), voice)
+    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address, soak_seconds), voice)
