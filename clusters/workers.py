@@ -8,10 +8,12 @@ that one of them was killed.
 
 import os
 import pickle
+import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Never, Protocol, Self, TypeVar
+from pathlib import Path
+from typing import Final, Never, Protocol, Self, TypeVar
 
 Shared = TypeVar("Shared")
 Job = TypeVar("Job")
@@ -57,11 +59,24 @@ class Here:
             yield work(shared, job)
 
 
+LIMIT: Final = Path("/sys/fs/cgroup/cpu.max")
+"""Where a container's share of the machine is said: microseconds in how many."""
+
+
 def cores() -> int:
     """Those that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
+        return min(len(os.sched_getaffinity(0)), granted())
     return os.cpu_count() or 1
+
+
+def granted(limit: Path = LIMIT) -> int:
+    """What a container's limit comes to in whole cores, one at least; without one, any number."""
+    try:
+        quota, period = limit.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # None is set ("max"), or it is not that kind of system.
+        return sys.maxsize
 
 
 class JobError(Exception):

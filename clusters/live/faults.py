@@ -172,7 +172,9 @@ class Faults:
         if not at_once or len(targets) < at_once:
             self._put_off(index, now, len(targets), at_once)
             return
-        self._refused.pop(index, None)
+        if self._refused.pop(index, None) is not None and nemesis.fault == "crash":
+            self._plan(index, now)  # Its time begins when there is somebody who lives.
+            return
         until = now + self._random.uniform(*nemesis.lasts_seconds)
         hit: dict[Name, None] = {}
         for target in targets:

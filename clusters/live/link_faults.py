@@ -6,7 +6,7 @@ were asked about before.  What is masked above (a frame that was lost is sent ag
 twice is known) is the link layer's affair; here things are only made worse.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -77,6 +77,10 @@ class LinkFaults:
     def cut(self, source: Name, destination: Name) -> bool:
         """Whether nothing comes through on this link."""
         return any(True for fault in self._of(source, destination) if fault.fault == "partition")
+
+    def any_cut(self, sources: Iterable[Name], destinations: Sequence[Name]) -> bool:
+        """Whether one of the links from here to there is: a hello tells of all of them at once."""
+        return any(self.cut(one, other) for one in sources for other in destinations)
 
     def copies(self, source: Name, destination: Name, sequence: int) -> int:
         """How often a frame of the link leaves: once, or not at all, or twice."""

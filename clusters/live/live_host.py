@@ -7,7 +7,7 @@ that it need not live its whole life again when it comes back.
 """
 
 from collections.abc import Callable
-from time import time_ns
+from time import monotonic_ns, time_ns
 from traceback import format_exc
 from typing import Final, Protocol
 
@@ -20,10 +20,10 @@ from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed, 
 from clusters.live.link import Letter
 from clusters.live.link_faults import Lasting
 from clusters.live.mail import Mail
+from clusters.live.meter import SEEN, Meter
 from clusters.live.post import NO_CAUSE, LinkName
 from protocol.effects import Send, SetTimer
 from protocol.errors import ClusterError, DivergedError, UnreadableError
-from protocol.facts import OpFail, OpInfo, OpOk
 from protocol.messages import AnyMessage, HostLost, Start, TimerFired
 from protocol.names import SUPERVISOR, Name
 
@@ -32,7 +32,6 @@ TURN_INPUTS_MAX: Final = 512
 SNAPSHOT_INPUTS: Final = 10_000
 """Inputs after which a host saves its state: recovery lives no more of them again, but the state is
 written no more often than that."""
-OUTCOMES: Final = {OpOk: "ok", OpFail: "fail", OpInfo: "info"}
 
 
 class Log(Protocol):
@@ -90,7 +89,7 @@ class LiveHost:
         self.chance = LiveChance(0, (), {})
         self.timers: dict[tuple[Name, str], None] = {}
         self.entries: list[Entry] = []
-        self.outcomes: dict[str, int] = {}
+        self.meter = Meter()
         self.failure: Failure | None = None
         self.fenced = False
         self.pid = 0
@@ -108,6 +107,7 @@ class LiveHost:
         the peers first say what they have received.
         """
         self.pid, self.chance = pid, chance
+        began_ns = monotonic_ns()  # Not the time that ticks tell: the supervisor may be elsewhere.
         epoch = self.journal.begin(pid)
         for host in self.hosts.values():
             host.chance, host.epoch = chance, epoch
@@ -122,7 +122,8 @@ class LiveHost:
                 case Began():
                     pass
         self.mail.recovered(epoch)
-        self.unsaved = recovered
+        self.unsaved = self.meter.recovered = recovered
+        self.meter.recovery_ns = monotonic_ns() - began_ns
         return recovered
 
     def _restored(self) -> Snapshot | None:
@@ -137,13 +138,13 @@ class LiveHost:
             return None
         put_state(state, self.hosts, self.mail, self.chance)
         self.timers = dict.fromkeys(state.timers)
-        self.outcomes = dict(state.outcomes)
+        self.meter.outcomes = dict(state.outcomes)
         return snapshot
 
     def save(self) -> None:
         """What the host is now, for its next incarnation; without it that only takes longer."""
         self.unsaved = 0
-        parts = (self.hosts, self.mail, self.chance, self.timers, self.outcomes)
+        parts = (self.hosts, self.mail, self.chance, self.timers, self.meter.outcomes)
         try:
             self.journal.save(state_bytes(*parts))
         except Fenced as error:
@@ -226,7 +227,9 @@ class LiveHost:
             work()
             self._run_local()
             if self.entries:
+                began = monotonic_ns()
                 self.journal.append(self.entries)
+                self.meter.appended(monotonic_ns() - began)
         except Fenced as error:
             self._fence(error)
         except Exception as error:  # noqa: BLE001  nobody would hear of it
@@ -291,9 +294,8 @@ class LiveHost:
             case _:
                 pass
         for fact in host.out.facts:
-            if type(fact) in OUTCOMES:
-                outcome = OUTCOMES[type(fact)]
-                self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+            if type(fact) in SEEN:
+                self.meter.fact(fact, self.now_ns)
         because = cause if cause[1] else NO_CAUSE
         for k, effect in enumerate(host.out.effects, start=1):
             match effect:
@@ -318,7 +320,7 @@ class LiveHost:
             timers=len(self.timers),
             greeting=self.mail.greeting,
             counts=dict(self.mail.counts),
-            outcomes=dict(self.outcomes),
+            outcomes=dict(self.meter.outcomes),
             failed_sites=tuple(self.chance.failed),
             links=self.mail.faults.lasting.version,
             failure=self.failure,

@@ -13,6 +13,7 @@ from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
 from clusters.live.post import NO_CAUSE, LinkName, Post, cut
 from clusters.live.seal import Seal
+from clusters.live.traffic import Traffic
 from protocol.errors import UnreadableError
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
@@ -48,6 +49,7 @@ class Mail:
         self.parked: list[LinkName] = []
         self.held: list[LinkName] = []
         """From here to here, and cut."""
+        self.traffic = Traffic()
         self.counts: dict[str, int] = {}
         self.fences: dict[LinkName, None] = {}  # lost -> who knows of it
         self.lost: dict[Name, None] = {}
@@ -136,6 +138,7 @@ class Mail:
         if not self.epochs.admit(home, frame.epoch):
             self._count("refused_epoch")
             return False
+        self.traffic.came(home)
         if frame.destination not in self.here or link in self.fences:
             return False  # The one or the other is lost.
         back = LinkName(frame.destination, frame.source)
@@ -178,6 +181,7 @@ class Mail:
         if not all(self.epochs.admit(peer, frame.epoch) for frame in frames):
             self._count("refused_epoch")
             return []
+        self.traffic.came(peer)
         if asks:
             self._heard[peer] = max(frames[0].id, self._heard.get(peer, NOTHING))
             self._wanting[peer] = None
@@ -189,7 +193,7 @@ class Mail:
         }
         less = any(now < outgoing.acknowledged for outgoing, now in there.values())
         if less and not self._answers(peer, frames[0].cause[1:]):
-            return []
+            return refusals
         _, sure = self._doubts.pop(peer, (NOTHING, {}))
         for link, (outgoing, now) in there.items():
             old_news = sure.get(link, 0) <= now < outgoing.acknowledged
@@ -290,6 +294,7 @@ class Mail:
                 self._greeting[home] = now_ns
                 self._say_hello(home, asks=True)
         self._due = True
+        self.traffic.forget()
         return late
 
     def dispatch(self, now_ns: int) -> None:
@@ -298,19 +303,22 @@ class Mail:
         for _, home, frame in [late for late in self._late if late[0] <= now_ns]:
             batches.setdefault(home, []).append(frame)
         self._late = [late for late in self._late if late[0] > now_ns]
-        for link in self._touched:
-            outgoing = self.outgoing.get(link)
-            if outgoing is not None:
-                home = self.placement[link.destination]
+        touched, self._touched = self._touched, {}
+        for link in touched:
+            outgoing, home = self.outgoing.get(link), self.placement[link.destination]
+            if self.traffic.full(home):
+                self._touched[link] = None
+            elif outgoing is not None:
                 batches.setdefault(home, []).extend(self._frames(link, outgoing, now_ns))
-        self._touched = {}
-        for home in [home for home in self._owing if self._due or home in batches]:
-            batches.setdefault(home, []).extend(self._owed(self._owing.pop(home)))
+        asking = {home for home, frames in batches.items() if frames}
+        for home in list(self._owing):
+            if self._due or home in batches or self.traffic.owes(home):
+                batches.setdefault(home, []).extend(self._owed(self._owing.pop(home)))
         self._due = False
-        for home, frames in batches.items():
-            for batch in cut(frames):
-                self._count("calls")
-                self.post.frames(home, self.seal.close(batch))
+        for home, batch in [(to, one) for to, frames in batches.items() for one in cut(frames)]:
+            self._count("calls")
+            self.traffic.left(home, asks=home in asking)
+            self.post.frames(home, self.seal.close(batch))
         if self._wanting and all(self.here.values()):
             for home in self._wanting:
                 self._say_hello(home, asks=False)
@@ -327,8 +335,6 @@ class Mail:
                 acknowledged = back.told = back.received
             self._count("frames")
             copies = self.faults.copies(source, destination, sequence)
-            if not copies:
-                continue
             frame = encode(
                 Frame(
                     WIRE_FORMAT, self.epoch, source, destination, sequence, acknowledged,
@@ -363,15 +369,11 @@ class Mail:
         for link, incoming in self.incoming.items():
             if self.placement.get(link.source) == home and incoming.received:
                 frames.append(self._acknowledgement(link, incoming))
-        if self._cut_off(home):
+        there = [actor for actor, its in self.placement.items() if its == home]
+        if self.faults.any_cut(self.here, there):
             return  # It is asked for again, or what it would bring is resent.
         self._count("hellos")
         self.post.hello(home, self.seal.close(b"".join(frames)), asks=asks)
-
-    def _cut_off(self, home: Name) -> bool:
-        """Whether a link from here to there is cut: a hello tells of all of them at once."""
-        there = [actor for actor, its in self.placement.items() if its == home]
-        return any(self.faults.cut(one, other) for one in self.here for other in there)
 
     # --- How it is --------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ ended here, process by process, also after an interruption.
 import os
 import shutil
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
@@ -14,10 +15,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 from clusters.live.interruption import shielded
 from clusters.live.processes import Held, Process, descendants, end, process
 from clusters.live.watchdog import Watchdog
+from clusters.workers import cores
 from protocol.errors import ClusterError, ExperimentError, PasidlabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import ray
 
     from clusters.live.fleet import Fleet
     from clusters.live.ray_host import Spot
@@ -36,6 +40,8 @@ ENVIRONMENT: Final = {
     "RAY_raylet_death_check_interval_milliseconds": "200",
     # Hosts are what the machine is here for.
     "RAY_worker_niceness": "0",
+    # A process that waits for the next host to die is not one too many.
+    "RAY_num_workers_soft_limit": "1024",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_event_stats": "0",
     "RAY_enable_metrics_collection": "0",
@@ -46,7 +52,11 @@ OWNERS: Final = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
 UNSET: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR")
 OBJECT_STORE_BYTES: Final = 80 << 20
 PRESTARTED_MAX: Final = 8
+STARTED_AT_ONCE: Final = 4
+"""Processes that a core, or a container's share of one, can start at a time."""
 END_SECONDS: Final = 8.0
+METRICS_PORT: Final = "PASIDLAB_METRICS_PORT"
+"""In the environment: where a Ray of our own offers its metrics; without it, it collects none."""
 SHORT: Final = Path("/tmp")  # noqa: S108  the path of a socket has at most 107 characters
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -65,7 +75,7 @@ class RayCluster:
         self.fleet = fleet
         self.name = ""
         self.node_id = ""
-        self._cpus = cpus or max(1, min(PRESTARTED_MAX, hosts))
+        self._cpus = cpus or max(1, min(PRESTARTED_MAX, hosts, STARTED_AT_ONCE * cores()))
         self._before: dict[str, str | None] = {}
         self._folder = ""
         self._watchdog: Watchdog | None = None
@@ -101,6 +111,7 @@ class RayCluster:
                 num_cpus=self._cpus,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _temp_dir=self._folder,
+                _metrics_export_port=int(os.environ.get(METRICS_PORT) or 0) or None,
                 log_to_driver=False,
                 configure_logging=False,
             )
@@ -177,6 +188,22 @@ class RayCluster:
         if self._watchdog is not None:
             self._watchdog.watch(self._ours())
 
+    def born(self) -> None:
+        """A host has begun, perhaps in the process that was kept for it: there is to be another.
+
+        It has imported what a host needs, which takes longer than all else when one comes back.
+        """
+        self.watch()
+        if self._watchdog is not None:  # Elsewhere processes are not ours to keep.
+            self.spare()
+
+    def spare(self) -> "ray.ObjectRef[None]":
+        """A process of Ray's that waits, with everything imported: when the answer is there."""
+        import ray
+
+        options = {"num_cpus": 0, "max_retries": 0, "enable_task_events": False}
+        return ray.remote(warm_up).options(**options).remote()
+
     def _ours(self) -> list[Process]:
         """All of our own Ray's processes; none of another's."""
         if self._watchdog is None:
@@ -220,8 +247,15 @@ class RayCluster:
             }
         wanted: dict[str, str | None] = {**settings, "PYTHONPATH": path}
         wanted |= dict.fromkeys(UNSET)
+        if os.environ.get(METRICS_PORT):
+            wanted["RAY_enable_metrics_collection"] = "1"
         self._before = {name: os.environ.get(name) for name in wanted}
         _apply(wanted)
+
+
+def warm_up() -> None:
+    """What a host imports."""
+    import_module("clusters.live.ray_host")
 
 
 class RayNode(NamedTuple):

@@ -22,11 +22,12 @@ from clusters.live.fleet import RESOURCE
 from clusters.live.journals import open_journal
 from clusters.live.keeper import NODE
 from clusters.live.link_faults import LinkFaults, read_lasting
-from clusters.live.live_host import Failure, LiveHost
+from clusters.live.live_host import SNAPSHOT_INPUTS, Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
 from clusters.live.ray_cluster import first_line
+from clusters.live.ray_metrics import Metrics, metrics_of
 from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError
@@ -48,6 +49,7 @@ class Charge(Struct, frozen=True):
     durability: str
     journal: str
     logs: str
+    save_every: int = SNAPSHOT_INPUTS
 
 
 class Pong(Struct, frozen=True):
@@ -100,6 +102,7 @@ class RayHost:
         self._live: LiveHost | None = None
         self._failure: Failure | None = None
         self._epoch = 0
+        self._metrics: Metrics | None = None
         try:
             self._live = self._recovered(msgspec.msgpack.decode(charge, type=Charge))
         except Exception as error:  # noqa: BLE001  see above
@@ -118,12 +121,14 @@ class RayHost:
             faults = LinkFaults(charge.seed, solid(roles))
             mail = Mail(charge.name, charge.placement, post, faults, Seal(charge.namespace))
             live = LiveHost(hosts, mail, journal, log)
+            live.save_every = charge.save_every
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))
         except Exception:
             log.exception("host.failed")
             raise
         self._epoch = journal.epoch
         live.node = os.environ.get(NODE) or ray.get_runtime_context().get_node_id()
+        self._metrics = metrics_of(charge.namespace, charge.name)
         log.bind(epoch=journal.epoch)
         log("host.started", recovered=recovered)
         return live
@@ -153,7 +158,10 @@ class RayHost:
         if self._live is None:
             return b""
         self._live.chance.calm = calm
-        return msgspec.msgpack.encode(self._live.tick(now_ns, read_lasting(lasting)))
+        status = self._live.tick(now_ns, read_lasting(lasting))
+        if self._metrics is not None:
+            self._metrics.tell(status, self._live.meter, now_ns)
+        return msgspec.msgpack.encode(status)
 
     def arm(self, index: int, actor: Name) -> None:
         """The actor's next passage of the site of fault number `index` is to fail."""

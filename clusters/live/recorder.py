@@ -1,21 +1,32 @@
-"""The history of a live run as it is written: with what the judge says of it, in its place."""
+"""A live run's history, as its re-execution tells it: judged, counted, written while it fits."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from clusters.judge import Judge
-from protocol.facts import Event
+from protocol.facts import Event, PasidReclaimed
 from protocol.facts.world import RunEnded
 from protocol.history import Record, Stamp, encode_record
 from protocol.names import SUPERVISOR
 
+NO_END: Final = 1 << 62
+"""Bytes: whatever there is fits."""
+
 
 class Recorder:
-    """Writes the history and lets the judge see it; `run.ended` waits for the judge's last word."""
+    """Writes the history and lets the judge see it; `run.ended` waits for the judge's last word.
 
-    def __init__(self, judge: Judge, write: Callable[[bytes], object]) -> None:
+    What is behind `room` bytes is not written: `cut` says so, and the history has no end.
+    """
+
+    def __init__(
+        self, judge: Judge, write: Callable[[bytes], object] | None, room: int = NO_END
+    ) -> None:
         self.judge = judge
         self.count = 0
+        self.lives = 0
+        self.cut = False
+        self._room = room
         self._write = write
         self._last: Record | None = None
         self._serial = 0
@@ -30,6 +41,11 @@ class Recorder:
         self._put(record)
         self.judge.observe(record)
         self._news(record.stamp)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many records there were, and PASIDs that came to their end."""
+        return {"records": self.count, "lives": self.lives}
 
     def end(self) -> None:
         """What the judge said at the end, and the end."""
@@ -49,5 +65,12 @@ class Recorder:
         )
 
     def _put(self, record: Record) -> None:
-        self._write(encode_record(record) + b"\n")
         self.count += 1
+        self.lives += type(record.fact) is PasidReclaimed
+        if self._write is None or self.cut:
+            return
+        line = encode_record(record) + b"\n"
+        self._room -= len(line)
+        self.cut = self._room < 0
+        if not self.cut:
+            self._write(line)

@@ -19,8 +19,9 @@ from clusters.live.journal import DURABILITIES
 from clusters.live.journals import keep_journal, make_journal
 from clusters.live.placement import hosts_of, place
 from clusters.live.reading import summary
-from clusters.live.recorder import Recorder
+from clusters.live.recorder import NO_END, Recorder
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
+from clusters.live.room import Room
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
 from protocol.facts.world import RunEnded, RunStarted
@@ -50,6 +51,8 @@ class LiveSetup:
     (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
     `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
     "": they are in `folder` from the beginning.  `cluster` is the name of one of ours that is up.
+    `hosts`: at most so many (0: as many as `placement` makes).  `disk_bytes`: the run ends when its
+    folder has them (0: never).
     """
 
     machine: Machine
@@ -58,6 +61,9 @@ class LiveSetup:
     folder: Path
     nemesis: tuple[Nemesis, ...] = ()
     placement: str = "packed"
+    hosts: int = 0
+    disk_bytes: int = 0
+    keep_history: bool = True
     durability: str = "process"
     journal: str = ""
     seconds: float | None = None
@@ -142,10 +148,11 @@ class LiveRun:
         self.report = progress
         self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys, setup.lineup)
         self.actors = self.cast.actors()
-        self.placement = place(self.cast.roles(), setup.placement)
+        self.placement = place(self.cast.roles(), setup.placement, setup.hosts)
         self.fleet = ready_fleet(setup.cluster) if setup.cluster else None
         check_nodes(setup.nemesis, self.fleet)
         check_live(setup.nemesis, setup.machine, self.actors, self.placement)
+        self.room = Room(setup.folder, setup.disk_bytes)
         self.phase = "starting"
         self.cluster = ""
         self.quiet = False
@@ -284,6 +291,8 @@ class LiveRun:
 
     def _done(self, supervisor: "Supervisor", faults: "Faults", until: float | None) -> bool:
         """Faults go on for as long as was said, or until there is nothing left to disturb."""
+        if self.room.full:
+            return True
         if until is not None:
             return time.monotonic() >= until
         return supervisor.quiet() and faults.over
@@ -291,6 +300,9 @@ class LiveRun:
     def _wait_for_quiet(self, supervisor: "Supervisor", faults: "Faults") -> None:
         until = time.monotonic() + self.setup.quiet_seconds
         while not (faults.over and supervisor.quiet()):
+            if self.room.full:
+                self.reasons.append(self.room.said)
+                return
             if time.monotonic() > until:
                 self.reasons.append(
                     f"not quiet after {self.setup.quiet_seconds:g} s: {supervisor.unquiet()[0]}"
@@ -337,13 +349,16 @@ class LiveRun:
         self._say()
         path = self.setup.folder / HISTORY
         judge = Judge(self.setup.machine, self.setup.properties)
-        with path.open("wb") as file:
-            recorder = Recorder(judge, file.write)
+        room = self.room.left() if self.room.bound else NO_END
+        with path.open("wb") if self.setup.keep_history else nullcontext() as file:
+            recorder = Recorder(judge, file.write if file else None, room)
             match = reexecute(self.setup.folder, recorder)
             broken = [f"re-execution diverged: {match.divergence}"] if match.divergence else []
             gaps = [*match.gaps, *broken]
             verdict = judge.finish(quiet=match.quiet, gaps=gaps)
             recorder.end()
+        if recorder.cut:
+            self.reasons.append(f"{path}: has no end, the judge saw all of it; {self.room.said}")
         faults = {what: self.faults[what] for what in sorted(self.faults)}
         return LiveResult(
             judged=verdict,
@@ -352,7 +367,7 @@ class LiveRun:
             interrupted=self.interrupted,
             cluster=self.cluster,
             history=path,
-            counts={**self.counts, "inputs": match.total, "records": recorder.count},
+            counts={**self.counts, **recorder.counts, "inputs": match.total},
             faults=faults,
             reasons=tuple(self.reasons),
             seconds=time.monotonic() - self._began,

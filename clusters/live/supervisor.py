@@ -233,7 +233,7 @@ class Supervisor:
         view.epoch, view.node, view.down = status.epoch, status.node, False
         view.process = self._find(status)
         if self.ground is not None:
-            self.ground.watch()
+            self.ground.born()
         self.log("host.seen", host=view.name, epoch=status.epoch, node=status.node, pid=status.pid)
         for actor in view.actors:
             if actor in self.outgoing:

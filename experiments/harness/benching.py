@@ -17,6 +17,7 @@ from clusters.sim.world import Setup, simulate
 from experiments.harness.bench_bugs import bugs
 from experiments.harness.bench_engine import engines
 from experiments.harness.bench_journal import journals
+from experiments.harness.bench_live import GROUP, on_ray
 from experiments.harness.config import load
 from experiments.harness.histories import History
 from experiments.harness.measuring import (
@@ -57,15 +58,20 @@ def measurements(effort: Effort) -> list[Measurement]:
         *journals(effort),
         cold_start(effort),
         full_pool(effort),
+        *on_ray(effort),
     ]
 
 
 def chosen(words: Sequence[str], effort: Effort) -> list[str]:
-    """The names of the figures that are named by a word or a part of theirs; no words: all."""
+    """The names of the figures that are named by a word or a part of theirs.
+
+    No words: all that need no Ray.  A word that begins a group of names, `live, ...`, is that.
+    """
     names = [one.name for each in measurements(effort) for one in each.yardsticks]
     found: dict[str, None] = {}
     for word in words:
-        matching = [name for name in names if word.casefold() in name.casefold()]
+        group = [name for name in names if name.startswith(f"{word},")]
+        matching = group or [name for name in names if word.casefold() in name.casefold()]
         if word in names:
             matching = [word]
         if not matching or not word.strip():
@@ -73,7 +79,9 @@ def chosen(words: Sequence[str], effort: Effort) -> list[str]:
             hint = nearest(word, names) or nearest(word, parts)
             raise ExperimentError(f"'{word}' is no figure{hint} (see: pasidlab bench --list)")
         found |= dict.fromkeys(matching)
-    return [name for name in names if name in found] if words else names
+    if not words:
+        return [name for name in names if not name.startswith(f"{GROUP},")]
+    return [name for name in names if name in found]
 
 
 def figures(names: Collection[str], effort: Effort) -> Iterator[Figure]:

@@ -47,9 +47,10 @@ VERBS: Final = {
     "schema": "JSON Schema of the experiment file, the record, the result",
     "doctor": "versions, determinism, Ray, disk",
     "bench": "how fast it is on this machine",
+    "clean": "old runs go, by number, age or size",
 }
 LATER: Final = (
-    "report", "query", "clean",
+    "report", "query",
     "watch", "topology",
 )  # fmt: skip
 HELP: Final = "Users of a PASID as actors: run them, break things, read a verdict."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import click
 from msgspec import Struct, structs
 
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
@@ -16,7 +17,7 @@ from experiments.harness.config import machine_of, plans_of
 from experiments.harness.errors import UnwritableError
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
-from experiments.harness.say import Voice, columns
+from experiments.harness.say import Voice, columns, fit, moving
 from experiments.harness.setup import (
     VERDICTS,
     healable_of,
@@ -25,27 +26,41 @@ from experiments.harness.setup import (
     properties_of,
     property_results,
 )
+from experiments.harness.soaking import soak
 from experiments.harness.store import Run
 from protocol.errors import ClusterError, ExperimentError
 from protocol.names import Name
 from protocol.plan import Plan
 
-PLAIN_EVERY_S: Final = 5.0
+PLAIN_EVERY_S: Final = 10.0
 AUTH: Final = "PASIDLAB_REDIS_AUTH"
 IGNORED: Final = "explore.*, every_steps, lasts_steps, wait_steps, max_steps"
 ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
 
 
 class How(Struct, frozen=True):
-    """How a live run goes on: how long with faults, and where ("": on a Ray of its own)."""
+    """How a live run goes on: how long with faults, and where ("": on a Ray of its own).
+
+    `soak_seconds`: run after run for so long.
+    """
 
     seconds: float | None = None
     address: str = ""
     cluster: str = ""
+    soak_seconds: float | None = None
 
 
 def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
-    """One live run; its exit code."""
+    """One live run, or a soak of them; the exit code."""
+    if how.soak_seconds is not None:
+        return soak(lambda one: run(asked, one, runs, how, voice), seed, how.soak_seconds, voice)
+    result = run(asked, seed, runs, how, voice)
+    voice.object(result)
+    return result.exit_code
+
+
+def run(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> Result:
+    """One live run, stored and said."""
     experiment, file = loaded(asked), str(asked.file)
     if experiment.network.semantics != "reliable":
         raise ExperimentError(
@@ -57,15 +72,18 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     check_nodes(nemesis, ready_fleet(how.cluster) if how.cluster else None, f"{file}: $.nemesis")
     properties = properties_of(experiment, file)
     ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
-    run = Run(runs, Path(file).stem, seed)
-    run.write_experiment(experiment)
+    stored = Run(runs, Path(file).stem, seed)
+    stored.write_experiment(experiment)
     setup = LiveSetup(
         machine=machine_of(experiment, file),
         plans=_rounds(plans_of(experiment, file), experiment.live.rounds),
         seed=seed,
-        folder=run.folder,
+        folder=stored.folder,
         nemesis=nemesis,
         placement=experiment.live.placement,
+        hosts=experiment.live.hosts,
+        disk_bytes=experiment.live.disk_mb << 20,
+        keep_history=experiment.live.history,
         durability=experiment.live.durability,
         journal=_with_auth(experiment.live.journal),
         seconds=how.seconds,
@@ -75,19 +93,22 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         properties=properties,
         experiment=experiment.title,
         lineup=experiment.lineup,
-        run=run.final.name,
+        run=stored.final.name,
     )
     voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
     voice.talk(f"not honoured live: {ignored}")
+    talk = _Talk(voice)
     try:
-        result = run_live(setup, _Talk(voice))
+        result = run_live(setup, talk)
     except ClusterError as error:
         # What was journalled stays readable; the folder says that there was no verdict.
-        failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)
+        failed = _result(setup, file, stored, Status.CLUSTER, Exit.CLUSTER)
         with suppress(UnwritableError):  # The disk may be what failed.
-            run.finish(structs.replace(failed, reasons=(str(error),)))
-        raise ClusterError(f"cluster failed: {error}; see {run.folder}") from error
-    return _conclude(setup, file, run, result, voice)
+            stored.finish(structs.replace(failed, reasons=(str(error),)))
+        raise ClusterError(f"cluster failed: {error}; see {stored.folder}") from error
+    finally:
+        talk.erase()
+    return _conclude(setup, file, stored, result, voice)
 
 
 def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) -> Result:
@@ -123,28 +144,42 @@ def _rounds(plans: dict[Name, Plan], rounds: int) -> dict[Name, Plan]:
 
 
 class _Talk:
-    """A plain line about every five seconds, and one at each new phase."""
+    """One line that changes on a terminal; else one every ten seconds, and at each new phase."""
 
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
         self.phase = ""
         self.said = 0.0
         self.cluster = ""
+        self.shown = False
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if progress.cluster != self.cluster:
             self.cluster = progress.cluster
+            self.erase()
             self.voice.talk(f"ray        {self.cluster}")
-        if progress.phase == self.phase and now - self.said < PLAIN_EVERY_S:
+        moves = moving() and not self.voice.quiet
+        if progress.phase == self.phase and now - self.said < PLAIN_EVERY_S and not moves:
             return
         self.phase, self.said = progress.phase, now
         ops = progress.outcomes
-        self.voice.talk(
+        line = (
             f"{progress.seconds:5.0f}s {progress.phase:<12} inputs {progress.inputs:,}"
             f"  ops {ops.get('ok', 0)} ok {ops.get('fail', 0)} refused {ops.get('info', 0)} info"
             f"  {_in_short(progress.faults)}"
         )
+        if not moves:
+            self.voice.talk(line)
+            return
+        self.shown = True
+        click.echo(f"\r\x1b[2K{fit(line)}", nl=False, err=True)
+
+    def erase(self) -> None:
+        """What follows is not written behind it."""
+        if self.shown:
+            click.echo("\r\x1b[2K", nl=False, err=True)
+        self.shown = False
 
 
 def _in_short(faults: dict[str, int]) -> str:
@@ -156,7 +191,7 @@ def _in_short(faults: dict[str, int]) -> str:
     return " ".join(f"{fault} x{count}" for fault, count in short.items())
 
 
-def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Voice) -> int:
+def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Voice) -> Result:
     verdict = live.judged
     status, code = VERDICTS[verdict.word]
     codes = [code]
@@ -176,9 +211,8 @@ def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Vo
         seconds=round(live.seconds, 3),
     )
     run.finish(result, live.cluster)
-    voice.object(result)
     _say(run, live, result, voice)
-    return int(final)
+    return result
 
 
 def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
@@ -199,6 +233,8 @@ def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
         voice.answer(
             "witnesses  " + "  ".join(f"{w.name} x{w.schedules}" for w in result.witnesses)
         )
+    lives = result.counts.get("lives", 0)
+    voice.answer(f"lives      {lives:,} PASIDs came to their end")
     voice.answer(f"faults     {_in_short(live.faults) or 'none'}")
     by_target = [(what, f"x{count}") for what, count in sorted(live.faults.items())]
     for line in columns(by_target):
@@ -209,5 +245,8 @@ def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
     )
     if match_.divergence:
         voice.answer(f"  {match_.divergence}")
-    voice.answer(f"history    {run.final}/history.jsonl")
-    voice.answer(f"again      pasidlab check {run.final}    (took {live.seconds:.1f} s)")
+    kept = (run.final / live.history.name).exists()
+    if kept:
+        voice.answer(f"history    {run.final}/history.jsonl")
+    again = f"pasidlab check {run.final}" if kept else "with --set live.history=true"
+    voice.answer(f"again      {again}    (took {live.seconds:.1f} s)")

@@ -80,7 +80,8 @@ class Effort(Struct, frozen=True):
     is checked; `pasids` alive; `seeds` that each strategy gets to find a bug within `schedules`;
     `managers` of two-phase commit, and `alike` of them with symmetry; so many `states` of our own
     actors; so many `tries` to shrink something; so many
-    `messages` that a host is handed before it is killed.
+    `messages` that a host is handed before it is killed; on Ray so many `guests`, `live_operations`
+    of each of them, and `lives` one after the other.
     """
 
     rounds: int
@@ -94,15 +95,20 @@ class Effort(Struct, frozen=True):
     states: int
     tries: int
     messages: int
+    guests: int
+    live_operations: int
+    lives: int
 
 
 WHOLE: Final = Effort(
     rounds=5, seconds=0.5, operations=400, pasids=PASID_COUNT - 1, seeds=20, schedules=2_000,
     managers=(7, 8), alike=12, states=150_000, tries=300, messages=100_000,
+    guests=256, live_operations=24, lives=200,
 )  # fmt: skip
 QUICK: Final = Effort(
     rounds=1, seconds=0.001, operations=4, pasids=1_000, seeds=2, schedules=20,
     managers=(3,), alike=5, states=300, tries=5, messages=300,
+    guests=2, live_operations=10, lives=2,
 )  # fmt: skip
 
 

@@ -20,8 +20,8 @@ EXIT_CODES: Final = (
     "Exit codes: 0 all held and every witness seen, 1 violation, 2 wrong command or "
     "file, 3 unknown, 4 divergence, 5 the cluster failed, 70 our bug, 130 interrupted."
 )
-_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_TIME: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|)")
+_UNITS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TIME: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|)")
 _SEED: Final = re.compile(r"0[xX][0-9a-fA-F]+|[0-9][0-9_]*")
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 

@@ -210,12 +210,17 @@ class ExploreTable(Closed, frozen=True):
 class LiveTable(Closed, frozen=True):
     """`[live]`: how actors are placed on Ray hosts, how long it goes on, how durable journals are.
 
+    `hosts`: at most so many (0: as many as the placement makes).  `disk_mb`: the run ends when its
+    folder has them.  Without `history` none is written; the journals have it all.
     `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
     Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
     User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
     """
 
-    placement: Literal["each", "packed"] = "packed"
+    placement: Literal["each", "packed", "kernel"] = "packed"
     durability: Literal["process", "power"] = "process"
+    hosts: Annotated[int, Meta(ge=0, le=1024)] = 0
     rounds: Positive = 1
+    disk_mb: Positive = 20_000
+    history: bool = True
     journal: Annotated[str, Meta(max_length=256, pattern=r"^$|^rediss?://[^@#\s]+$")] = ""

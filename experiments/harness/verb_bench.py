@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         "pasidlab bench --json > before.json",
         "pasidlab bench --against before.json",
         "pasidlab bench 'model C' check",
+        "pasidlab bench live",
     ),
 )
 @click.argument("names", nargs=-1, metavar="[NAME]...")
@@ -48,9 +49,10 @@ def command(
 ) -> int:
     """How fast it is on this machine: deliveries, schedules, bugs, checks, start, memory.
 
-    NAME is the name of a figure, or a part of it; without one all are measured, in about two
-    minutes.  Each figure is beside a reference measured in turns with it (see --list), and their
-    ratio is what can be compared: --against does, and says what got worse by more than the noise.
+    NAME is the name of a figure, or a part of it; without one all that need no Ray are measured, in
+    about two minutes (`live` names the others).  Each figure is beside a reference measured in
+    turns with it (see --list), and their ratio is what can be compared: --against does, and says
+    what got worse by more than the noise.
     """
     from experiments.harness.bench_against import Bench, compare, read_bench
     from experiments.harness.benching import chosen, figures

@@ -17,9 +17,14 @@ from experiments.harness.say import Voice
         "pasidlab chaos experiments/chaos/kill_everyone.toml",
         "pasidlab chaos experiments/ioasid/vm_killed.toml --for 30s --seed 7",
         "pasidlab chaos experiments/chaos/kill_nodes.toml --cluster laptop",
+        "pasidlab chaos experiments/chaos/lives_20000.toml --soak 1h",
     ),
 )
 @click.option("--for", "seconds", type=Seconds(), help="Faults for this long: 30s, 5m.")
+@click.option(
+    "--soak", "soak_seconds", type=Seconds(),
+    help="Run after run for this long: 1h, 8h; ends at the first that does not pass.",
+)  # fmt: skip
 @click.option(
     "--address",
     default="",
@@ -42,6 +47,7 @@ def command(
     defects: tuple[str, ...],
     runs_dir: Path,
     seconds: float | None,
+    soak_seconds: float | None,
     address: str,
     cluster: str,
     as_json: bool,
@@ -60,4 +66,5 @@ def command(
             raise click.UsageError("--address auto: RAY_ADDRESS names no cluster")
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, defects)
-    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address, cluster), voice)
+    how = How(seconds, address, cluster, soak_seconds)
+    return chaos(asked, drawn_seed(seed), runs_dir, how, voice)

@@ -75,7 +75,7 @@ def all_of(live: LiveHost) -> dict[str, object]:
     return {
         "actors": live.hashes(),
         "timers": list(live.timers),
-        "outcomes": live.outcomes,
+        "outcomes": live.meter.outcomes,
         "passages": live.chance.passages,
         "failed": live.chance.failed,
         "here": mail.here,
