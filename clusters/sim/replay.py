@@ -115,6 +115,26 @@ def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResul
     return result
 
 
+class Retraced(Recorded):
+    """The same for what happened elsewhere, which may go on behind the end of this run.
+
+    `quiet`: what is recorded ends where nothing is left to happen; else its last step is the last.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, tape: Tape, *, quiet: bool) -> None:
+        super().__init__(tape)
+        if not quiet:
+            steps = [k for k, one in enumerate(tape.choices, 1) if isinstance(one, Deliver | Fire)]
+            self._last = steps[-1] if steps else 0
+
+
+def retrace(setup: Setup, tape: Tape, history: History | None = None, *, quiet: bool) -> RunResult:
+    """The run of what happened on a cluster, up to the first violation, if there is one."""
+    return World(setup, Retraced(tape, quiet=quiet), history).run()
+
+
 def _for_ever(setup: Setup, tape: Tape, result: RunResult) -> RunResult:
     """A run that comes back to where it was: what is owed on its way is owed for ever."""
     before, after = keys_of(setup, tape)

@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from experiments.harness.config import machine_of, plans_of
 from experiments.harness.errors import UnwritableError
+from experiments.harness.found_live import Found, find_again, say_found, say_ways
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
 from experiments.harness.say import Voice, columns
@@ -32,6 +33,13 @@ PLAIN_EVERY_S: Final = 5.0
 AUTH: Final = "PASIDLAB_REDIS_AUTH"
 IGNORED: Final = "explore.*, every_steps, lasts_steps, wait_steps, max_steps"
 ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a live run; `found`: its violation, in the simulator."""
+
+    live: LiveResult
+    found: Found | None = None
 
 
 class How(Struct, frozen=True):
@@ -82,7 +90,11 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         with suppress(UnwritableError):  # The disk may be what failed.
             run.finish(structs.replace(failed, reasons=(str(error),)))
         raise ClusterError(f"cluster failed: {error}; see {run.folder}") from error
-    return _conclude(setup, file, run, result, voice)
+    found = None
+    if result.judged.word == "violation" and result.match.matched:
+        shrink = not result.interrupted
+        found = find_again(asked, experiment, run, seed, voice, shrink=shrink)
+    return _conclude(setup, file, run, Outcome(result, found), voice)
 
 
 def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) -> Result:
@@ -151,7 +163,8 @@ def _in_short(faults: dict[str, int]) -> str:
     return " ".join(f"{fault} x{count}" for fault, count in short.items())
 
 
-def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Voice) -> int:
+def _conclude(setup: LiveSetup, file: str, run: Run, outcome: Outcome, voice: Voice) -> int:
+    live, found = outcome.live, outcome.found
     verdict = live.judged
     status, code = VERDICTS[verdict.word]
     codes = [code]
@@ -167,16 +180,19 @@ def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Vo
         reasons=(*live.reasons, *verdict.reasons),
         properties=property_results(verdict),
         witnesses=tuple(WitnessResult(p.name, p.witnesses) for p in sometimes),
+        counterexamples=found.examples if found else (),
+        explanation=found.after.why if found and found.after else None,
         counts={**live.counts, "matched": live.match.matched, "inputs": live.match.total},
         seconds=round(live.seconds, 3),
     )
     run.finish(result, live.cluster)
     voice.object(result)
-    _say(run, live, result, voice)
+    _say(run, outcome, result, voice)
     return int(final)
 
 
-def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
+def _say(run: Run, outcome: Outcome, result: Result, voice: Voice) -> None:
+    live, found = outcome.live, outcome.found
     judged = [p for p in result.properties if p.kind != "sometimes"]
     match result.verdict:
         case Status.PASS:
@@ -204,5 +220,9 @@ def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
     )
     if match_.divergence:
         voice.answer(f"  {match_.divergence}")
+    if found is not None:
+        say_found(found, voice)
     voice.answer(f"history    {run.final}/history.jsonl")
     voice.answer(f"again      pasidlab check {run.final}    (took {live.seconds:.1f} s)")
+    if found is not None:
+        say_ways(found, voice)
