@@ -7,7 +7,7 @@ the cluster's failure.  Who is hit is the host that runs the actor that the plan
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Final
 
@@ -39,6 +39,7 @@ LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS)
 """What can be done to real processes and their links so far."""
 AGAIN_SECONDS: Final = 0.1
 """When not all can be hit just now, because somebody suffers something already."""
+FOREVER: Final = float("inf")
 UNDONE_SECONDS: Final = 5.0
 """So long somebody may suffer something; a fault that waits longer cannot be done."""
 
@@ -145,6 +146,30 @@ class Faults:
         """Whether nothing more will begin, because all has been done as often as was asked for."""
         return not self._agenda
 
+    def begin(self, fault: str, target: Name) -> None:
+        """This one of the plan, now, until `end`: in a directed run somebody else says when."""
+        if fault in OF_LINKS:
+            found = (one for one in self.nemeses if (one.fault, one.target) == (fault, target))
+            self._links.begin(next(found), target, FOREVER)
+        else:
+            self._do(fault, target, FOREVER, {})
+            self.count(f"{fault} {target}")
+
+    def end(self, fault: str, target: Name) -> None:
+        """It is over; a crash is when the host is back, which `settled` waits for."""
+        if fault in OF_LINKS:
+            self._links.end(fault, target)
+        elif fault == "pause":
+            self._pauses = [one for one in self._pauses if one[1] != target]
+            heapify(self._pauses)
+            self._resume(target)
+
+    def settled(self, fault: str, target: Name) -> bool:
+        """Whether what has begun or ended is seen to have."""
+        if fault in OF_LINKS:
+            return self._links.seen
+        return all(healing[2] != target for healing in self.supervisor.healing)
+
     def _plan(self, index: int, now: float) -> None:
         nemesis = self.nemeses[index]
         bound = nemesis.times or (1 if nemesis.fault == "lose" else 0)
@@ -214,11 +239,12 @@ class Faults:
             found, at_once = candidates(nemesis, self.roles)
         living = [name for name in found if name not in self.supervisor.lost]
         at_once = min(at_once, len(living))
-        found = [name for name in found if self._possible(nemesis.fault, name)]
+        found = [name for name in found if self.possible(nemesis.fault, name)]
         self._random.shuffle(found)
         return sorted(found[:at_once]), at_once
 
-    def _possible(self, fault: str, target: Name) -> bool:
+    def possible(self, fault: str, target: Name) -> bool:
+        """Whether it can begin now: whom it is to hit is there, and suffers nothing yet."""
         if fault in OF_LINKS:
             return self._links.possible(fault, target)
         if target in self.supervisor.lost:

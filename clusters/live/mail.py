@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from clusters.live.gate import OPEN, Gate
 from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
 from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
@@ -37,8 +38,8 @@ class Mail:
         self.name = name
         self.faults = faults or LinkFaults()
         self.seal = seal or Seal()
-        self.placement = placement
-        self.post = post
+        self.gate: Gate = OPEN
+        self.placement, self.post = placement, post
         self.epoch = 0
         self.here = {actor: False for actor, home in placement.items() if home == name}
         self.outgoing: dict[LinkName, Outgoing] = {}
@@ -47,7 +48,7 @@ class Mail:
         self.local: deque[LinkName] = deque()
         self.parked: list[LinkName] = []
         self.held: list[LinkName] = []
-        """From here to here, and cut."""
+        """From here to here, and cut, or not released."""
         self.counts: dict[str, int] = {}
         self.fences: dict[LinkName, None] = {}  # lost -> who knows of it
         self.lost: dict[Name, None] = {}
@@ -94,7 +95,7 @@ class Mail:
             if not self.here[link.destination]:
                 self.parked.append(link)
                 continue
-            if self.faults.cut(*link):
+            if self.faults.cut(*link) or not self.gate.opens(link):
                 self.held.append(link)
                 continue
             letter, sequence = outgoing.waiting[0], outgoing.first
@@ -116,7 +117,7 @@ class Mail:
         """The messages of a batch that are to be handled now, and what could not be read."""
         frames, refusals = self._read(data, f"batch to {self.name}")
         starts = [frame.destination for frame in frames if frame.source == SUPERVISOR]
-        return [one for one in frames if self._admit(one, starts)], refusals
+        return [one for one in frames if self.admit(one, starts)], refusals
 
     def _read(self, data: bytes, where: str) -> tuple[list[Frame], list[str]]:
         """The frames of a sealed batch that can be read, and what could not be."""
@@ -127,7 +128,8 @@ class Mail:
         self._count("refused", len(refused))
         return frames, [str(one) for one in refused]
 
-    def _admit(self, frame: Frame, starts: list[Name]) -> bool:
+    def admit(self, frame: Frame, starts: list[Name]) -> bool:
+        """Whether a frame has a message that is to be handled now."""
         link = LinkName(frame.source, frame.destination)
         home = SUPERVISOR if frame.source == SUPERVISOR else self.placement.get(frame.source, "")
         if self.placement.get(frame.destination) != self.name or home in ("", self.name):
@@ -143,7 +145,7 @@ class Mail:
         if outgoing is not None and frame.acknowledged:
             outgoing.acknowledge(frame.acknowledged)
             self._touched[back] = None
-        if frame.body is None:
+        if frame.body is None or not self.gate.passes(frame):
             return False
         if not self.here[frame.destination] and frame.destination not in starts:
             self._wanting[home] = None  # Start comes first; what came before it comes again.

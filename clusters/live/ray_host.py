@@ -18,12 +18,14 @@ from clusters.host import Host
 from clusters.links import solid
 from clusters.live.cast import Cast
 from clusters.live.chance import LiveChance
+from clusters.live.gate import OPEN, Handled, Held, read_ticket
 from clusters.live.journals import open_journal
 from clusters.live.link_faults import LinkFaults, read_lasting
 from clusters.live.live_host import Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
+from clusters.live.post import LinkName
 from clusters.live.ray_cluster import first_line
 from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
@@ -34,7 +36,7 @@ from protocol.names import Name
 class Charge(Struct, frozen=True):
     """What a host is told, once, for all its incarnations.
 
-    `journal` is a file's path, or a server's address.
+    `journal` is a file's path, or a server's address; `directed`: it handles only what is released.
     """
 
     name: Name
@@ -46,6 +48,7 @@ class Charge(Struct, frozen=True):
     durability: str
     journal: str
     logs: str
+    directed: bool = False
 
 
 class Pong(Struct, frozen=True):
@@ -115,6 +118,7 @@ class RayHost:
             post = RayPost(charge.name, charge.namespace)
             faults = LinkFaults(charge.seed, solid(roles))
             mail = Mail(charge.name, charge.placement, post, faults, Seal(charge.namespace))
+            mail.gate = Held() if charge.directed else OPEN
             live = LiveHost(hosts, mail, journal, log)
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))
         except Exception:
@@ -151,6 +155,17 @@ class RayHost:
             return b""
         self._live.chance.calm = calm
         return msgspec.msgpack.encode(self._live.tick(now_ns, read_lasting(lasting)))
+
+    def release(self, ticket: bytes) -> bytes:
+        """Of a directed run, as msgpack: an input that is to be handled now, and what it did."""
+        if self._live is None:
+            return msgspec.msgpack.encode(self._failure and Handled(b"", self._failure.message))
+        return msgspec.msgpack.encode(self._live.release(read_ticket(ticket)))
+
+    def holds(self, source: Name, destination: Name) -> int:
+        """How many messages of a link a directed run has here and not released yet."""
+        gate = self._live.mail.gate if self._live is not None else OPEN
+        return gate.count(LinkName(source, destination))
 
     def arm(self, index: int, actor: Name) -> None:
         """The actor's next passage of the site of fault number `index` is to fail."""

@@ -77,7 +77,7 @@ class Retelling(Reexecution):
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        """A simulated world begins with every `Start`; each is its actor's first input here, too."""
+        """A simulated world begins with every `Start`, which is each actor's first input."""
         starts = [choice for name in self.hosts for choice in self._starts.get(name, ())]
         return (*starts, *self._choices)
 

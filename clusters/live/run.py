@@ -6,24 +6,26 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from clusters.cluster import openings
 from clusters.judge import Judge, Verdict
 from clusters.lineup import AS_IT_IS, Lineup
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chronicle import Chronicle
+from clusters.live.course import Course
+from clusters.live.director import Director, Followed
 from clusters.live.interruption import interruptible, listen, shielded
 from clusters.live.journal import DURABILITIES
 from clusters.live.journals import keep_journal, make_journal
 from clusters.live.placement import hosts_of, place
 from clusters.live.reading import summary
+from clusters.live.recorder import Recorder
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
-from protocol.facts import Event
 from protocol.facts.world import RunEnded, RunStarted
-from protocol.history import HISTORY_FORMAT, Record, Stamp, encode_record
+from protocol.history import HISTORY_FORMAT
 from protocol.machine import Machine
 from protocol.names import SUPERVISOR, Name
 from protocol.plan import Plan
@@ -48,7 +50,8 @@ class LiveSetup:
     says which revision and defects, `classes` by role which actors are of yet another class
     (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
     `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
-    "": they are in `folder` from the beginning.
+    "": they are in `folder` from the beginning.  `course`: a schedule that is followed, faults and
+    all, in place of what happens by itself.
     """
 
     machine: Machine
@@ -68,11 +71,12 @@ class LiveSetup:
     properties: tuple[type[Property], ...] = ()
     experiment: str = ""
     run: str = ""
+    course: Course | None = None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How a run goes; `phase`: starting, running, quieting, re-executing."""
+    """How a run goes; `phase`: starting, running or following, quieting, re-executing."""
 
     phase: str
     seconds: float
@@ -96,6 +100,7 @@ class LiveResult:
     faults: dict[str, int]
     reasons: tuple[str, ...]
     seconds: float
+    followed: Followed | None = None
 
 
 Report = Callable[[Progress], None]
@@ -141,6 +146,7 @@ class LiveRun:
         self.placement = place(self.cast.roles(), setup.placement)
         check_live(setup.nemesis, setup.machine, self.actors, self.placement)
         self.phase = "starting"
+        self.director: Director | None = None
         self.cluster = ""
         self.quiet = False
         self.interrupted = False
@@ -231,7 +237,7 @@ class LiveRun:
         charges = [
             Charge(
                 host, self.namespace, self.cast, self.placement, setup.seed, fails,
-                setup.durability, self._journal(host), str(folder / LOGS),
+                setup.durability, self._journal(host), str(folder / LOGS), setup.course is not None,
             )
             for host in hosts_of(self.placement)
         ]  # fmt: skip
@@ -252,6 +258,22 @@ class LiveRun:
             supervisor.tell(name, message)
         faults = Faults(supervisor, setup.nemesis, setup.seed, self.actors, setup.machine)
         self.faults = faults.begun
+        if setup.course is not None:
+            self._follow(supervisor, faults, setup.course)
+        else:
+            self._run(supervisor, faults)
+
+    def _follow(self, supervisor: "Supervisor", faults: "Faults", course: Course) -> None:
+        """A schedule; only if nothing is left to happen behind it, there is a quiet end."""
+        self.phase = "following"
+        self.director = Director(supervisor, faults, course, lambda: self._say(supervisor))
+        followed = self.director.follow()
+        if followed.whole and course.quiet:
+            self._quiet_down(supervisor, faults)
+
+    def _run(self, supervisor: "Supervisor", faults: "Faults") -> None:
+        """What happens by itself, with faults by the plan."""
+        setup = self.setup
         self.phase = "running"
         began = time.monotonic()
         until = began + setup.seconds if setup.seconds is not None else None
@@ -259,6 +281,9 @@ class LiveRun:
             faults.act(time.monotonic() - began)
             supervisor.step()
             self._say(supervisor)
+        self._quiet_down(supervisor, faults)
+
+    def _quiet_down(self, supervisor: "Supervisor", faults: "Faults") -> None:
         self.phase = "quieting"
         supervisor.calm = True
         faults.heal()
@@ -340,6 +365,7 @@ class LiveRun:
             faults=faults,
             reasons=tuple(self.reasons),
             seconds=time.monotonic() - self._began,
+            followed=self.director.followed if self.director is not None else None,
         )
 
     def _say(self, supervisor: "Supervisor | None" = None) -> None:
@@ -352,46 +378,3 @@ class LiveRun:
         passed = now - self._began
         said = (self.phase, passed, self.cluster, self._inputs, self._outcomes, dict(self.faults))
         self.report(Progress(*said))
-
-
-class Recorder:
-    """Writes the history and lets the judge see it; `run.ended` waits for the judge's last word."""
-
-    def __init__(self, judge: Judge, write: Callable[[bytes], object]) -> None:
-        self.judge = judge
-        self.count = 0
-        self._write = write
-        self._last: Record | None = None
-        self._serial = 0
-
-    def __call__(self, record: Record) -> None:
-        """One more record."""
-        if record.stamp.actor == SUPERVISOR:
-            self._serial = record.stamp.n
-        if isinstance(record.fact, RunEnded):
-            self._last = record
-            return
-        self._put(record)
-        self.judge.observe(record)
-        self._news(record.stamp)
-
-    def end(self) -> None:
-        """What the judge said at the end, and the end."""
-        self._news(None)
-        if self._last is not None:
-            self._put(Record(self._stamp(self._last.stamp.ts_ns), self._last.fact))
-
-    def _news(self, stamp: Stamp | None) -> None:
-        news, self.judge.news = self.judge.news, []
-        for fact in news:
-            self._put(Record(stamp or self._stamp(0), cast("Event", fact)))
-
-    def _stamp(self, ts_ns: int) -> Stamp:
-        self._serial += 1
-        return Stamp(
-            actor=SUPERVISOR, n=self._serial, ts_ns=ts_ns, clock={SUPERVISOR: self._serial}
-        )
-
-    def _put(self, record: Record) -> None:
-        self._write(encode_record(record) + b"\n")
-        self.count += 1

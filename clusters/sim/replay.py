@@ -98,16 +98,17 @@ class Recorded:
         )
 
 
-def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResult:
-    """The run of a tape.  Without choices its strategy makes them again."""
+def replay(
+    setup: Setup, tape: Tape, history: History | None = None, world: type[World] = World
+) -> RunResult:
+    """The run of a tape, in a world of that class.  Without choices its strategy makes them."""
     setup = prepared(setup, tape.strategy)
     if not tape.choices:
-        result = World(setup, make(tape.strategy, tape.seed, setup.nemeses), history).run()
+        result = world(setup, make(tape.strategy, tape.seed, setup.nemeses), history).run()
     else:
         recorded = Recorded(tape)
-        world = World(setup, recorded, history)
-        result = world.run()
-        recorded.finish(world)
+        result = world(setup, recorded, history).run()
+        recorded.finish(result.world)
         if tape.loop:
             result = _for_ever(setup, tape, result)
     if tape.end and not result.end.startswith(tape.end):

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -10,8 +11,9 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
-from experiments.harness.config import machine_of, plans_of
+from experiments.harness.config import Experiment, machine_of, plans_of
 from experiments.harness.errors import UnwritableError
+from experiments.harness.follow_saying import say_followed, strayed_of
 from experiments.harness.found_live import Found, find_again, say_found, say_ways
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
@@ -36,10 +38,11 @@ ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the 
 
 
 class Outcome(Struct, frozen=True):
-    """What came of a live run; `found`: its violation, in the simulator."""
+    """What came of a live run; `found`: its violation, in the simulator; `again`: the command."""
 
     live: LiveResult
     found: Found | None = None
+    again: str = ""
 
 
 class How(Struct, frozen=True):
@@ -52,49 +55,63 @@ class How(Struct, frozen=True):
 def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     """One live run; its exit code."""
     experiment, file = loaded(asked), str(asked.file)
+    refuse_loose(experiment, file)
+    nemesis = nemeses_of(experiment, file)
+    ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
+    run = Run(runs, Path(file).stem, seed)
+    run.write_experiment(experiment)
+    setup = live_setup(experiment, file, run, how)
+    plans = _rounds(setup.plans, experiment.live.rounds)
+    setup = replace(setup, plans=plans, nemesis=nemesis, seconds=how.seconds)
+    voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
+    voice.talk(f"not honoured live: {ignored}")
+    result = done_live(setup, file, run, voice)
+    found = None
+    if result.judged.word == "violation" and result.match.matched:
+        shrink = not result.interrupted
+        found = find_again(asked, experiment, run, seed, voice, shrink=shrink)
+    return conclude(setup, file, run, Outcome(result, found), voice)
+
+
+def refuse_loose(experiment: Experiment, file: str) -> None:
+    """Links that are not reliable are for the simulator."""
     if experiment.network.semantics != "reliable":
         raise ExperimentError(
             f"{file}: $.network.semantics: '{experiment.network.semantics}' cannot be live: a host"
             " journals each message of a link once and in its order, and is re-executed from that;"
             " run and explore have it"
         )
-    nemesis = nemeses_of(experiment, file)
-    properties = properties_of(experiment, file)
-    ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
-    run = Run(runs, Path(file).stem, seed)
-    run.write_experiment(experiment)
-    setup = LiveSetup(
+
+
+def live_setup(experiment: Experiment, file: str, run: Run, how: How) -> LiveSetup:
+    """What is run live, but for faults."""
+    return LiveSetup(
         machine=machine_of(experiment, file),
-        plans=_rounds(plans_of(experiment, file), experiment.live.rounds),
-        seed=seed,
+        plans=plans_of(experiment, file),
+        seed=run.seed,
         folder=run.folder,
-        nemesis=nemesis,
         placement=experiment.live.placement,
         durability=experiment.live.durability,
         journal=_with_auth(experiment.live.journal),
-        seconds=how.seconds,
         quiet_seconds=experiment.finally_.quiet_seconds,
         address=how.address,
-        properties=properties,
+        properties=properties_of(experiment, file),
         experiment=experiment.title,
         lineup=experiment.lineup,
         run=run.final.name,
     )
-    voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
-    voice.talk(f"not honoured live: {ignored}")
+
+
+def done_live(setup: LiveSetup, file: str, run: Run, voice: Voice) -> LiveResult:
+    """Do it."""
     try:
-        result = run_live(setup, _Talk(voice))
+        return run_live(setup, _Talk(voice))
     except ClusterError as error:
         # What was journalled stays readable; the folder says that there was no verdict.
         failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)
         with suppress(UnwritableError):  # The disk may be what failed.
             run.finish(structs.replace(failed, reasons=(str(error),)))
         raise ClusterError(f"cluster failed: {error}; see {run.folder}") from error
-    found = None
-    if result.judged.word == "violation" and result.match.matched:
-        shrink = not result.interrupted
-        found = find_again(asked, experiment, run, seed, voice, shrink=shrink)
-    return _conclude(setup, file, run, Outcome(result, found), voice)
 
 
 def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) -> Result:
@@ -163,12 +180,14 @@ def _in_short(faults: dict[str, int]) -> str:
     return " ".join(f"{fault} x{count}" for fault, count in short.items())
 
 
-def _conclude(setup: LiveSetup, file: str, run: Run, outcome: Outcome, voice: Voice) -> int:
+def conclude(setup: LiveSetup, file: str, run: Run, outcome: Outcome, voice: Voice) -> int:
+    """Write, say, and give the exit code."""
     live, found = outcome.live, outcome.found
     verdict = live.judged
     status, code = VERDICTS[verdict.word]
     codes = [code]
-    if live.match.divergence:
+    strayed = strayed_of(live)
+    if live.match.divergence or strayed:
         codes.append(Exit.DIVERGED)
         status = status if status is Status.VIOLATION else Status.DIVERGED
     if live.interrupted and status is not Status.VIOLATION:
@@ -177,13 +196,14 @@ def _conclude(setup: LiveSetup, file: str, run: Run, outcome: Outcome, voice: Vo
     sometimes = [p for p in verdict.properties if p.kind == "sometimes"]
     result = structs.replace(
         _result(setup, file, run, status, final),
-        reasons=(*live.reasons, *verdict.reasons),
+        reasons=(*([strayed] if strayed else []), *live.reasons, *verdict.reasons),
         properties=property_results(verdict),
         witnesses=tuple(WitnessResult(p.name, p.witnesses) for p in sometimes),
         counterexamples=found.examples if found else (),
         explanation=found.after.why if found and found.after else None,
         counts={**live.counts, "matched": live.match.matched, "inputs": live.match.total},
         seconds=round(live.seconds, 3),
+        again=outcome.again or (found.follow if found else ""),
     )
     run.finish(result, live.cluster)
     voice.object(result)
@@ -220,9 +240,13 @@ def _say(run: Run, outcome: Outcome, result: Result, voice: Voice) -> None:
     )
     if match_.divergence:
         voice.answer(f"  {match_.divergence}")
+    if live.followed is not None:
+        say_followed(live, voice)
     if found is not None:
         say_found(found, voice)
     voice.answer(f"history    {run.final}/history.jsonl")
     voice.answer(f"again      pasidlab check {run.final}    (took {live.seconds:.1f} s)")
     if found is not None:
         say_ways(found, voice)
+    if outcome.again:
+        voice.keyed("follow", outcome.again)

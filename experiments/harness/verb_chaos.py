@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from experiments.harness.options import EXIT_CODES, Asked, Seconds, Verb, experiment_options
+from experiments.harness.options import EXIT_CODES, Asked, Seconds, Verb, played_options
 from experiments.harness.say import Voice
 
 
@@ -16,6 +16,7 @@ from experiments.harness.say import Voice
         "pasidlab chaos experiments/chaos/kill_everyone.toml",
         "pasidlab chaos experiments/ioasid/vm_killed.toml --for 30s --seed 7",
         "pasidlab chaos experiments/chaos/kill_everyone.toml --address 127.0.0.1:6379",
+        "pasidlab chaos --follow latest/ce-1.small.json",
     ),
 )
 @click.option("--for", "seconds", type=Seconds(), help="Faults for this long: 30s, 5m.")
@@ -25,10 +26,16 @@ from experiments.harness.say import Voice
     metavar="HOST:PORT",
     help="A Ray cluster to attach to (default: start our own).",
 )
-@experiment_options
+@click.option(
+    "--follow",
+    metavar="CE|RUN|TOKEN",
+    help="Hosts hold what comes and handle it as this schedule says, its faults at their places.",
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@played_options
 def command(
     *,
-    file: Path,
+    file: Path | None,
     seed: int | None,
     changes: tuple[str, ...],
     revision: str | None,
@@ -36,14 +43,33 @@ def command(
     runs_dir: Path,
     seconds: float | None,
     address: str,
+    follow: str | None,
     as_json: bool,
     quiet: bool,
     no_color: bool,
 ) -> int:
-    """An experiment FILE on live Ray actors, with real kills; then judged and re-executed."""
+    """An experiment FILE on live Ray actors, with real kills; then judged and re-executed.
+
+    With --follow nothing is left to chance: one schedule happens, of a counterexample that has its
+    experiment beside it, or of a token with its FILE.
+    """
     from experiments.harness.living import How, chaos
+    from experiments.harness.own import only_own
     from experiments.harness.setup import drawn_seed
 
+    if file is None and follow is None:
+        raise click.UsageError("Missing argument 'FILE'.")
+    if follow is not None and (seconds is not None or seed is not None):
+        raise click.UsageError("--follow ends with its schedule: no --for or --seed goes with it")
+    if file is None and (changes or not only_own(revision, defects)):
+        raise click.UsageError("--set, --revision and --defect want the experiment FILE, too")
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
-    asked = Asked(file, changes, revision, defects)
-    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address), voice)
+    how = How(seconds, address)
+    asked = None if file is None else Asked(file, changes, revision, defects)
+    if follow is not None:
+        from experiments.harness.following import follow as directed
+        from experiments.harness.replaying import FOLLOW, schedule
+
+        return directed(schedule(follow, asked, runs_dir, FOLLOW), runs_dir, how, voice)
+    assert asked is not None
+    return chaos(asked, drawn_seed(seed), runs_dir, how, voice)
