@@ -75,13 +75,13 @@ def _small(case: Case, failing: Failing, voice: Voice) -> Small:
         return shrink_failing(case, failing, budget, count, shortest)
 
 
-def say_aftermath(after: Aftermath, failing: Failing, voice: Voice) -> None:
+def say_aftermath(after: Aftermath, failing: Failing, voice: Voice, *, brief: bool = False) -> None:
     """The story of the smallest that there is, how small it became, and why it happened."""
     small = after.small
     records, told = failing.records, failing.result.violations[0]
     if small is not None:
         records, told = small.records, small.result.violations[0]
-    for line in story(records, told, marks(after.why)):
+    for line in story(records, told, marks(after.why), brief=brief):
         voice.row(line)
     voice.answer()
     if small is not None:

@@ -38,6 +38,7 @@ VERBS: Final = {
     "shrink": "make a counterexample smaller, and say whether it is minimal",
     "check": "properties over a stored history, from either world",
     "chaos": "the experiment on live Ray actors, with real faults",
+    "coverage": "how much of the simulator's search a live run has visited",
     "compare": "revisions side by side, on the same schedules",
     "bank": "every known bug, found again; the sound protocol silent",
     "conform": "calls recorded on a kernel: are they explained by our actors",

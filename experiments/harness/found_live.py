@@ -136,7 +136,7 @@ def say_found(found: Found, voice: Voice) -> None:
     voice.answer(f"  {first.sentence}")
     voice.answer()
     if found.after is not None:
-        say_aftermath(found.after, found.failing, voice)
+        say_aftermath(found.after, found.failing, voice, brief=True)
 
 
 def say_ways(found: Found, voice: Voice) -> None:

@@ -114,7 +114,9 @@ def _of_token(token: str, asked: Asked | None, verb: str) -> Schedule:
             raise ExperimentError(f"{token}: no such counterexample file, run or token") from error
         raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
     if asked is None:
-        raise ExperimentError(f"a token needs its experiment: {command(*verb.split(), token, 'FILE')}")
+        raise ExperimentError(
+            f"a token needs its experiment: {command(*verb.split(), token, 'FILE')}"
+        )
     experiment = loaded(asked)
     origin = tape.known.origin if tape.known is not None else Origin()
     other = not digest_of(resolved(experiment)).startswith(origin.experiment)
