@@ -1,4 +1,4 @@
-"""How much of the model a live run has visited: its inputs, walked through the simulator's search."""
+"""How much of the model a live run has visited: its inputs walk through the simulator's search."""
 
 import time
 from dataclasses import replace
