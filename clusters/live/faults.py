@@ -17,6 +17,7 @@ from clusters.live.journals import open_journal
 from clusters.live.link_strikes import LinkStrikes
 from clusters.live.placement import Placement
 from clusters.live.supervisor import HostView, Supervisor
+from clusters.live.zombies import Zombies
 from clusters.nemesis import (
     BY_CHANCE,
     FAULTS,
@@ -104,6 +105,7 @@ class Faults:
         self._agenda: list[tuple[float, int]] = []
         self._pauses: list[tuple[float, Name]] = []
         self._links = LinkStrikes(supervisor, self.begun)
+        self._zombies = Zombies(supervisor)
         self._refused: dict[int, tuple[float, float, str]] = {}
         """What is due and could not be done: since when, when it was tried last, why not."""
         for index, nemesis in enumerate(nemeses):
@@ -114,7 +116,11 @@ class Faults:
         """Whatever is due, `now` seconds after the start."""
         self._links.act(now)
         while self._pauses and self._pauses[0][0] <= now:
-            self._resume(heappop(self._pauses)[1])
+            _, target = heappop(self._pauses)
+            if self._zombies.coming(self.supervisor.home(target)):
+                heappush(self._pauses, (now + AGAIN_SECONDS, target))
+            else:
+                self._resume(target)
         while self._agenda and self._agenda[0][0] <= now:
             _, index = heappop(self._agenda)
             self._strike(index, now)
@@ -139,7 +145,9 @@ class Faults:
             for index, (since, last, why) in self._refused.items()
             if not self._count[index] and last - since >= UNDONE_SECONDS
         ]
-        return [*never, *self._links.undone]
+        replaced = any(what.startswith("zombie ") for what in self.begun)
+        failed = () if replaced else self._zombies.failed
+        return [*never, *self._links.undone, *failed]
 
     @property
     def exhausted(self) -> bool:
@@ -148,11 +156,12 @@ class Faults:
 
     def begin(self, fault: str, target: Name) -> None:
         """This one of the plan, now, until `end`: in a directed run somebody else says when."""
+        found = (one for one in self.nemeses if (one.fault, one.target) == (fault, target))
+        nemesis = next(found)
         if fault in OF_LINKS:
-            found = (one for one in self.nemeses if (one.fault, one.target) == (fault, target))
-            self._links.begin(next(found), target, FOREVER)
+            self._links.begin(nemesis, target, FOREVER)
         else:
-            self._do(fault, target, FOREVER, {})
+            self._do(nemesis, target, FOREVER, {})
             self.count(f"{fault} {target}")
 
     def end(self, fault: str, target: Name) -> None:
@@ -192,25 +201,27 @@ class Faults:
             if nemesis.fault == "fail":
                 self.supervisor.home(target).handle.arm.remote(index, target)
                 continue  # It counts when it has struck.
-            self._do(nemesis.fault, target, until, hit)
+            self._do(nemesis, target, until, hit)
             self.count(f"{nemesis.fault} {target}")
         self._count[index] += 1
         self._plan(index, now)
 
-    def _do(self, fault: str, target: Name, until: float, hit: dict[Name, None]) -> None:
+    def _do(self, nemesis: Nemesis, target: Name, until: float, hit: dict[Name, None]) -> None:
         """To its host; `hit` are those that this strike has hit, with whoever they run."""
         view = self.supervisor.home(target)
         again = view.name in hit
         hit[view.name] = None
-        match fault:
+        match nemesis.fault:
             case "crash":
                 self._crash(target, again=again)
             case "pause":
                 self._pause(target, until, again=again)
+                if nemesis.replaced and not again:
+                    self._zombies.replace(view)
             case "lose":
                 self._lose(target)
             case _:
-                raise AssertionError(f"{fault} is not a fault of the live world")
+                raise AssertionError(f"{nemesis.fault} is not a fault of the live world")
 
     def _put_off(self, index: int, now: float, found: int, wanted: int) -> None:
         """Not all that it wants to hit can be hit now: a part of it is not what was asked for."""
@@ -288,8 +299,12 @@ class Faults:
 
     def _resume(self, target: Name) -> None:
         view = self.supervisor.home(target)
+        zombie = self._zombies.placed(view)
         if view.process is not None:
             view.process.resume()
+        self._zombies.end(view)
+        if zombie:
+            self.count(f"zombie {view.name}")
         view.suffers, view.fresh = "", False
         view.heard_ns = time.monotonic_ns()  # It could not answer until now.
         self.supervisor.chronicle.stated(FaultHealed("pause", target))
