@@ -19,13 +19,16 @@ from clusters.live.placement import place
 from clusters.live.ray_cluster import RayCluster
 from clusters.live.ray_host import Charge, RayHost, answer, begin
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path, reexecute
+from clusters.live.run import run_live
 from clusters.live.seal import Seal
 from clusters.live.supervisor import Supervisor
+from clusters.nemesis import Nemesis
 from protocol.facts.world import RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT
 from protocol.machine import Machine
 from protocol.messages import Told
 from protocol.wire import WIRE_FORMAT, Frame, encode
+from tests.live.test_faults import assert_exactly_once, assert_sound, ring
 from tests.live.toys import LONG, RING
 
 pytestmark = pytest.mark.live
@@ -104,3 +107,18 @@ def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: R
     match = reexecute(tmp_path)
     assert match.whole, match
     assert match.epochs == {"a": 1, "b": 3, "c": 1, "d": 1}
+
+
+def test_a_host_that_is_stopped_and_replaced_wakes_as_a_zombie_and_is_fenced(
+    tmp_path: Path, cluster: RayCluster
+) -> None:
+    stop = Nemesis(
+        "pause", "b", every_seconds=(0.1, 0.2), lasts_seconds=(0.3, 0.4), times=1, replaced=True
+    )
+    result = run_live(ring(tmp_path, stop), inside=cluster)
+    assert_sound(result)
+    assert result.faults == {"pause b": 1, "zombie b": 1}
+    assert result.match.epochs == {"a": 1, "b": 3, "c": 1, "d": 1}
+    assert_exactly_once(tmp_path, RING)
+    logs = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+    assert logs.count('"host.fenced"') == logs.count('"host.placed"') == 1
