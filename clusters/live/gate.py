@@ -76,8 +76,10 @@ class Held(Gate):
         return False
 
     def opens(self, link: LinkName) -> bool:
-        free, self._free = self._free, None if link == self._free else self._free
-        return link == free
+        if link != self._free:
+            return False
+        self._free = None  # One message of it, and no more.
+        return True
 
     def fires(self) -> bool:
         return False

@@ -51,18 +51,20 @@ class Found(Struct, frozen=True):
 
 
 def find_again(
-    asked: Asked, experiment: Experiment, run: Run, seed: int, voice: Voice, *, shrink: bool = True
+    asked: Asked, experiment: Experiment, run: Run, voice: Voice, *, shrink: bool = True
 ) -> Found:
     """Find it, make it small, and write it into the run's folder."""
     sites = {nemesis.site for nemesis in experiment.nemesis if nemesis.site}
     try:
-        told = retold(run.folder, seed, sites)
+        told = retold(run.folder, run.seed, sites)
         experiment = simulated(experiment, told)
-        case = _case(asked, experiment, run, seed)
+        case = _case(asked, experiment, run)
         records: list[Record] = []
         result = retrace(case.setup, told.tape, records.append, quiet=told.quiet)
     except PasidlabError as error:
         return Found(why=str(error))
+    except KeyboardInterrupt:
+        return Found(why="interrupted before it was")
     if not result.violations:
         end = "" if told.quiet else "; what is to happen in the end is judged at a quiet one only"
         return Found(why=f"nothing is violated in {many(result.steps, 'step')}{end}")
@@ -89,9 +91,9 @@ def simulated(experiment: Experiment, told: Retold) -> Experiment:
     )
 
 
-def _case(asked: Asked, experiment: Experiment, run: Run, seed: int) -> Case:
+def _case(asked: Asked, experiment: Experiment, run: Run) -> Case:
     setup = setup_of(experiment, str(asked.file), run=run.final.name)
-    return Case(asked, experiment, seed, setup, run, digest_of(resolved(experiment)))
+    return Case(asked, experiment, run.seed, setup, run, digest_of(resolved(experiment)))
 
 
 def _written(case: Case, failing: Failing, after: Aftermath | None) -> tuple[Counterexample, ...]:

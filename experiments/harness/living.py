@@ -69,7 +69,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
     found = None
     if result.judged.word == "violation" and result.match.matched:
         shrink = not result.interrupted
-        found = find_again(asked, experiment, run, seed, voice, shrink=shrink)
+        found = find_again(asked, experiment, run, voice, shrink=shrink)
     return conclude(setup, file, run, Outcome(result, found), voice)
 
 
@@ -106,6 +106,9 @@ def done_live(setup: LiveSetup, file: str, run: Run, voice: Voice) -> LiveResult
     """Do it."""
     try:
         return run_live(setup, _Talk(voice))
+    except ExperimentError:
+        run.discard()  # Nothing has begun.
+        raise
     except ClusterError as error:
         # What was journalled stays readable; the folder says that there was no verdict.
         failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)

@@ -15,6 +15,7 @@ from experiments.harness.say import Voice
     epilog=EXIT_CODES,
     examples=(
         "pasidlab coverage latest",
+        "pasidlab coverage kill_everyone",
         "pasidlab coverage runs/kill_everyone/latest --states 500000",
     ),
 )

@@ -12,6 +12,7 @@ from msgspec import structs
 from clusters.live import director
 from clusters.live.course import Course, Step, course_of
 from clusters.live.director import Director, Followed
+from clusters.live.faults import Faults
 from clusters.live.gate import Handled, Held
 from clusters.live.retelling import retold
 from clusters.live.supervisor import HostView, Supervisor
@@ -112,7 +113,8 @@ class Scripted(Director):
     def __init__(self, course: Course, answers: Callable[[Step], Handled | None]) -> None:
         view = SimpleNamespace(name="left", suffers="")
         supervisor = SimpleNamespace(home=lambda _: view, step=lambda: None, running=[view])
-        super().__init__(cast("Supervisor", supervisor), None, course, lambda: None)  # type: ignore[arg-type]
+        nobody = cast("Faults", None)
+        super().__init__(cast("Supervisor", supervisor), nobody, course, lambda: None)
         self.answers = answers
 
     def _ask(self, _view: HostView, step: Step) -> Handled | None:

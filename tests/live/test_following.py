@@ -112,7 +112,7 @@ def test_what_a_cluster_violates_is_found_here_made_small_and_followed_there(
     first = run_live(live, inside=cluster)
     assert "subscribers-called-in-order" in violated(first)
 
-    found = find_again(asked, experiment, run, 7, Voice(quiet=True))
+    found = find_again(asked, experiment, run, Voice(quiet=True))
     assert found.after is not None
     small = found.after.small
     assert small is not None
