@@ -23,7 +23,6 @@ from experiments.harness.setup import digest_of, setup_of
 from experiments.harness.shrinking import small_example, write_small
 from experiments.harness.store import Run, git_state, resolved
 from protocol.errors import PasidlabError
-from protocol.history import Record
 
 NAME: Final = "ce-1"
 """The schedule of the cluster, and the experiment that it is one of; small, it is `ce-1.small`."""
@@ -59,8 +58,7 @@ def find_again(
         told = retold(run.folder, run.seed, sites)
         experiment = simulated(experiment, told)
         case = _case(asked, experiment, run)
-        records: list[Record] = []
-        result = retrace(case.setup, told.tape, records.append, quiet=told.quiet)
+        result = retrace(case.setup, told.tape, quiet=told.quiet)
     except PasidlabError as error:
         return Found(why=str(error))
     except KeyboardInterrupt:
@@ -68,7 +66,7 @@ def find_again(
     if not result.violations:
         end = "" if told.quiet else "; what is to happen in the end is judged at a quiet one only"
         return Found(why=f"nothing is violated in {many(result.steps, 'step')}{end}")
-    failing = Failing(0, result, records)
+    failing = Failing(0, result, [])  # All records of a long run would fill the memory.
     after = made_small(case, failing, voice) if shrink else None
     examples = _written(case, failing, after)
     return Found(case, failing, after, examples)
