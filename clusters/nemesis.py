@@ -68,7 +68,8 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     are then: `target` is a node (`n1`), or `one`, `minority`, `majority` or `all` of those with
     hosts (`""`: one).  `delay`: a message waits `wait_steps` at the
     head of its link.  `drop` and `duplicate`: each message with `probability`, or every second one;
-    what was dropped is sent again after `wait_steps`.
+    what was dropped is sent again after `wait_steps`.  `pause`: if it is `replaced`, a live host
+    has somebody else in its place when it wakes, and can do nothing any more.
     """
 
     fault: str
@@ -83,6 +84,7 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     wait_steps: tuple[int, int] = (1, 20)
     times: int = 0
     wait_seconds: tuple[float, float] = (0.05, 0.5)
+    replaced: bool = False
 
 
 def candidates(nemesis: Nemesis, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
@@ -202,6 +204,8 @@ def _check_ranges(nemesis: Nemesis, where: str) -> None:
         raise ExperimentError(f"{where}: nth and times count from 0")
     if nemesis.fault != "fail" and (nemesis.site or nemesis.nth):
         raise ExperimentError(f"{where}: site and nth are of 'fail' only")
+    if nemesis.replaced and nemesis.fault != "pause":
+        raise ExperimentError(f"{where}.replaced: is of pause only, not of {nemesis.fault}")
     if nemesis.fault not in ("fail", *BY_CHANCE) and nemesis.probability:
         raise ExperimentError(
             f"{where}.probability: is of {', '.join(BY_CHANCE)} and fail, not of {nemesis.fault}"

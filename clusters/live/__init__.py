@@ -3,7 +3,8 @@
 Importing this imports no Ray; running it does.
 """
 
+from clusters.live.live_setup import LiveResult, LiveSetup, Progress
 from clusters.live.reexecute import Match, reexecute
-from clusters.live.run import LiveResult, LiveSetup, Progress, run_live
+from clusters.live.run import run_live
 
 __all__ = ["LiveResult", "LiveSetup", "Match", "Progress", "reexecute", "run_live"]

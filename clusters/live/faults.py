@@ -6,7 +6,7 @@ the cluster's failure.  Who is hit is the host that runs the actor that the plan
 
 import time
 from collections.abc import Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Final
 
@@ -17,6 +17,7 @@ from clusters.live.link_strikes import LinkStrikes
 from clusters.live.node_strikes import BACK_SECONDS, NodeStrikes
 from clusters.live.placement import Placement
 from clusters.live.supervisor import HostView, Supervisor
+from clusters.live.zombies import Zombies
 from clusters.nemesis import (
     BY_CHANCE,
     FAULTS,
@@ -40,6 +41,7 @@ LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS, *OF_NODES)
 """What can be done to real processes and their links so far."""
 AGAIN_SECONDS: Final = 0.1
 """When not all can be hit just now, because somebody suffers something already."""
+FOREVER: Final = float("inf")
 UNDONE_SECONDS: Final = 5.0
 """So long somebody may suffer something; a fault that waits longer cannot be done."""
 
@@ -105,6 +107,7 @@ class Faults:
         self._pauses: list[tuple[float, Name]] = []
         self._links = LinkStrikes(supervisor, self.begun)
         self._nodes = NodeStrikes(supervisor, self.begun)
+        self._zombies = Zombies(supervisor)
         self._refused: dict[int, tuple[float, float, str]] = {}
         """What is due and could not be done: since when, when it was tried last, why not."""
         for index, nemesis in enumerate(nemeses):
@@ -116,7 +119,11 @@ class Faults:
         self._links.act(now)
         self._nodes.act(now)
         while self._pauses and self._pauses[0][0] <= now:
-            self._resume(heappop(self._pauses)[1])
+            _, target = heappop(self._pauses)
+            if self._zombies.coming(self.supervisor.home(target)):
+                heappush(self._pauses, (now + AGAIN_SECONDS, target))
+            else:
+                self._resume(target)
         while self._agenda and self._agenda[0][0] <= now:
             _, index = heappop(self._agenda)
             self._strike(index, now)
@@ -148,7 +155,9 @@ class Faults:
             for index, (since, last, why) in self._refused.items()
             if not self._count[index] and last - since >= self._patience(index)
         ]
-        return [*never, *self._links.undone, *self._nodes.undone]
+        replaced = any(what.startswith("zombie ") for what in self.begun)
+        failed = () if replaced else self._zombies.failed
+        return [*never, *self._links.undone, *self._nodes.undone, *failed]
 
     def _patience(self, index: int) -> float:
         """A node that is away comes back more slowly than a process."""
@@ -159,6 +168,31 @@ class Faults:
     def exhausted(self) -> bool:
         """Whether nothing more will begin, because all has been done as often as was asked for."""
         return not self._agenda
+
+    def begin(self, fault: str, target: Name) -> None:
+        """This one of the plan, now, until `end`: in a directed run somebody else says when."""
+        found = (one for one in self.nemeses if (one.fault, one.target) == (fault, target))
+        nemesis = next(found)
+        if fault in OF_LINKS:
+            self._links.begin(nemesis, target, FOREVER)
+        else:
+            self._do(nemesis, target, FOREVER, {})
+            self.count(f"{fault} {target}")
+
+    def end(self, fault: str, target: Name) -> None:
+        """It is over; a crash is when the host is back, which `settled` waits for."""
+        if fault in OF_LINKS:
+            self._links.end(fault, target)
+        elif fault == "pause":
+            self._pauses = [one for one in self._pauses if one[1] != target]
+            heapify(self._pauses)
+            self._resume(target)
+
+    def settled(self, fault: str, target: Name) -> bool:
+        """Whether what has begun or ended is seen to have."""
+        if fault in OF_LINKS:
+            return self._links.seen
+        return all(healing[2] != target for healing in self.supervisor.healing)
 
     def _plan(self, index: int, now: float) -> None:
         nemesis = self.nemeses[index]
@@ -187,25 +221,27 @@ class Faults:
             if nemesis.fault == "fail":
                 self.supervisor.home(target).handle.arm.remote(index, target)
                 continue  # It counts when it has struck.
-            self._do(nemesis.fault, target, until, hit)
+            self._do(nemesis, target, until, hit)
             self.count(f"{nemesis.fault} {target}")
         self._count[index] += 1
         self._plan(index, now)
 
-    def _do(self, fault: str, target: Name, until: float, hit: dict[Name, None]) -> None:
+    def _do(self, nemesis: Nemesis, target: Name, until: float, hit: dict[Name, None]) -> None:
         """To its host; `hit` are those that this strike has hit, with whoever they run."""
         view = self.supervisor.home(target)
         again = view.name in hit
         hit[view.name] = None
-        match fault:
+        match nemesis.fault:
             case "crash":
                 self._crash(target, again=again)
             case "pause":
                 self._pause(target, until, again=again)
+                if nemesis.replaced and not again:
+                    self._zombies.replace(view)
             case "lose":
                 self._lose(target)
             case _:
-                raise AssertionError(f"{fault} is not a fault of the live world")
+                raise AssertionError(f"{nemesis.fault} is not a fault of the live world")
 
     def _put_off(self, index: int, now: float, found: int, wanted: int) -> None:
         """Not all that it wants to hit can be hit now: a part of it is not what was asked for."""
@@ -236,11 +272,12 @@ class Faults:
             found, at_once = candidates(nemesis, self.roles)
         living = [name for name in found if name not in self.supervisor.lost]
         at_once = min(at_once, len(living))
-        found = [name for name in found if self._possible(nemesis.fault, name)]
+        found = [name for name in found if self.possible(nemesis.fault, name)]
         self._random.shuffle(found)
         return sorted(found[:at_once]), at_once
 
-    def _possible(self, fault: str, target: Name) -> bool:
+    def possible(self, fault: str, target: Name) -> bool:
+        """Whether it can begin now: whom it is to hit is there, and suffers nothing yet."""
         if fault in OF_LINKS:
             return self._links.possible(fault, target)
         if fault in OF_NODES:
@@ -286,8 +323,12 @@ class Faults:
 
     def _resume(self, target: Name) -> None:
         view = self.supervisor.home(target)
+        zombie = self._zombies.placed(view)
         if view.process is not None:
             view.process.resume()
+        self._zombies.end(view)
+        if zombie:
+            self.count(f"zombie {view.name}")
         view.suffers, view.fresh = "", False
         view.heard_ns = time.monotonic_ns()  # It could not answer until now.
         self.supervisor.chronicle.stated(FaultHealed("pause", target))

@@ -4,7 +4,7 @@ The supervisor tells every host with each tick; a fault has begun when all hosts
 that they know of it, and is healed when all have said that they do not any more.
 """
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from clusters.links import ends
@@ -43,6 +43,20 @@ class LinkStrikes:
         self._lasting[self._serial] = fault
         heappush(self._until, (until, self._serial))
         self._tell(FaultBegun(nemesis.fault, target))
+
+    def end(self, fault: str, target: Name) -> None:
+        """This one is over, whenever it was to be."""
+        over = [n for n, one in self._lasting.items() if (one.fault, one.target) == (fault, target)]
+        self._until = [one for one in self._until if one[1] not in over]
+        heapify(self._until)
+        for serial in over:
+            self._end(serial)
+
+    @property
+    def seen(self) -> bool:
+        """Whether all hosts know what has begun and ended."""
+        self._look()
+        return not self._unseen
 
     def act(self, now: float) -> None:
         """End what is over, and record what all hosts have said to know."""

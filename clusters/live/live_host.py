@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from clusters.host import Host
 from clusters.live.chance import LiveChance
+from clusters.live.gate import Handled, Held, Place, Ticket
 from clusters.live.host_state import put_state, read_state, state_bytes
 from clusters.live.journal import Began, Entry, Fenced, Input, Journal, Sealed, Snapshot
 from clusters.live.link import Letter
@@ -208,7 +209,7 @@ class LiveHost:
             self.mail.suffer(lasting)
 
         def work() -> None:
-            for actor, timer in list(self.timers):
+            for actor, timer in list(self.timers) if self.mail.gate.fires() else ():
                 self._feed(self.hosts[actor], TimerFired(timer), SUPERVISOR, (0, 0, (0, 0)))
             for link in self.mail.tick(now_ns):
                 self.log("link.resent", actor=link.source, peer=link.destination)
@@ -219,6 +220,34 @@ class LiveHost:
     def go_on(self) -> None:
         """Nothing new: what the last turn left over."""
         self._turn(lambda: None)
+
+    def release(self, ticket: Ticket) -> Handled | None:
+        """The actor's next input is to be this one; None: it has not come yet.
+
+        It may be asked for again: what was handled already is only told.
+        """
+        host = self.hosts[ticket.actor]
+        if host.n < ticket.n:
+            self._turn(lambda: self._release(host, ticket))
+        if self.failure is not None:
+            return Handled(b"", self.failure.message)
+        return Handled(host.digest()) if host.n == ticket.n and not self.fenced else None
+
+    def _release(self, host: Host, ticket: Ticket) -> None:
+        taken = self._held(ticket)
+        if taken is not None:
+            self.chance.replay(ticket.answers)
+            self._feed(host, taken[0], ticket.source, taken[1])
+            self.chance.finish()
+
+    def _held(self, ticket: Ticket) -> tuple[AnyMessage, Place] | None:
+        """What is to be handled, and where it comes from, if it is here."""
+        gate = self.mail.gate
+        assert isinstance(gate, Held), "only a directed run releases anything"
+        if not ticket.timer:
+            return gate.take(self.mail, LinkName(ticket.source, ticket.actor))
+        there = (ticket.actor, ticket.timer) in self.timers
+        return (TimerFired(ticket.timer), (0, 0, (0, 0))) if there else None
 
     def _turn(self, work: Callable[[], None]) -> None:
         if self.fenced or self.failure is not None:
@@ -266,9 +295,9 @@ class LiveHost:
         host: Host,
         message: AnyMessage,
         source: Name,
-        place: tuple[int, int, tuple[int, int]],
+        place: Place,
     ) -> None:
-        """One input.  Where it comes from: the source's epoch, the link's sequence, its id."""
+        """One input."""
         self.chance.begin(host.n + 1)
         host.moment = None  # Happens-before is made by the re-execution.
         out = host.take(message, source)

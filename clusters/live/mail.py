@@ -8,15 +8,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from clusters.live.gate import OPEN, Gate
 from clusters.live.link import RESEND_NS, Arrival, Epochs, Incoming, Letter, Outgoing
 from clusters.live.link_faults import Lasting, LinkFaults
 from clusters.live.placement import Placement
-from clusters.live.post import NO_CAUSE, LinkName, Post, cut
+from clusters.live.post import NO_CAUSE, LinkName, Post, cut, opened
 from clusters.live.seal import Seal
 from clusters.live.traffic import Traffic
-from protocol.errors import UnreadableError
 from protocol.names import SUPERVISOR, Name
-from protocol.wire import WIRE_FORMAT, Frame, decode_batch, encode
+from protocol.wire import WIRE_FORMAT, Frame, encode
 
 NOTHING: Final = (0, 0)
 """No question: an epoch and a number."""
@@ -38,8 +38,8 @@ class Mail:
         self.name = name
         self.faults = faults or LinkFaults()
         self.seal = seal or Seal()
-        self.placement = placement
-        self.post = post
+        self.gate: Gate = OPEN
+        self.placement, self.post = placement, post
         self.epoch = 0
         self.here = {actor: False for actor, home in placement.items() if home == name}
         self.outgoing: dict[LinkName, Outgoing] = {}
@@ -48,7 +48,7 @@ class Mail:
         self.local: deque[LinkName] = deque()
         self.parked: list[LinkName] = []
         self.held: list[LinkName] = []
-        """From here to here, and cut."""
+        """From here to here, and cut, or not released."""
         self.traffic = Traffic()
         self.counts: dict[str, int] = {}
         self.fences: dict[LinkName, None] = {}  # lost -> who knows of it
@@ -96,7 +96,7 @@ class Mail:
             if not self.here[link.destination]:
                 self.parked.append(link)
                 continue
-            if self.faults.cut(*link):
+            if self.faults.cut(*link) or not self.gate.opens(link):
                 self.held.append(link)
                 continue
             letter, sequence = outgoing.waiting[0], outgoing.first
@@ -118,18 +118,16 @@ class Mail:
         """The messages of a batch that are to be handled now, and what could not be read."""
         frames, refusals = self._read(data, f"batch to {self.name}")
         starts = [frame.destination for frame in frames if frame.source == SUPERVISOR]
-        return [one for one in frames if self._admit(one, starts)], refusals
+        return [one for one in frames if self.admit(one, starts)], refusals
 
     def _read(self, data: bytes, where: str) -> tuple[list[Frame], list[str]]:
         """The frames of a sealed batch that can be read, and what could not be."""
-        try:
-            frames, refused = decode_batch(self.seal.open(data, where), where)
-        except UnreadableError as error:
-            frames, refused = [], [error]
+        frames, refused = opened(self.seal, data, where)
         self._count("refused", len(refused))
         return frames, [str(one) for one in refused]
 
-    def _admit(self, frame: Frame, starts: list[Name]) -> bool:
+    def admit(self, frame: Frame, starts: list[Name]) -> bool:
+        """Whether a frame has a message that is to be handled now."""
         link = LinkName(frame.source, frame.destination)
         home = SUPERVISOR if frame.source == SUPERVISOR else self.placement.get(frame.source, "")
         if self.placement.get(frame.destination) != self.name or home in ("", self.name):
@@ -146,7 +144,7 @@ class Mail:
         if outgoing is not None and frame.acknowledged:
             outgoing.acknowledge(frame.acknowledged)
             self._touched[back] = None
-        if frame.body is None:
+        if frame.body is None or not self.gate.passes(frame):
             return False
         if not self.here[frame.destination] and frame.destination not in starts:
             self._wanting[home] = None  # Start comes first; what came before it comes again.
@@ -317,7 +315,7 @@ class Mail:
         self._due = False
         for home, batch in [(to, one) for to, frames in batches.items() for one in cut(frames)]:
             self._count("calls")
-            self.traffic.left(home, asks=home in asking)
+            self.traffic.left(home, asks=home in asking and self.gate is OPEN)
             self.post.frames(home, self.seal.close(batch))
         if self._wanting and all(self.here.values()):
             for home in self._wanting:

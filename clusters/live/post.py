@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Protocol
 
+from clusters.live.seal import Seal
+from protocol.errors import UnreadableError
 from protocol.names import Name
+from protocol.wire import Frame, decode_batch
 
 BATCH_BYTES: Final = 64 << 10
 """Ray carries arguments below 100 kB in the call itself."""
@@ -43,3 +46,11 @@ def cut(frames: Iterable[bytes]) -> Iterator[bytes]:
         size += len(frame)
     if batch:
         yield b"".join(batch)
+
+
+def opened(seal: Seal, batch: bytes, where: str) -> tuple[list[Frame], list[UnreadableError]]:
+    """The frames of a sealed batch that can be read, and why others cannot be."""
+    try:
+        return decode_batch(seal.open(batch, where), where)
+    except UnreadableError as error:
+        return [], [error]

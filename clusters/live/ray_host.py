@@ -19,6 +19,7 @@ from clusters.links import solid
 from clusters.live.cast import Cast
 from clusters.live.chance import LiveChance
 from clusters.live.fleet import RESOURCE
+from clusters.live.gate import OPEN, Handled, Held, read_ticket
 from clusters.live.journals import open_journal
 from clusters.live.keeper import NODE
 from clusters.live.link_faults import LinkFaults, read_lasting
@@ -26,6 +27,7 @@ from clusters.live.live_host import SNAPSHOT_INPUTS, Failure, LiveHost
 from clusters.live.mail import Mail
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import Placement
+from clusters.live.post import LinkName
 from clusters.live.ray_cluster import first_line
 from clusters.live.ray_metrics import Metrics, metrics_of
 from clusters.live.seal import Seal
@@ -37,7 +39,7 @@ from protocol.names import Name
 class Charge(Struct, frozen=True):
     """What a host is told, once, for all its incarnations.
 
-    `journal` is a file's path, or a server's address.
+    `journal` is a file's path, or a server's address; `directed`: it handles only what is released.
     """
 
     name: Name
@@ -50,6 +52,7 @@ class Charge(Struct, frozen=True):
     journal: str
     logs: str
     save_every: int = SNAPSHOT_INPUTS
+    directed: bool = False
 
 
 class Pong(Struct, frozen=True):
@@ -120,6 +123,7 @@ class RayHost:
             post = RayPost(charge.name, charge.namespace)
             faults = LinkFaults(charge.seed, solid(roles))
             mail = Mail(charge.name, charge.placement, post, faults, Seal(charge.namespace))
+            mail.gate = Held() if charge.directed else OPEN
             live = LiveHost(hosts, mail, journal, log)
             live.save_every = charge.save_every
             recovered = live.recover(pid, LiveChance(charge.seed, charge.fails, roles))
@@ -162,6 +166,17 @@ class RayHost:
         if self._metrics is not None:
             self._metrics.tell(status, self._live.meter, now_ns)
         return msgspec.msgpack.encode(status)
+
+    def release(self, ticket: bytes) -> bytes:
+        """Of a directed run, as msgpack: an input that is to be handled now, and what it did."""
+        if self._live is None:
+            return msgspec.msgpack.encode(self._failure and Handled(b"", self._failure.message))
+        return msgspec.msgpack.encode(self._live.release(read_ticket(ticket)))
+
+    def holds(self, source: Name, destination: Name) -> int:
+        """How many messages of a link a directed run has here and not released yet."""
+        gate = self._live.mail.gate if self._live is not None else OPEN
+        return gate.count(LinkName(source, destination))
 
     def arm(self, index: int, actor: Name) -> None:
         """The actor's next passage of the site of fault number `index` is to fail."""

@@ -2,34 +2,30 @@
 
 import os
 import time
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from clusters.cluster import openings
-from clusters.judge import Judge, Verdict
-from clusters.lineup import AS_IT_IS, Lineup
+from clusters.judge import Judge
 from clusters.live.cast import Cast, Setting, write_setting
 from clusters.live.chronicle import Chronicle
+from clusters.live.course import Course
+from clusters.live.director import Director
 from clusters.live.interruption import interruptible, listen, shielded
 from clusters.live.journal import DURABILITIES
 from clusters.live.journals import keep_journal, make_journal
+from clusters.live.live_setup import LiveResult, LiveSetup, Progress, Report, ignore
 from clusters.live.placement import hosts_of, place
 from clusters.live.reading import summary
 from clusters.live.recorder import NO_END, Recorder
-from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
+from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path, reexecute
 from clusters.live.room import Room
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
 from protocol.facts.world import RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT
-from protocol.machine import Machine
 from protocol.names import SUPERVISOR, Name
-from protocol.plan import Plan
-from protocol.properties.property import Property
 
 if TYPE_CHECKING:
     from clusters.live.faults import Faults
@@ -40,77 +36,6 @@ if TYPE_CHECKING:
 HISTORY: Final = "history.jsonl"
 LOGS: Final = "logs"
 PROGRESS_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveSetup:
-    """What is run live.
-
-    `seconds`: how long faults go on; None: until the guests have done their plans.  `lineup`
-    says which revision and defects, `classes` by role which actors are of yet another class
-    (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
-    `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
-    "": they are in `folder` from the beginning.  `cluster` is the name of one of ours that is up.
-    `hosts`: at most so many (0: as many as `placement` makes).  `disk_bytes`: the run ends when its
-    folder has them (0: never).
-    """
-
-    machine: Machine
-    plans: dict[Name, Plan]
-    seed: int
-    folder: Path
-    nemesis: tuple[Nemesis, ...] = ()
-    placement: str = "packed"
-    hosts: int = 0
-    disk_bytes: int = 0
-    keep_history: bool = True
-    durability: str = "process"
-    journal: str = ""
-    seconds: float | None = None
-    quiet_seconds: float = 60.0
-    address: str = ""
-    cluster: str = ""
-    lineup: Lineup = AS_IT_IS
-    classes: dict[str, str] = field(default_factory=dict)
-    toys: str = ""
-    properties: tuple[type[Property], ...] = ()
-    experiment: str = ""
-    run: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How a run goes; `phase`: starting, running, quieting, re-executing."""
-
-    phase: str
-    seconds: float
-    cluster: str = ""
-    inputs: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveResult:
-    """What a live run came to.  `reasons`: what keeps it from being known, beside the verdict's."""
-
-    judged: Verdict
-    match: Match
-    quiet: bool
-    interrupted: bool
-    cluster: str
-    history: Path
-    counts: dict[str, int]
-    faults: dict[str, int]
-    reasons: tuple[str, ...]
-    seconds: float
-
-
-Report = Callable[[Progress], None]
-
-
-def ignore(_progress: Progress) -> None:
-    """Nobody wants to know."""
 
 
 def run_live(
@@ -154,6 +79,7 @@ class LiveRun:
         check_live(setup.nemesis, setup.machine, self.actors, self.placement)
         self.room = Room(setup.folder, setup.disk_bytes)
         self.phase = "starting"
+        self.director: Director | None = None
         self.cluster = ""
         self.quiet = False
         self.interrupted = False
@@ -245,6 +171,7 @@ class LiveRun:
             Charge(
                 host, self.namespace, self.cast, self.placement, setup.seed, fails,
                 setup.durability, self._journal(host), str(folder / LOGS),
+                directed=setup.course is not None,
             )
             for host in hosts_of(self.placement)
         ]  # fmt: skip
@@ -267,6 +194,21 @@ class LiveRun:
             supervisor.tell(name, message)
         faults = Faults(supervisor, setup.nemesis, setup.seed, self.actors, setup.machine)
         self.faults = faults.begun
+        if setup.course is not None:
+            self._follow(supervisor, faults, setup.course)
+        else:
+            self._run(supervisor, faults)
+
+    def _follow(self, supervisor: "Supervisor", faults: "Faults", course: Course) -> None:
+        """A schedule; only if nothing is left to happen behind it, there is a quiet end."""
+        self.phase = "following"
+        self.director = Director(supervisor, faults, course, lambda: self._say(supervisor))
+        followed = self.director.follow()
+        if followed.whole and course.quiet:
+            self._quiet_down(supervisor, faults)
+
+    def _run(self, supervisor: "Supervisor", faults: "Faults") -> None:
+        """What happens by itself, with faults by the plan."""
         self.phase = "running"
         try:
             self._disturb(supervisor, faults)
@@ -282,6 +224,9 @@ class LiveRun:
             faults.act(time.monotonic() - began)
             supervisor.step()
             self._say(supervisor)
+        self._quiet_down(supervisor, faults)
+
+    def _quiet_down(self, supervisor: "Supervisor", faults: "Faults") -> None:
         self.phase = "quieting"
         supervisor.calm = True
         faults.heal()
@@ -371,6 +316,7 @@ class LiveRun:
             faults=faults,
             reasons=tuple(self.reasons),
             seconds=time.monotonic() - self._began,
+            followed=self.director.followed if self.director is not None else None,
         )
 
     def _say(self, supervisor: "Supervisor | None" = None) -> None:

@@ -213,6 +213,7 @@ class Supervisor:
             self.log("host.replaced", host=view.name, epoch=status.epoch)
             if view.process is not None:
                 view.process.kill()
+            view.process, view.fresh = None, False  # Ray starts it again.
             return
         if view.process is None and not view.suffers:
             view.process, view.down = self._find(status), False  # Ray could not reach it, once.

@@ -98,21 +98,42 @@ class Recorded:
         )
 
 
-def replay(setup: Setup, tape: Tape, history: History | None = None) -> RunResult:
-    """The run of a tape.  Without choices its strategy makes them again."""
+def replay(
+    setup: Setup, tape: Tape, history: History | None = None, world: type[World] = World
+) -> RunResult:
+    """The run of a tape, in a world of that class.  Without choices its strategy makes them."""
     setup = prepared(setup, tape.strategy)
     if not tape.choices:
-        result = World(setup, make(tape.strategy, tape.seed, setup.nemeses), history).run()
+        result = world(setup, make(tape.strategy, tape.seed, setup.nemeses), history).run()
     else:
         recorded = Recorded(tape)
-        world = World(setup, recorded, history)
-        result = world.run()
-        recorded.finish(world)
+        result = world(setup, recorded, history).run()
+        recorded.finish(result.world)
         if tape.loop:
             result = _for_ever(setup, tape, result)
     if tape.end and not result.end.startswith(tape.end):
         raise DivergedError(f"diverged {_where(tape, result)}")
     return result
+
+
+class Retraced(Recorded):
+    """The same for what happened elsewhere, which may go on behind the end of this run.
+
+    `quiet`: what is recorded ends where nothing is left to happen; else its last step is the last.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, tape: Tape, *, quiet: bool) -> None:
+        super().__init__(tape)
+        if not quiet:
+            steps = [k for k, one in enumerate(tape.choices, 1) if isinstance(one, Deliver | Fire)]
+            self._last = steps[-1] if steps else 0
+
+
+def retrace(setup: Setup, tape: Tape, history: History | None = None, *, quiet: bool) -> RunResult:
+    """The run of what happened on a cluster, up to the first violation, if there is one."""
+    return World(setup, Retraced(tape, quiet=quiet), history).run()
 
 
 def _for_ever(setup: Setup, tape: Tape, result: RunResult) -> RunResult:

@@ -45,9 +45,14 @@ def aftermath(case: Case, outcome: Outcome, voice: Voice) -> Aftermath | None:
     """Shrink the first counterexample, and explain it; None: there is none, or it has no end."""
     if not outcome.failings or outcome.interrupted or outcome.failings[0].result.tape.loop:
         return None
+    return made_small(case, outcome.failings[0], voice)
+
+
+def made_small(case: Case, failing: Failing, voice: Voice) -> Aftermath:
+    """The same for one that has an end."""
     small, why = None, None
     try:
-        small = _small(case, outcome, voice)
+        small = _small(case, failing, voice)
         result, records = small.result, small.records
         setup = small.shrunk.setup
         why = explained(setup, result.tape, result.violations[0], records, QUICK)
@@ -56,7 +61,7 @@ def aftermath(case: Case, outcome: Outcome, voice: Voice) -> Aftermath | None:
     return Aftermath(small, why)
 
 
-def _small(case: Case, outcome: Outcome, voice: Voice) -> Small:
+def _small(case: Case, failing: Failing, voice: Voice) -> Small:
     until = time.monotonic() + SECONDS
     told = Tries(0, 0, 0)
     with progress(voice, "shrink", TRIES) as say:
@@ -67,16 +72,16 @@ def _small(case: Case, outcome: Outcome, voice: Voice) -> Small:
             say(told)
 
         budget = ShrinkBudget(TRIES, lambda: time.monotonic() > until)
-        return shrink_failing(case, outcome.failings[0], budget, count, shortest)
+        return shrink_failing(case, failing, budget, count, shortest)
 
 
-def say_aftermath(after: Aftermath, failing: Failing, voice: Voice) -> None:
+def say_aftermath(after: Aftermath, failing: Failing, voice: Voice, *, brief: bool = False) -> None:
     """The story of the smallest that there is, how small it became, and why it happened."""
     small = after.small
     records, told = failing.records, failing.result.violations[0]
     if small is not None:
         records, told = small.records, small.result.violations[0]
-    for line in story(records, told, marks(after.why)):
+    for line in story(records, told, marks(after.why), brief=brief):
         voice.row(line)
     voice.answer()
     if small is not None:

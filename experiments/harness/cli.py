@@ -39,6 +39,7 @@ VERBS: Final = {
     "check": "properties over a stored history, from either world",
     "chaos": "the experiment on live Ray actors, with real faults",
     "cluster": "a Ray cluster of several nodes on this machine: up, status, down",
+    "coverage": "how much of the simulator's search a live run has visited",
     "compare": "revisions side by side, on the same schedules",
     "bank": "every known bug, found again; the sound protocol silent",
     "conform": "calls recorded on a kernel: are they explained by our actors",

@@ -3,6 +3,7 @@
 import os
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -13,8 +14,10 @@ from msgspec import Struct, structs
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from clusters.live.fleet import ready_fleet
 from clusters.live.node_strikes import check_nodes
-from experiments.harness.config import machine_of, plans_of
+from experiments.harness.config import Experiment, machine_of, plans_of
 from experiments.harness.errors import UnwritableError
+from experiments.harness.follow_saying import say_followed, strayed_of
+from experiments.harness.found_live import Found, find_again, say_found, say_ways
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, Result, Status, WitnessResult, worst
 from experiments.harness.say import Voice, columns, fit, moving
@@ -36,6 +39,14 @@ PLAIN_EVERY_S: Final = 10.0
 AUTH: Final = "PASIDLAB_REDIS_AUTH"
 IGNORED: Final = "explore.*, every_steps, lasts_steps, wait_steps, max_steps"
 ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the end)"
+
+
+class Outcome(Struct, frozen=True):
+    """What came of a live run; `found`: its violation, in the simulator; `again`: the command."""
+
+    live: LiveResult
+    found: Found | None = None
+    again: str = ""
 
 
 class How(Struct, frozen=True):
@@ -62,53 +73,74 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
 def run(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> Result:
     """One live run, stored and said."""
     experiment, file = loaded(asked), str(asked.file)
+    refuse_loose(experiment, file)
+    nemesis = nemeses_of(experiment, file)
+    check_nodes(nemesis, ready_fleet(how.cluster) if how.cluster else None, f"{file}: $.nemesis")
+    ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
+    stored = Run(runs, Path(file).stem, seed)
+    stored.write_experiment(experiment)
+    setup = live_setup(experiment, file, stored, how)
+    plans = _rounds(setup.plans, experiment.live.rounds)
+    setup = replace(setup, plans=plans, nemesis=nemesis, seconds=how.seconds)
+    voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
+    voice.talk(f"not honoured live: {ignored}")
+    result = done_live(setup, file, stored, voice)
+    found = None
+    if result.judged.word == "violation" and result.match.matched:
+        shrink = not result.interrupted
+        found = find_again(asked, experiment, stored, voice, shrink=shrink)
+    return conclude(setup, file, stored, Outcome(result, found), voice)
+
+
+def refuse_loose(experiment: Experiment, file: str) -> None:
+    """Links that are not reliable are for the simulator."""
     if experiment.network.semantics != "reliable":
         raise ExperimentError(
             f"{file}: $.network.semantics: '{experiment.network.semantics}' cannot be live: a host"
             " journals each message of a link once and in its order, and is re-executed from that;"
             " run and explore have it"
         )
-    nemesis = nemeses_of(experiment, file)
-    check_nodes(nemesis, ready_fleet(how.cluster) if how.cluster else None, f"{file}: $.nemesis")
-    properties = properties_of(experiment, file)
-    ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
-    stored = Run(runs, Path(file).stem, seed)
-    stored.write_experiment(experiment)
-    setup = LiveSetup(
+
+
+def live_setup(experiment: Experiment, file: str, run: Run, how: How) -> LiveSetup:
+    """What is run live, but for faults."""
+    return LiveSetup(
         machine=machine_of(experiment, file),
-        plans=_rounds(plans_of(experiment, file), experiment.live.rounds),
-        seed=seed,
-        folder=stored.folder,
-        nemesis=nemesis,
+        plans=plans_of(experiment, file),
+        seed=run.seed,
+        folder=run.folder,
         placement=experiment.live.placement,
         hosts=experiment.live.hosts,
         disk_bytes=experiment.live.disk_mb << 20,
         keep_history=experiment.live.history,
         durability=experiment.live.durability,
         journal=_with_auth(experiment.live.journal),
-        seconds=how.seconds,
         quiet_seconds=experiment.finally_.quiet_seconds,
         address=how.address,
         cluster=how.cluster,
-        properties=properties,
+        properties=properties_of(experiment, file),
         experiment=experiment.title,
         lineup=experiment.lineup,
-        run=stored.final.name,
+        run=run.final.name,
     )
-    voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
-    voice.talk(f"not honoured live: {ignored}")
+
+
+def done_live(setup: LiveSetup, file: str, run: Run, voice: Voice) -> LiveResult:
+    """Do it."""
     talk = _Talk(voice)
     try:
-        result = run_live(setup, talk)
+        return run_live(setup, talk)
+    except ExperimentError:
+        run.discard()  # Nothing has begun.
+        raise
     except ClusterError as error:
         # What was journalled stays readable; the folder says that there was no verdict.
-        failed = _result(setup, file, stored, Status.CLUSTER, Exit.CLUSTER)
+        failed = _result(setup, file, run, Status.CLUSTER, Exit.CLUSTER)
         with suppress(UnwritableError):  # The disk may be what failed.
-            stored.finish(structs.replace(failed, reasons=(str(error),)))
-        raise ClusterError(f"cluster failed: {error}; see {stored.folder}") from error
+            run.finish(structs.replace(failed, reasons=(str(error),)))
+        raise ClusterError(f"cluster failed: {error}; see {run.folder}") from error
     finally:
         talk.erase()
-    return _conclude(setup, file, stored, result, voice)
 
 
 def _result(setup: LiveSetup, file: str, run: Run, verdict: Status, code: Exit) -> Result:
@@ -191,11 +223,14 @@ def _in_short(faults: dict[str, int]) -> str:
     return " ".join(f"{fault} x{count}" for fault, count in short.items())
 
 
-def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Voice) -> Result:
+def conclude(setup: LiveSetup, file: str, run: Run, outcome: Outcome, voice: Voice) -> Result:
+    """Write it and say it."""
+    live, found = outcome.live, outcome.found
     verdict = live.judged
     status, code = VERDICTS[verdict.word]
     codes = [code]
-    if live.match.divergence:
+    strayed = strayed_of(live)
+    if live.match.divergence or strayed:
         codes.append(Exit.DIVERGED)
         status = status if status is Status.VIOLATION else Status.DIVERGED
     if live.interrupted and status is not Status.VIOLATION:
@@ -204,18 +239,22 @@ def _conclude(setup: LiveSetup, file: str, run: Run, live: LiveResult, voice: Vo
     sometimes = [p for p in verdict.properties if p.kind == "sometimes"]
     result = structs.replace(
         _result(setup, file, run, status, final),
-        reasons=(*live.reasons, *verdict.reasons),
+        reasons=(*([strayed] if strayed else []), *live.reasons, *verdict.reasons),
         properties=property_results(verdict),
         witnesses=tuple(WitnessResult(p.name, p.witnesses) for p in sometimes),
+        counterexamples=found.examples if found else (),
+        explanation=found.after.why if found and found.after else None,
         counts={**live.counts, "matched": live.match.matched, "inputs": live.match.total},
         seconds=round(live.seconds, 3),
+        again=outcome.again or (found.follow if found else ""),
     )
     run.finish(result, live.cluster)
-    _say(run, live, result, voice)
+    _say(run, outcome, result, voice)
     return result
 
 
-def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
+def _say(run: Run, outcome: Outcome, result: Result, voice: Voice) -> None:
+    live, found = outcome.live, outcome.found
     judged = [p for p in result.properties if p.kind != "sometimes"]
     match result.verdict:
         case Status.PASS:
@@ -245,8 +284,16 @@ def _say(run: Run, live: LiveResult, result: Result, voice: Voice) -> None:
     )
     if match_.divergence:
         voice.answer(f"  {match_.divergence}")
+    if live.followed is not None:
+        say_followed(live, voice)
+    if found is not None:
+        say_found(found, voice)
     kept = (run.final / live.history.name).exists()
     if kept:
         voice.answer(f"history    {run.final}/history.jsonl")
     again = f"pasidlab check {run.final}" if kept else "with --set live.history=true"
     voice.answer(f"again      {again}    (took {live.seconds:.1f} s)")
+    if found is not None:
+        say_ways(found, voice)
+    if outcome.again:
+        voice.keyed("follow", outcome.again)

@@ -230,7 +230,12 @@ def answer_options(verb: F) -> F:
 
 
 def experiment_options(verb: F) -> F:
-    """FILE, --seed, --set, --revision, --defect, --runs-dir, and how to answer."""
+    """FILE, and what goes with it."""
+    return EXPERIMENT(played_options(verb))
+
+
+def played_options(verb: F) -> F:
+    """--seed, --set, --revision, --defect, --runs-dir, and how to answer."""
     verb = answer_options(verb)
     for option in (
         runs_option("Where run folders go"),
@@ -238,7 +243,6 @@ def experiment_options(verb: F) -> F:
         REVISION,
         CHANGES,
         click.option("--seed", type=Seed(), help="Where all chance comes from (default: drawn)."),
-        EXPERIMENT,
     ):
         verb = option(verb)
     return verb

@@ -34,6 +34,8 @@ from protocol.history import Record
 
 TAPE_BYTES_MAX: Final = 64 << 20
 OTHER: Final = "recorded with another experiment, or other options"
+FOLLOW: Final = "chaos --follow"
+"""The verb that, of a run, wants the schedule that was made small."""
 NAMED_MAX: Final = 3
 """Changed files that are named."""
 
@@ -73,7 +75,7 @@ def schedule(what: str, asked: Asked | None, runs: Path, verb: str = "replay") -
         if not beside.is_file():
             raise ExperimentError(
                 f"{path}: its {EXPERIMENT} is not beside it; name it:"
-                f" {command(verb, str(path), 'FILE')}"
+                f" {command(*verb.split(), str(path), 'FILE')}"
             )
         experiment, where = load(beside), shown(beside)
         words = own_words(experiment.lineup)
@@ -100,7 +102,8 @@ def _counterexample(what: str, runs: Path, verb: str) -> Path | None:
         summary = summary_of(folder)
         verdict = f" (its verdict: {summary.verdict.value})" if summary else ""
         raise ExperimentError(f"{shown(folder)}: this run has no counterexample{verdict}")
-    return found[0]
+    small = folder / f"{found[0].stem}.small.json"
+    return small if verb == FOLLOW and small in found else found[0]
 
 
 def _of_token(token: str, asked: Asked | None, verb: str) -> Schedule:
@@ -111,7 +114,9 @@ def _of_token(token: str, asked: Asked | None, verb: str) -> Schedule:
             raise ExperimentError(f"{token}: no such counterexample file, run or token") from error
         raise ExperimentError(f"{error} (copy it whole, as run or explore said it)") from error
     if asked is None:
-        raise ExperimentError(f"a token needs its experiment: {command(verb, token, 'FILE')}")
+        raise ExperimentError(
+            f"a token needs its experiment: {command(*verb.split(), token, 'FILE')}"
+        )
     experiment = loaded(asked)
     origin = tape.known.origin if tape.known is not None else Origin()
     other = not digest_of(resolved(experiment)).startswith(origin.experiment)

@@ -46,7 +46,7 @@ class SmallerExperiment:
             yield from self._valid(_without_vm(experiment, k), _names_without(experiment, k))
         for smaller in (
             *_without_last_process(experiment),
-            *_scripted(experiment, self.setup, tape),
+            *scripted(experiment, self.setup, tape),
             *_without_devices(experiment),
             *_without_steps(experiment),
             *_with_fewer_operations(experiment),
@@ -175,7 +175,7 @@ def _without_nemeses(experiment: Experiment) -> Less:
 # --- What they do ---------------------------------------------------------------------------------
 
 
-def _scripted(experiment: Experiment, setup: Setup, tape: Tape) -> Less:
+def scripted(experiment: Experiment, setup: Setup, tape: Tape) -> Less:
     """What the guests drew as scripts: submissions as they were, or all of them waited for."""
     if not experiment.guests.operations:
         return

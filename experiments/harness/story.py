@@ -7,6 +7,7 @@ import msgspec
 
 from clusters.causes import Slice, slice_of
 from clusters.judge import Violation
+from clusters.live.link import ANSWERS
 from experiments.harness.result import SliceStep
 from experiments.harness.say import columns
 from protocol.facts import (
@@ -26,21 +27,30 @@ from protocol.facts import (
 from protocol.history import Record
 
 ROWS_MAX: Final = 30
+BRIEF_MAX: Final = 15
+"""Of a brief story: one that a mail has room for."""
+_ANSWERS: Final = frozenset(kind.__name__ for kind in ANSWERS)
 HEAD: Final = ("step", "from", "to", "message", "what it did")
 Row = tuple[str, str, str, str, str]
 
 
 def story(
-    records: Sequence[Record], violation: Violation, marks: Mapping[int, str] | None = None
+    records: Sequence[Record],
+    violation: Violation,
+    marks: Mapping[int, str] | None = None,
+    *,
+    brief: bool = False,
 ) -> list[str]:
     """Lines of a table: the causal slice of the violation, and words for some steps of it.
 
-    Of a long one the end, and the steps that have a mark.
+    Of a long one the end, and the steps that have a mark.  `brief`: without the answers, for what
+    they say is seen in what is done next, unless they lead to something.
     """
     part = slice_of(records, violation)
     marks = marks or {}
     rows: list[Row] = []
-    for one in told(records, part):
+    steps = told(records, part)
+    for one in [step for step in steps if _tells(step, steps[-1], marks)] if brief else steps:
         mark = marks.get(one.step, "") if one.step else ""
         did = f"{one.did}   {mark}".strip() if mark else one.did
         rows.append((str(one.step or one.n), one.peer, one.actor, one.message, did))
@@ -48,13 +58,22 @@ def story(
         return []
     end = "(the end)" if part.at_end else "<- violation"
     rows[-1] = (*rows[-1][:4], f"{rows[-1][4]}   {end}".lstrip())
-    early = rows[:-ROWS_MAX]
-    marked = [row for row in early if int(row[0]) in marks]
-    head, *lines = columns([HEAD, *marked, *rows[-ROWS_MAX:]])
+    most = BRIEF_MAX if brief else ROWS_MAX
+    marked = [row for row in rows[:-most] if int(row[0]) in marks]
+    kept = most - len(marked) if brief else most
+    early = rows[:-kept]
+    head, *lines = columns([HEAD, *marked, *rows[-kept:]])
     if early:
         of = f" about {part.subject.words()}" if part.subject.words() else ""
         lines.insert(len(marked), f"  ... {len(early) - len(marked):,} earlier steps{of}")
     return [line.rstrip() for line in (head, *lines)]
+
+
+def _tells(step: SliceStep, last: SliceStep, marks: Mapping[int, str]) -> bool:
+    """Whether a brief story has it."""
+    if step is last or step.step in marks or step.message not in _ANSWERS:
+        return True
+    return bool(step.did) and not step.did.endswith("ended in ok")
 
 
 def told(records: Sequence[Record], part: Slice) -> list[SliceStep]:

@@ -157,6 +157,7 @@ class NemesisTable(Closed, frozen=True):
     or each with `probability`, else the next one after `every_steps`; without a target, whoever
     passes it.  `delay`: a message waits `wait_steps`.  `drop`, `duplicate`: each message with
     `probability`, else every second one; what is dropped is sent again after `wait_steps`.
+    `pause`: live, if it is `replaced`, it wakes beside somebody in its place, and is fenced.
     """
 
     fault: Fault
@@ -171,6 +172,7 @@ class NemesisTable(Closed, frozen=True):
     wait_steps: tuple[Positive, Positive] = (1, 20)
     wait_seconds: tuple[Seconds, Seconds] = (0.05, 0.5)
     times: Count = 0
+    replaced: bool = False
 
 
 class FinallyTable(Closed, frozen=True):

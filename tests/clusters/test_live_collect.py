@@ -7,9 +7,10 @@ import pytest
 
 from clusters.live.chronicle import AnyLine, Chronicle, Kept, read_chronicle
 from clusters.live.journals import make_journal, open_journal
+from clusters.live.live_setup import LiveSetup, ignore
 from clusters.live.redis_server import redis_server, why_none
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path
-from clusters.live.run import LiveRun, LiveSetup, ignore
+from clusters.live.run import LiveRun
 from protocol.errors import ClusterError, IncompleteError, UnreadableError
 from protocol.facts.world import HostCrashed, RunEnded
 from protocol.machine import Machine

@@ -97,6 +97,7 @@ def test_what_can_be_done_is_let_pass(nemesis: Nemesis) -> None:
         (Nemesis("crash", "user1", every_steps=(0, 3)), ".every_steps: at least 1"),
         (Nemesis("crash", "user1", lasts_seconds=(-1, 3)), ".lasts_seconds: [-1, 3] is not"),
         (Nemesis("crash", "user1", site="x"), "are of 'fail' only"),
+        (Nemesis("crash", "user1", replaced=True), "is of pause only, not of crash"),
         (Nemesis("crash", "user1", times=-1), "count from 0"),
         (Nemesis("fail", site=NO_MEMORY.name, probability=1.5), ".probability: 1.5 is not in"),
         (Nemesis("fail", site="counter.aloc.memory"), "did you mean 'counter.alloc.memory'?"),

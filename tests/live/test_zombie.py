@@ -19,13 +19,16 @@ from clusters.live.placement import place
 from clusters.live.ray_cluster import RayCluster
 from clusters.live.ray_host import Charge, RayHost, Spot, answer, begin
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path, reexecute
+from clusters.live.run import run_live
 from clusters.live.seal import Seal
 from clusters.live.supervisor import Supervisor
+from clusters.nemesis import Nemesis
 from protocol.facts.world import RunEnded, RunStarted
 from protocol.history import HISTORY_FORMAT
 from protocol.machine import Machine
 from protocol.messages import Told
 from protocol.wire import WIRE_FORMAT, Frame, encode
+from tests.live.test_faults import assert_exactly_once, assert_sound, ring
 from tests.live.toys import LONG, RING
 
 pytestmark = pytest.mark.live
@@ -80,10 +83,11 @@ def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: R
     while supervisor.hosts["b"].epoch < 3:
         supervisor.step()
     told = encode(Frame(WIRE_FORMAT, 1, "a", "b", LONG, 0, (9, 9), ("", 0, 0), Told("x", 1, 0, 0)))
+    then = status_of(second).inputs
     ray.get(second.take.remote(Seal("elsewhere").close(told)), timeout=30)
     while not supervisor.quiet():
         supervisor.step()
-    assert status_of(second).inputs["b"] < LONG
+    assert status_of(second).inputs == then
 
     # Whatever a zombie said to others would be of an epoch that they do not listen to any more.
     forged = Frame(WIRE_FORMAT, 2, "b", "c", LONG + 1, 0, (9, 9), ("", 0, 0), Told("x", 1, 0, 0))
@@ -93,7 +97,7 @@ def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: R
     after = status_of(supervisor.hosts["c"].handle)
     assert after.inputs == before.inputs
     assert after.counts["refused_epoch"] == before.counts.get("refused_epoch", 0) + 1
-    assert stuck["b"] < LONG
+    assert stuck["b"] < supervisor.hashes()["b"][0]
 
     for actor, (n, state_hash) in supervisor.hashes().items():
         supervisor.chronicle.final(actor, n, state_hash)
@@ -104,3 +108,18 @@ def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: R
     match = reexecute(tmp_path)
     assert match.whole, match
     assert match.epochs == {"a": 1, "b": 3, "c": 1, "d": 1}
+
+
+def test_a_host_that_is_stopped_and_replaced_wakes_as_a_zombie_and_is_fenced(
+    tmp_path: Path, cluster: RayCluster
+) -> None:
+    stop = Nemesis(
+        "pause", "b", every_seconds=(0.1, 0.2), lasts_seconds=(0.3, 0.4), times=1, replaced=True
+    )
+    result = run_live(ring(tmp_path, stop), inside=cluster)
+    assert_sound(result)
+    assert result.faults == {"pause b": 1, "zombie b": 1}
+    assert result.match.epochs == {"a": 1, "b": 3, "c": 1, "d": 1}
+    assert_exactly_once(tmp_path, RING)
+    logs = "".join(path.read_text() for path in (tmp_path / "logs").iterdir())
+    assert logs.count('"host.fenced"') == logs.count('"host.placed"') == 1

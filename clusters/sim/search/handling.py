@@ -118,6 +118,15 @@ class Handling:
             self._compare(exchange, (name, actor, message, sender), found)
         return found
 
+    def alike(self, given: tuple[Name, bytes, AnyMessage, Name], said: Sequence[int]) -> int | None:
+        """Which of the cases does what these answers do; None: they are not answers to it."""
+        script = Script(said, self._watched)
+        case = self._once(given, script)
+        if [answer.value for answer in script.asked] != [*said]:
+            return None
+        found = [(one.after, one.effect) for one in self.cases(*given)]
+        return found.index((case.after, case.effect))
+
     def _run(self, name: Name, actor: bytes, message: AnyMessage, sender: Name) -> tuple[Case, ...]:
         found: dict[tuple[bytes, bytes], Case] = {}
         said: list[int] | None = []

@@ -93,6 +93,13 @@ class Inputs:
             done = self.done[actor, number] = tuple(self._made(item, name, one) for one in cases)
         return done
 
+    def alike(self, actor: int, number: int, said: Sequence[int]) -> Done | None:
+        """The case that does what these answers of chance do; several do the same."""
+        item = self._inboxes.items[number]
+        name, content = self._names[item.receiver], self._parts.content[actor]
+        at = self._handling.alike((name, content, item.message, item.sender), said)
+        return None if at is None else self.of(actor, number)[at]
+
     def actor(self, name: Name, content: bytes) -> int:
         """The part of an actor in a state."""
         return self._parts.number(f"state of {name}", content, ordered=False)
