@@ -115,6 +115,21 @@ def descendants(ancestor: int) -> list[Process]:
     return found
 
 
+def using(folder: str) -> list[Process]:
+    """Those that were started with an option that names something in the folder."""
+    found = []
+    for entry in PROC.iterdir():
+        try:
+            said = (
+                entry.name.isdigit() and f"={folder}/".encode() in (entry / "cmdline").read_bytes()
+            )
+        except OSError:
+            continue  # It has ended, or is not ours to look at.
+        one = process(int(entry.name)) if said else None
+        found += [one] if one is not None else []
+    return found
+
+
 def end(processes: Iterable[Process], seconds: float) -> list[Process]:
     """Give them so long to end by themselves; then kill, one by one.  Those that had to be."""
     left = list(processes)

@@ -2,7 +2,8 @@
 
 The run tells it, line by line, which processes and which folder are its own.  When the run ends by
 itself it says so; when its end of the pipe just closes, it was killed, and what is left of its
-processes is killed by pid.  It imports nothing that takes time.
+processes is killed by pid.  So is what Ray was just starting, whose parent is gone already: its
+command line names files of the folder.  It imports nothing that takes time.
 """
 
 import shutil
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Final, Self
 
-from clusters.live.processes import Process, end
+from clusters.live.processes import Process, end, using
 
 BYE: Final = "bye"
 GRACE_SECONDS: Final = 1.0
@@ -57,7 +58,7 @@ def watch(folder: str, lines: Iterable[str]) -> None:
             return
         pid, began = line.split()
         processes[Process(int(pid), int(began))] = None
-    end(processes, GRACE_SECONDS)
+    end({**processes, **dict.fromkeys(using(folder))}, GRACE_SECONDS)
     shutil.rmtree(folder, ignore_errors=True)
 
 

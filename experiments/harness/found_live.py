@@ -13,7 +13,7 @@ from clusters.live.retelling import Retold, retold
 from clusters.sim.replay import retrace
 from clusters.sim.tape import Origin
 from experiments.harness.aftermath import Aftermath, made_small, say_aftermath
-from experiments.harness.config import Experiment, NetworkTable
+from experiments.harness.config import Experiment
 from experiments.harness.options import Asked
 from experiments.harness.own import own_words
 from experiments.harness.result import Counterexample
@@ -22,6 +22,7 @@ from experiments.harness.say import Voice, many
 from experiments.harness.setup import digest_of, setup_of
 from experiments.harness.shrinking import small_example, write_small
 from experiments.harness.store import Run, git_state, resolved
+from experiments.harness.tables import NetworkTable
 from protocol.errors import PasidlabError
 
 NAME: Final = "ce-1"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusters.live import processes
-from clusters.live.processes import Process, descendants, end, process
+from clusters.live.processes import Process, descendants, end, process, using
 from clusters.live.watchdog import Watchdog, watch
 from protocol.errors import ClusterError
 
@@ -97,3 +97,20 @@ def test_a_watchdog_that_is_dismissed_touches_nothing(
     dog.dismiss()
     assert its.state in {"R", "S"}
     assert tmp_path.exists()
+
+
+def test_who_was_started_with_a_file_of_the_folder_is_found_and_who_only_looks_there_is_not(
+    tmp_path: Path,
+) -> None:
+    waits = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    words = (
+        f"--store={tmp_path}/sockets/store",
+        f"{tmp_path}/log",
+        f"--store={tmp_path}else/store",
+    )
+    started = [subprocess.Popen([*waits, word], stdin=subprocess.PIPE) for word in words]
+    try:
+        assert [one.pid for one in using(str(tmp_path))] == [started[0].pid]
+    finally:
+        for one in started:
+            one.communicate()
