@@ -69,11 +69,14 @@ class FlushesReachEveryCache:
         return []
 
     def _begun(self, fact: SecondaryTlbsFlushBegun) -> None:
-        """A flush of one page may leave the others."""
+        """A flush of one page may leave the others, and one of a first level what is below it."""
         if fact.page != 0:
             return
+        nested = self.parents.get(fact.domain, "") != ""
         self.wanted[fact.task] = {
-            line: ("", 0) for line in self.lines if self._is_of(fact.domain, (line[1], line[2]))
+            line: ("", 0)
+            for line in self.lines
+            if self._is_of(fact.domain, (line[1], line[2])) and not (nested and line[0] == "iotlb")
         }
 
     def _is_of(self, domain: Name, tag: tuple[Name, Pasid]) -> bool:
