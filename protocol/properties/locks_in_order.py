@@ -33,7 +33,8 @@ def inside_of(orders: tuple[tuple[str, ...], ...]) -> dict[str, dict[str, None]]
             inside.setdefault(outer, {})[inner] = None
     for _ in range(sum(map(len, orders))):
         for outer, inner in inside.items():
-            inside[outer] = inner | {more: None for lock in inner for more in inside.get(lock, {})}
+            further = [more for lock in inner for more in inside.get(lock, {})]
+            inside[outer] = inner | dict.fromkeys(further)
     return inside
 
 
