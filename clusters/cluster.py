@@ -83,11 +83,14 @@ ROLES: Final[dict[Role, ActorClass]] = {
 }
 
 
-MODERN: Final = ("iommu_core", "sva", "iommufd", "intel_iommu", "caller", "unit", "device")
+MODERN: Final = (
+    "iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "caller", "unit", "device",
+    "sva_uacce", "idxd", "sva_process",
+)  # fmt: skip
 """Roles of a modern kernel: `clusters.modern` has their actors."""
 NATIVE: Final = ("uacce", "process")
 """Roles that only a machine with processes of its own has."""
-PLANNED: Final = ("guest", "process", "caller")
+PLANNED: Final = ("guest", "process", "caller", "sva_process")
 """Roles of those who do what a plan says."""
 
 

@@ -5,27 +5,37 @@ They are imported where they are asked for, so that no run of the other stack wa
 
 from typing import Final
 
+from actors.accelerators.idxd import Idxd
+from actors.accelerators.uacce import SvaUacce
 from actors.caller import Caller
 from actors.device import Device
 from actors.intel_iommu import IntelIommu
 from actors.iommu_core import IommuCore
 from actors.iommu_unit import IommuUnit
 from actors.iommufd import Iommufd
+from actors.iopf import Iopf
+from actors.process.sva_process import SvaProcess
 from actors.sva import Sva
 from clusters.cluster import MODERN, ActorClass, Role
 from protocol.machine import Machine
-from protocol.names import IOMMU, IOMMU_CORE, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
 
 CLASSES: Final[dict[Role, ActorClass]] = {
     "iommu_core": IommuCore,
     "sva": Sva,
     "iommufd": Iommufd,
     "intel_iommu": IntelIommu,
+    "iopf": Iopf,
     "caller": Caller,
     "unit": IommuUnit,
     "device": Device,
+    "sva_uacce": SvaUacce,
+    "idxd": Idxd,
+    "sva_process": SvaProcess,
 }
 assert tuple(CLASSES) == MODERN
+DRIVERS: Final[dict[str, Role]] = {"uacce": "sva_uacce", "idxd": "idxd"}
+"""Who plays a driver whose devices have files."""
 
 
 def names(machine: Machine) -> dict[Name, Role]:
@@ -34,6 +44,11 @@ def names(machine: Machine) -> dict[Name, Role]:
     roles |= {unit.name: "unit" for unit in machine.units}
     roles |= {device.name: "device" for device in machine.devices if device.unit}
     roles[IOMMU] = "intel_iommu"
+    roles[IOPF] = "iopf"
+    for device in machine.devices:
+        if device.driver in DRIVERS:
+            roles[machine.door_of(device.name)] = DRIVERS[device.driver]
+    roles |= dict.fromkeys(machine.processes, "sva_process")
     roles |= {iommufd_of(caller): "iommufd" for caller in machine.callers}
     roles |= dict.fromkeys(machine.callers, "caller")
     return roles

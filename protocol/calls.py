@@ -10,6 +10,14 @@ from typing import Final
 from msgspec import Struct
 
 from protocol.messages import AnyMessage
+from protocol.messages.address_spaces import (
+    AddIopfDevice,
+    DiscardPartialFaults,
+    FlushIopfDevice,
+    InvalidateKva,
+    RemoveIopfDevice,
+    ReportPageRequest,
+)
 from protocol.messages.iommu_core import (
     AllocGlobalPasid,
     AttachDevicePasid,
@@ -52,7 +60,7 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU_CORE, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
@@ -117,6 +125,7 @@ CALLS: Final[dict[str, Operation]] = {
         MmPasidDrop,
         EnableLam,
         ForceTaggedSva,
+        InvalidateKva,
     ),
     **_named(
         OWN_CONTEXT,
@@ -135,6 +144,14 @@ CALLS: Final[dict[str, Operation]] = {
         ReadFaults,
         AnswerFault,
         CloseFaultQueue,
+    ),
+    **_named(
+        IOPF,
+        AddIopfDevice,
+        RemoveIopfDevice,
+        FlushIopfDevice,
+        DiscardPartialFaults,
+        ReportPageRequest,
     ),
 }
 """Every operation of a caller."""

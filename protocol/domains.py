@@ -47,12 +47,32 @@ DEFAULT: Final = Domain("default", DMA, pasid=False)
 """What DMA without PASID goes to when nobody has attached anything, in every group."""
 
 
-def domain_name(kind: str, unit: Name, maker: str) -> Name:
-    """What to call a new domain, so that `made_domain` knows what it is."""
-    return f"{kind}@{unit}.{maker}"
+TAKES_FAULTS: Final = "+iopf"
+"""How the name of a domain ends that got a fault handler from whoever had it made."""
+
+
+def domain_name(kind: str, unit: Name, maker: str, *, faults: bool = False) -> Name:
+    """What to call a new domain, so that `made_domain` knows what it is.
+
+    `maker` is who had it made and a number, `proc1.1`; `faults`: page requests go to its maker.
+    """
+    return f"{kind}@{unit}.{maker}{TAKES_FAULTS if faults else ''}"
 
 
 def made_domain(name: Name) -> Domain:
     """What a domain is, by its name; one that says nothing is UNMANAGED, of every driver."""
     kind, found, rest = name.partition("@")
     return Domain(name, kind, rest.partition(".")[0]) if found else Domain(name)
+
+
+def maker_of(name: Name) -> Name:
+    """Who had a domain made: the mm of an SVA domain, an iommufd context; nobody: empty."""
+    _, _, rest = name.partition("@")
+    return rest.partition(".")[2].rpartition(".")[0]
+
+
+def has_fault_handler(name: Name) -> bool:
+    """domain->iopf_handler: every SVA domain has one, others if they were made with one."""
+    if not maker_of(name):
+        return False
+    return made_domain(name).kind == SVA or name.endswith(TAKES_FAULTS)

@@ -29,6 +29,8 @@ class Errno(Enum):
     ECANCELED = "ECANCELED"
     EIO = "EIO"
     EOVERFLOW = "EOVERFLOW"
+    ESPIPE = "ESPIPE"
+    EBADF = "EBADF"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

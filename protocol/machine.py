@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 
 from protocol.domains import Domain, Group
-from protocol.names import PASID_COUNT, Name
+from protocol.names import PASID_COUNT, Name, idxd_of, uacce_of
 
 IOASID: Final = "ioasid"
 """The actors of 2020 and 2021: IOASIDs, VFIO, KVM, the VDCM."""
@@ -36,6 +36,7 @@ class Device(Struct, frozen=True):
     mode of its work queues: `shared` (ENQCMD, PASID from KVM's table) or `dedicated` (PASID from
     the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
     modern stack, whose it is: `vfio`, `uacce`, `idxd`, or nobody's.
+    `system_pasid`: idxd has a PASID of the kernel's own there.
     """
 
     name: Name
@@ -46,6 +47,7 @@ class Device(Struct, frozen=True):
     wq: str = "shared"
     wq_size: int = 8
     driver: str = ""
+    system_pasid: bool = False
 
 
 class Mdev(Struct, frozen=True):
@@ -109,6 +111,13 @@ class Machine(Struct, frozen=True):
         """The device of that name; of an mdev, its parent."""
         hardware = self.parents.get(name, name)
         return next(d for d in self.devices if d.name == hardware)
+
+    def door_of(self, device: Name) -> Name:
+        """The driver behind which the device's files are."""
+        own = (
+            idxd_of if any(d.name == device and d.driver == "idxd" for d in self.devices) else None
+        )
+        return (own or uacce_of)(device)
 
     def vm(self, name: Name) -> Vm:
         """The VM of that name."""

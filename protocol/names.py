@@ -59,6 +59,16 @@ def uacce_of(device: Name) -> Name:
     return f"uacce.{device}"
 
 
+def idxd_of(device: Name) -> Name:
+    """The driver of a DSA-like device in a modern kernel."""
+    return f"idxd.{device}"
+
+
+def process_of(mm: Name) -> Name:
+    """Whose mm it is: `proc1` of `proc1` and, after an exec, of `proc1.mm2`."""
+    return mm.partition(".")[0]
+
+
 def iommufd_of(owner: Name) -> Name:
     """The iommufd context that a process, a VM or a caller has opened."""
     return f"{owner}.iommufd"

@@ -12,10 +12,11 @@ class Step(Struct, frozen=True):
     """One step of a script.
 
     `variable` is the PASID variable it sets (alloc) or uses; `owner` the process whose
-    variable it is ("" own); `number` a literal host PASID (`#17`) in its place.  `device`
-    is a device of the VM, `count` how often (dma x4).  `expect` lists the outcomes allowed
-    (`ok` or errno names), empty for any.  `wait` false starts it and goes on (`async`).
-    `text` is the step as written.  `arguments`: of a caller, the fields of its message as text.
+    variable it is ("" own); `number` a literal host PASID (`#17`) in its place, or the thread of a
+    modern process.  `device` is a device of the VM, `count` how often (dma x4).  `expect` lists the
+    outcomes allowed (`ok` or errno names), empty for any.  `wait` false starts it and goes on
+    (`async`).  `text` is the step as written.  `arguments`: of a caller, the fields of its message
+    as text.
     """
 
     operation: str
@@ -83,6 +84,27 @@ PROCESS_OPERATIONS: dict[str, str] = {
     "exit": "do_exit: what is open is closed by the kernel, after the address space has gone",
 }
 """The operations of a process of the host, with what each does."""
+
+SVA_OPERATIONS: dict[str, str] = {
+    "open": "open the device, which binds it to the process's mm, and map its portal",
+    "map": "map the portal of a file that is open, its own or an inherited one",
+    "poll": "poll a file that is open",
+    "start": "start the queue (uacce)",
+    "put": "put the queue, which stops it for good (uacce)",
+    "write": "have the driver submit descriptors (idxd)",
+    "close": "unmap the portal and close the file that was opened last",
+    "dma": "submit descriptors that touch mapped pages (ENQCMD, or the dedicated WQ's portal)",
+    "fault": "submit a descriptor that touches an absent page, so that the device asks for it",
+    "stray": "submit a descriptor that touches what the process has not mapped at all",
+    "unmap": "munmap the first pages, so that nobody may have them cached",
+    "upgrade": "give more permission, so that nobody may have the old one cached",
+    "clone": "another thread of the same mm: t2, t3 and so on",
+    "fork": "the child begins, with the descriptors and a new mm",
+    "exec": "a new mm; the other threads die, and the descriptors are closed",
+    "kill": "SIGKILL to another process",
+    "exit": "do_exit of the process, or of another thread than the first alone",
+}
+"""The operations of a process of a modern kernel, with what each does."""
 
 MISBEHAVIOURS: dict[str, str] = {
     "free-before-unbind": "frees a PASID that is still bound",

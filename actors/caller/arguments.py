@@ -44,19 +44,19 @@ def message_of(step: Step, values: dict[str, Got], call: Call) -> AnyMessage:
     fields: dict[str, object] = {"call": call}
     if "incarnation" in message.__struct_fields__:
         fields["incarnation"] = pasid_of(step, values)[1]
-    numbers = {one.name: one.type is int for one in msgspec.structs.fields(message)}
+    types = {one.name: one.type for one in msgspec.structs.fields(message)}
     for name, text in step.arguments:
         if name != AT:
-            fields[name] = argument(name, text, values, 0 if numbers.get(name) else "")
+            fields[name] = argument(name, types[name], text, values)
     array = [fields.get(one.name, one.default) for one in msgspec.structs.fields(message)]
     return msgspec.convert([message.__name__, *array], message, strict=False)
 
 
-def argument(name: str, text: str, values: dict[str, Got], unset: object) -> object:
-    """What the text stands for.  A variable that nothing has set is NULL, or 0 (`unset`)."""
+def argument(name: str, kind: object, text: str, values: dict[str, Got]) -> object:
+    """What the text stands for.  A variable that nothing has set is NULL, or 0."""
     if text.startswith(VARIABLE):
         got = values.get(text.removeprefix(VARIABLE))
-        return field_of(got, name) if got is not None else unset
+        return field_of(got, name) if got is not None else (0 if kind is int else "")
     if name == "flags":
         return [one for one in text.split(SEVERAL) if one]
     return text
@@ -69,8 +69,9 @@ def field_of(got: Got, name: str) -> object:
 
 
 def value_fields(got: Got) -> list[str]:
-    """Its fields, but those that no script states."""
-    return [one for one in got.__struct_fields__ if one not in FILLED]
+    """Its fields, but those that no script states, or that only the kernel is told."""
+    every = [one.name for one in msgspec.structs.fields(got) if one.required]
+    return [one for one in every if one not in FILLED]
 
 
 def pasid_of(step: Step, values: dict[str, Got]) -> tuple[Pasid, Incarnation]:

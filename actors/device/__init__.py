@@ -150,7 +150,7 @@ class Device:
 
     def on_submit_descriptor(self, submit: SubmitDescriptor, guest: Name, out: Out) -> None:
         """The PASID is that of the WQ; without a dedicated WQ or room it is dropped."""
-        vm = vm_of(guest)
+        vm = submit.mm or vm_of(guest)
         slot = self.queues[vm].slot if self.has_room(vm) else None
         if slot is None:
             out.send(guest, DescriptorDone(self.name, submit.tag, Status.ABORT))
@@ -188,7 +188,7 @@ class Device:
 
     def user_of(self, vm: Name) -> Name:
         """Who reads the completion records: the VM's guest, or a process of the host itself."""
-        return vm if vm in self.processes else guest_of(vm)
+        return vm_of(vm) if vm_of(vm) in self.processes else guest_of(vm)
 
     def may_request_page(self) -> bool:
         """Page requests need PRI, ATS, and a group index that nobody is owed an answer for."""

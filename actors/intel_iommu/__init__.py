@@ -1,96 +1,138 @@
 """The VT-d driver of a modern kernel: domains, and which of them each PASID of a device has (§8).
 
-Kernel: drivers/iommu/intel of Linux 7.3.
+The IOMMU core calls it under the lock of a group, so that several of its calls may be under way; an
+mm calls it back under no lock of the core's.  Between them stand the spinlocks of a domain.  It
+believes what the core says was there, and what it keeps itself is by domain.
+
+Kernel: drivers/iommu/intel of Linux 7.3.  One module per operation; the class names the steps.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Self, TypeAlias, assert_never
+from typing import ClassVar, Self, TypeAlias, assert_never
 
-from protocol.domains import BLOCKED, NESTED, SVA, UNMANAGED, domain_name, made_domain
+from msgspec.structs import replace
+
+from actors.intel_iommu.state import (
+    NOMEM_DOMAIN,
+    NOMEM_RECORD,
+    NOMEM_TAG,
+    DomainState,
+    Lock,
+    Pte,
+    Round,
+    Tag,
+    Task,
+)
+from actors.intel_iommu.steps import Steps
+from actors.intel_iommu.tasks import on_lost
+from protocol.domains import BLOCKING, DEFAULT, Domain
 from protocol.effects import Out, Site
-from protocol.errors import Errno
-from protocol.machine import Machine
-from protocol.messages import Done, HostLost, Refused, Start
-from protocol.messages.iommu_core import SetDevPasid
-from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, DomainGot, FreeDomain
-from protocol.messages.sva import DomainAllocSva, DomainAllocSvaGot, DomainFree
-from protocol.names import Name, Pasid
+from protocol.machine import Device, Machine
+from protocol.messages import (
+    DeviceReset,
+    Done,
+    DrainRequestsGot,
+    HostLost,
+    PageRequestInterrupt,
+    ReadPrqGot,
+    Refused,
+    Start,
+    TimerFired,
+)
+from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
+from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
+from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
+from protocol.messages.sva import DomainAllocSva, DomainFree
+from protocol.names import Call, Name
 
-Inbox: TypeAlias = (
-    Start
-    | HostLost
-    | SetDevPasid
+Request: TypeAlias = (
+    SetDevPasid
+    | RemoveDevPasid
     | DomainAllocSva
     | DomainFree
     | AllocDomain
     | AllocNestedDomain
     | FreeDomain
+    | ReleaseMm
+    | InvalidateSecondaryTlbs
+    | RespondPageRequest
 )
-NOMEM_DOMAIN: Final = Site("intel_iommu.domain_alloc", Errno.ENOMEM)
-SET_DEV_PASID: Final = Site("intel_iommu.set_dev_pasid", Errno.ENOMEM)
+Answer: TypeAlias = Done | Refused | ReadPrqGot | DrainRequestsGot
+Inbox: TypeAlias = (
+    Start | HostLost | TimerFired | Request | Answer | PageRequestInterrupt | DeviceReset
+)
 
 
 @dataclass(slots=True)
-class IntelIommu:
-    """`units` by device; `attached` is what each PASID of a device has."""
+class IntelIommu(Steps):
+    """`table` is what the CPU has written into PASID tables; `iopf` counts references by device.
 
-    SITES: ClassVar[tuple[Site, ...]] = (NOMEM_DOMAIN, SET_DEV_PASID)
+    `locks` are those that somebody keeps; `given` are the domains of the machine.
+    """
+
+    SITES: ClassVar[tuple[Site, ...]] = (NOMEM_DOMAIN, NOMEM_RECORD, NOMEM_TAG)
     LOSABLE: ClassVar[bool] = False
 
-    units: dict[Name, Name]
-    domains: list[Name] = field(default_factory=list)
-    attached: dict[tuple[Name, Pasid], Name] = field(default_factory=dict)
+    devices: dict[Name, Device]
+    given: tuple[Domain, ...]
+    processes: tuple[Name, ...]
+    domains: dict[Name, DomainState] = field(default_factory=dict)
+    table: dict[Tag, Pte] = field(default_factory=dict)
+    iopf: dict[Name, int] = field(default_factory=dict)
+    tasks: dict[Call, Task | Round] = field(default_factory=dict)
+    locks: dict[str, Lock] = field(default_factory=dict)
+    gone: list[Name] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, _name: Name) -> Self:
-        """Nothing is attached."""
-        return cls({device.name: device.unit for device in machine.devices})
+        """Nothing is attached; PRI is off where its unit cannot drain what it asks for."""
+        behind = [one for one in machine.devices if one.unit]
+        devices = {one.name: replace(one, pri=machine.has_pri(one)) for one in behind}
+        return cls(devices, (*machine.domains, BLOCKING, DEFAULT), machine.processes)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents."""
         match message:
-            case Start() | HostLost():
-                pass
+            case Done() | Refused() | ReadPrqGot() | DrainRequestsGot():
+                self.on_answer(message, out)
             case SetDevPasid():
                 self.on_set_dev_pasid(message, sender, out)
+            case RemoveDevPasid():
+                self.on_remove_dev_pasid(message, sender, out)
+            case PageRequestInterrupt():
+                self.on_page_request_interrupt(sender, out)
+            case TimerFired():
+                self.on_timer_fired(message, out)
+            case RespondPageRequest():
+                self.on_respond(message, out)
+            case InvalidateSecondaryTlbs():
+                self.on_invalidate(message, sender, out)
+            case ReleaseMm():
+                self.on_release_mm(message, sender, out)
             case DomainAllocSva():
-                domain = self.made(SVA, message.device, message.mm, out)
-                if domain is None:
-                    out.send(sender, Refused(message.call, Errno.ENOMEM))
-                else:
-                    out.send(sender, DomainAllocSvaGot(message.call, domain))
+                self.on_domain_alloc_sva(message, sender, out)
             case AllocDomain() | AllocNestedDomain():
-                kind = NESTED if isinstance(message, AllocNestedDomain) else UNMANAGED
-                domain = self.made(kind, message.device, sender, out)
-                if domain is None:
-                    out.send(sender, Refused(message.call, Errno.ENOMEM))
-                else:
-                    out.send(sender, DomainGot(message.call, domain))
+                self.on_alloc(message, sender, out)
             case DomainFree() | FreeDomain():
-                self.domains.remove(message.domain)
-                out.send(sender, Done(message.call))
+                self.on_free(message, sender, out)
+            case DeviceReset():
+                self.on_device_reset(sender, out)
+            case HostLost():
+                on_lost(self, message.name, out)
+            case Start():
+                pass  # Units and devices are there; nothing is attached.
             case _:
                 assert_never(message)
 
-    def made(self, kind: str, device: Name, maker: str, out: Out) -> Name | None:
-        """A new domain, with a name that none has."""
-        if out.may_fail(NOMEM_DOMAIN) is not None:
-            return None
-        number = 1
-        while (name := domain_name(kind, self.units[device], f"{maker}.{number}")) in self.domains:
-            number += 1
-        self.domains.append(name)
-        return name
+    def domain_of(self, task: Task) -> Name:
+        """Whose place it is that a task tears down: what it was told was there, or what is."""
+        tag = (task.place.device, task.place.pasid)
+        asked = task.domain if task.silent else task.old
+        names = [asked, *self.domains]
+        return next((one for one in names if self.has_place(one, tag)), "")
 
-    def on_set_dev_pasid(self, request: SetDevPasid, sender: Name, out: Out) -> None:
-        """The domain in place of the old one; the blocking domain takes the PASID away."""
-        away = made_domain(request.domain).kind == BLOCKED
-        errno = None if away else out.may_fail(SET_DEV_PASID)
-        if errno is not None:
-            out.send(sender, Refused(request.call, errno))
-            return
-        if away:
-            self.attached.pop((request.device, request.pasid), None)
-        else:
-            self.attached[request.device, request.pasid] = request.domain
-        out.send(sender, Done(request.call))
+    def has_place(self, name: Name, tag: Tag) -> bool:
+        """Whether the domain is attached there."""
+        domain = self.domains.get(name)
+        places = () if domain is None else domain.places
+        return any((one.device, one.pasid) == tag for one in places)

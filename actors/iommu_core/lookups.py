@@ -33,7 +33,7 @@ def on_attach_handle_get(core: IommuCore, get: AttachHandleGet, sender: Name, ou
         out.send(sender, Refused(get.call, errno or Errno.ENOENT))
     else:
         out.record(HandleSeen(get.group, get.pasid, slot.handle))
-        out.send(sender, AttachHandleGot(get.call, slot.handle))
+        out.send(sender, AttachHandleGot(get.call, slot.handle, core.domain_in(slot)))
 
 
 def on_alloc_global_pasid(core: IommuCore, alloc: AllocGlobalPasid, sender: Name, out: Out) -> None:

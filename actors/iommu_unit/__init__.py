@@ -8,9 +8,9 @@ Kernel: drivers/iommu/intel/{pasid,svm,dmar}.c are its user.  §5.1 to §5.3, §
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias, assert_never
+from typing import ClassVar, Self, TypeAlias
 
-from actors.iommu_unit import invalidation, prq, table
+from actors.iommu_unit import invalidation, levels, prq, table
 from actors.iommu_unit.state import Entry, Invalidation, Line, Queued, Tag
 from protocol.effects import Out, Site
 from protocol.errors import Errno
@@ -55,6 +55,7 @@ Inbox: TypeAlias = (
     | ReadPrq
     | AdvancePrq
     | PageGroupResponse
+    | levels.Inbox
 )
 
 
@@ -119,7 +120,7 @@ class IommuUnit:
             case HostLost():
                 self.on_host_lost(message, out)
             case _:
-                assert_never(message)
+                levels.on_message(self, message, sender, out)
 
     def on_host_lost(self, lost: HostLost, out: Out) -> None:
         """A device that is gone completes nothing: what waits for it times out."""
@@ -142,7 +143,7 @@ class IommuUnit:
 
     def on_zero_entry(self, zero: ZeroEntry, driver: Name, out: Out) -> None:
         """The contents go, for an entry whose P is clear with all that is left of it."""
-        table.zero(self, zero)
+        table.zero(self, zero, out)
         out.send(driver, Done(zero.call))
 
     def on_invalidation(self, message: Invalidation, driver: Name, out: Out) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
+from actors.iommu_unit import by_level
 from actors.iommu_unit.state import Invalidation, Queued
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -22,6 +23,7 @@ from protocol.messages import (
     InvalidatePasidCache,
     Refused,
 )
+from protocol.messages.pasid_table import InvalidateDomainIotlb, InvalidatePiotlb
 from protocol.names import Call, Name
 
 if TYPE_CHECKING:
@@ -72,6 +74,8 @@ def flush(unit: IommuUnit, invalidation: Invalidation, out: Out) -> None:
             record_flushed(unit, "iotlb", invalidation, out)
         case InvalidateDevTlb():
             pass  # All of it is the device's.
+        case InvalidatePiotlb() | InvalidateDomainIotlb():
+            by_level.flush(unit, invalidation, out)
         case _:
             assert_never(invalidation)
 

@@ -5,7 +5,7 @@ Kernel: drivers/iommu/intel/pasid.c writes and clears the entries.  §5.1, §5.2
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -13,6 +13,7 @@ from actors.iommu_unit.state import Entry, Line, Tag
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import CacheFilled, EntryCleared, EntryWritten
+from protocol.facts.intel_iommu import EntrySilenced, EntryZeroed
 from protocol.messages import (
     ClearPresent,
     Done,
@@ -24,10 +25,16 @@ from protocol.messages import (
     WriteEntry,
     ZeroEntry,
 )
+from protocol.messages.pasid_table import NESTED_LEVELS, SetUpEntry, ZeroAllButFpd
 from protocol.names import Name
 
 if TYPE_CHECKING:
     from actors.iommu_unit import IommuUnit
+
+SILENT: Final = "silent"
+"""The kind of an entry that has nothing but FPD."""
+SECOND_LEVEL: Final = -1
+"""In place of a page: what is cached of the second level that a nested entry is on top of."""
 
 
 def write(unit: IommuUnit, write: WriteEntry, out: Out) -> None:
@@ -71,14 +78,46 @@ def clear_present(unit: IommuUnit, clear: ClearPresent, sender: Name, out: Out) 
     out.send(sender, Done(clear.call))
 
 
-def zero(unit: IommuUnit, zero: ZeroEntry) -> None:
+def zero(unit: IommuUnit, zero: ZeroEntry, out: Out) -> None:
     """All but P is zeroed; with P clear that is the end of the entry."""
     tag = (zero.device, zero.pasid)
     if unit.is_present(tag):
         # Nobody may do this (S46): from here on it translates through tables of nobody.
         unit.entries[tag] = Entry(unit.entries[tag].incarnation, vm="", table=0, did=0)
-    else:
-        unit.entries.pop(tag, None)
+        return
+    entry = unit.entries.pop(tag, None)
+    if entry is not None and entry.kind:
+        out.record(EntryZeroed(unit.name, zero.device, zero.pasid, zero.incarnation))
+
+
+def set_up(unit: IommuUnit, setup: SetUpEntry, out: Out) -> None:
+    """As `write`, of an entry whose driver says which levels it has."""
+    tag = (setup.device, setup.pasid)
+    was_present = unit.is_present(tag)
+    entry = Entry(setup.incarnation, setup.vm, 0, setup.did, kind=setup.kind)
+    unit.entries[tag] = entry
+    out.record(
+        EntryWritten(
+            unit=unit.name,
+            device=setup.device,
+            pasid=setup.pasid,
+            incarnation=setup.incarnation,
+            vm=setup.vm,
+            table=0,
+            was_present=was_present,
+        )
+    )
+
+
+def silence(unit: IommuUnit, silence: ZeroAllButFpd, out: Out) -> None:
+    """What is left of an entry keeps faults of its PASID silent, and nothing else."""
+    tag = (silence.device, silence.pasid)
+    life = silence.incarnation
+    if unit.is_present(tag):
+        unit.entries[tag] = Entry(life, vm="", table=0, did=0, kind=unit.entries[tag].kind)
+        return  # As with `zero`: nobody may do this.
+    unit.entries[tag] = Entry(life, vm="", table=0, did=0, present=False, fpd=True, kind=SILENT)
+    out.record(EntrySilenced(unit.name, silence.device, silence.pasid, life))
 
 
 def look_up(unit: IommuUnit, tag: Tag, out: Out) -> Line | None:
@@ -108,7 +147,10 @@ def translate(
 
     if tag not in unit.iotlb:
         record_filled("iotlb", tag, line, out)
-    unit.iotlb.setdefault(tag, {})[request.page] = line
+    lines = unit.iotlb.setdefault(tag, {})
+    lines[request.page] = line
+    if line.kind == NESTED_LEVELS:
+        lines[SECOND_LEVEL] = line
     return line
 
 

@@ -19,6 +19,7 @@ from actors.iommufd import (
     destroying,
     detaching,
     devices,
+    fault_files,
     faults,
     locking,
     pagetables,
@@ -50,6 +51,7 @@ STEPS: Final[dict[Do, Step]] = {
     **devices.STEPS,
     **destroying.STEPS,
     **faults.STEPS,
+    **fault_files.STEPS,
     **serving.STEPS,
 }
 """What a task does; False: it waits for an answer or for a lock, and then goes on with the next."""
@@ -80,7 +82,7 @@ class Iommufd:
             case Start() | HostLost():
                 pass  # A context belongs to its file: whoever loses it closes it.
             case DeliverFault():
-                faults.on_deliver_fault(self, message, sender, out)
+                self.take_in(message, sender, out)
             case Proceed():
                 self.go_on(self.tasks[message.call], out)
             case Done() | Refused() | AttachHandleGot() | DomainGot():
@@ -164,13 +166,12 @@ class Iommufd:
 
     # --- Rules that were different once -------------------------------------------------------
 
-    def bind(self, task: Task, out: Out) -> bool:
-        """An object first, then the claim."""
-        return devices.bind(self, task, out)
-
-    def bound(self, task: Task, out: Out) -> bool:
-        """The claim has been answered."""
-        return devices.bound(self, task, out)
+    bind = devices.bind
+    bound = devices.bound
+    take_in = faults.take_in
+    lock_trigger = faults.lock_trigger
+    read = fault_files.read
+    abort_queue = fault_files.abort_queue
 
     def lock_mock(self, task: Task, out: Out) -> bool:
         """One call at a time for a mock device."""

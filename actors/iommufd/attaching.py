@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import handles, objects
 from actors.iommufd.sites import HANDLE, RECORD
 from actors.iommufd.state import Attach, Device, Do, Ioas, Nested, Paging, Task
 from protocol.domains import NO_PASID
@@ -59,8 +59,7 @@ def try_it(fd: Iommufd, task: Task, out: Out) -> bool:
     if found is not None:
         return True
     name, domain = fd.device(task.device).device, fd.pagetable(task.hwpt).domain
-    task.handle = fd.handle_for(task)
-    fd.handles[task.handle] = domain
+    handles.make(fd, task, domain, out)
     if task.pasid == NO_PASID:
         message = AttachGroupHandle(task.number, group, domain, task.handle)
         out.send(IOMMU_CORE, message)
@@ -102,7 +101,7 @@ def attached(fd: Iommufd, task: Task, out: Out) -> bool:
     """The core has agreed, or another device of the group was there before."""
     device = fd.device(task.device)
     if task.errno is not None:
-        fd.handles.pop(task.handle, None)
+        handles.free(fd, task.handle, out)
     else:
         attaches = fd.attaches_of(device.group)
         record = attaches.get(task.pasid)

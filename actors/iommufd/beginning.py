@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
-from actors.iommufd.faults import begin_answer, begin_close, begin_read, begin_trigger
+from actors.iommufd.fault_files import QUEUE, begin_close, begin_file
+from actors.iommufd.faults import begin_trigger
 from actors.iommufd.state import (
     FLAGS,
     AnyObject,
@@ -22,6 +23,7 @@ from actors.iommufd.state import (
 )
 from protocol.effects import Out
 from protocol.errors import Errno
+from protocol.facts import MemoryAllocated
 from protocol.facts.iommufd import ObjectBusy
 from protocol.messages.iommufd import (
     AllocFaultQueue,
@@ -51,8 +53,7 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
         case AllocIoas():
             begin_object(fd, task, Ioas(), out)
         case AllocFaultQueue():
-            # Its file is a user from the beginning.
-            begin_object(fd, task, FaultQueue(users=2), out)
+            begin_queue(fd, task, out)
         case AllocHwpt():
             begin_hwpt(fd, task, task.request, out)
         case DestroyObject():
@@ -71,12 +72,12 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
         case TriggerFault():
             begin_trigger(fd, task, task.request, out)
         case ReadFaults():
-            begin_read(fd, task, task.request, out)
+            begin_file(fd, task, task.request, Do.READ)
         case AnswerFault():
-            begin_answer(task, task.request)
+            begin_file(fd, task, task.request, Do.WRITE)
         case _:
             assert isinstance(task.request, CloseFaultQueue), "there is no other request"
-            begin_close(fd, task.request)
+            begin_close(fd, task.request, out)
 
 
 def begin_object(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> None:
@@ -84,6 +85,13 @@ def begin_object(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> None:
     task.fresh = objects.reserve(fd, task, made, out)
     if task.fresh:
         task.then(Do.PAUSE, Do.MADE)
+
+
+def begin_queue(fd: Iommufd, task: Task, out: Out) -> None:
+    """Its file is a user from the beginning."""
+    begin_object(fd, task, FaultQueue(users=2), out)
+    if task.fresh:
+        out.record(MemoryAllocated(QUEUE, objects.memory(fd, task.fresh)))
 
 
 def begin_hwpt(fd: Iommufd, task: Task, asked: AllocHwpt, out: Out) -> None:

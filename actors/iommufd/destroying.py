@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd.state import AnyObject, Do, Mock, Nested, Paging, Task
+from actors.iommufd import objects
+from actors.iommufd.fault_files import QUEUE
+from actors.iommufd.state import AnyObject, Do, FaultQueue, Mock, Nested, Paging, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
-from protocol.messages.iommufd import FreeDomain
+from protocol.facts import MemoryFreed
+from protocol.messages.iommufd import DestroyObject, FreeDomain
 from protocol.names import IOMMU
 
 if TYPE_CHECKING:
@@ -31,6 +34,10 @@ def destroy(fd: Iommufd, task: Task, out: Out) -> bool:
         out.send(IOMMU, FreeDomain(task.number, gone.domain))
         return False
     task.dying.pop()
+    if isinstance(gone, FaultQueue):
+        # Only a destroy gets here: its id is the one that the user named.
+        assert isinstance(task.request, DestroyObject), "nobody else takes a queue apart"
+        out.record(MemoryFreed(QUEUE, objects.memory(fd, task.request.id)))
     if isinstance(gone, Mock):
         task.device, task.pasid = gone.device, NO_PASID
         task.then(Do.DETACH, Do.PUT_OLD, Do.UNBIND)

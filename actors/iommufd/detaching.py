@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import handles, objects
 from actors.iommufd.state import Attach, Do, Paging, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
@@ -66,7 +66,7 @@ def detached(fd: Iommufd, task: Task, out: Out) -> bool:
     """Nothing is left of it in the group."""
     group = fd.device(task.device).group
     record = fd.attaches_of(group).pop(task.pasid)
-    fd.handles.pop(record.handle, None)
+    handles.free(fd, record.handle, out)
     fd.unlock(task, "group:", out)
     return True
 

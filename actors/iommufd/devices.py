@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
-from actors.iommufd.sites import BIND, MOCK
-from actors.iommufd.state import Device, Do, Mock, Task
+from actors.iommufd.sites import BIND, FILE, MOCK
+from actors.iommufd.state import Device, Do, FaultQueue, Mock, Task
 from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -122,7 +122,11 @@ def drop_mock(fd: Iommufd, task: Task) -> None:
 
 
 def made(fd: Iommufd, task: Task, out: Out) -> bool:
-    """A plain object is there."""
+    """A plain object is there; a fault queue has a file that its user must get."""
+    if task.errno is None and isinstance(fd.objects[task.fresh], FaultQueue):
+        task.errno = out.may_fail(FILE)
+    if task.errno is not None:
+        return fd.abort_queue(task, out)
     objects.publish(fd, task.fresh, out)
     return True
 

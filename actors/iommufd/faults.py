@@ -1,6 +1,7 @@
-"""Page requests: queued under the handle they came by, read by a user, answered once.
+"""Page requests: queued under the handle they came by, and answered once.
 
 Whoever detaches or replaces answers INVALID to all that nobody has answered under the old handle.
+Whoever brings one never waits for a reader, who may be long at his own memory (3d49020a327c).
 Kernel: eventq.c, iommufd_fault_iopf_handler, iommufd_auto_response_faults.
 """
 
@@ -13,37 +14,41 @@ from actors.iommufd.state import Device, Do, Group, Task
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts.iommufd import FaultQueued, FaultSettled
-from protocol.messages import Done
+from protocol.messages import Done, Refused
 from protocol.messages.iommufd import (
     AnswerFault,
-    CloseFaultQueue,
     DeliverFault,
-    ReadFaults,
     ReportFault,
     RespondFault,
     TriggerFault,
 )
-from protocol.names import IOMMU_CORE, Name
+from protocol.names import IOPF, Name
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
 
-SUCCESS: Final = 0
 INVALID: Final = 1
-CODES: Final = (SUCCESS, INVALID)
-"""IOMMUFD_PAGE_RESP_SUCCESS, _INVALID."""
+"""IOMMUFD_PAGE_RESP_INVALID."""
 
 
-def on_deliver_fault(fd: Iommufd, fault: DeliverFault, sender: Name, out: Out) -> None:
+def take_in(fd: Iommufd, fault: DeliverFault, sender: Name, out: Out) -> None:
     """To the queue of the page table that the handle is for."""
-    domain = fd.domain_of(fault.handle)
-    at = next((one for one, found in sorted(fd.objects.items()) if has(found, domain)), 0)
-    queue = fd.pagetable(at).fault
-    group = Group(fault.handle, fault.device, fault.pasid, fault.number)
-    fd.queue(queue).deliver.append(group)
-    queued = FaultQueued(queue, group.handle, group.device, group.pasid, group.number)
-    out.record(queued)
+    at = queue_for(fd, fault.handle)
+    if not at:
+        out.send(sender, Refused(fault.call, Errno.EINVAL))
+        return
+    where = (fault.device, fault.pasid, fault.number)
+    group = Group(fault.handle, *where, fault.incarnation, fault.group, fault.count)
+    fd.queue(at).deliver.append(group)
+    out.record(FaultQueued(at, group.handle, *where, group.group))
     out.send(sender, Done(fault.call))
+
+
+def queue_for(fd: Iommufd, handle: Name) -> int:
+    """The fault queue of the page table that a handle is for; 0: the handle is gone."""
+    domain = fd.domain_of(handle)
+    at = next((one for one, found in sorted(fd.objects.items()) if has(found, domain)), 0)
+    return fd.pagetable(at).fault if at else 0
 
 
 def has(found: object, domain: Name) -> bool:
@@ -61,72 +66,35 @@ def begin_trigger(fd: Iommufd, task: Task, asked: TriggerFault, out: Out) -> Non
 
 
 def trigger(fd: Iommufd, task: Task, out: Out) -> bool:
-    """Who gets it is for the core to say."""
+    """Who gets it is for the core to say; nothing is attached or detached meanwhile."""
     asked = task.request
     assert isinstance(asked, TriggerFault), "only that triggers one"
+    if not fd.lock_trigger(task, out):
+        return False
     task.then(Do.TRIGGERED)
     name = fd.device(task.device).device
-    out.send(IOMMU_CORE, ReportFault(task.number, name, task.pasid, asked.number))
+    out.send(IOPF, ReportFault(task.number, name, task.pasid, asked.number))
     return False
 
 
-def triggered(_fd: Iommufd, task: Task, _out: Out) -> bool:
+def lock_trigger(fd: Iommufd, task: Task, out: Out) -> bool:
+    """A mock device has no hardware that could be blocked and drained (8c07df7cdfcf)."""
+    return fd.lock(task, f"group:{fd.device(task.device).group}", Do.TRIGGER, out)
+
+
+def triggered(fd: Iommufd, task: Task, out: Out) -> bool:
     """Also if nobody took it."""
     task.errno = None
+    fd.unlock(task, "group:", out)
     return True
-
-
-def begin_read(_fd: Iommufd, task: Task, asked: ReadFaults, _out: Out) -> None:
-    """Under the queue's lock."""
-    task.queue = asked.fault
-    task.then(Do.READ)
-
-
-def read(fd: Iommufd, task: Task, out: Out) -> bool:
-    """Each group gets the smallest free cookie; EINVAL if the buffer is too small for one."""
-    asked = task.request
-    assert isinstance(asked, ReadFaults), "only that reads"
-    if not fd.lock(task, f"queue:{task.queue}", Do.READ, out):
-        return False
-    queue = fd.queue(task.queue)
-    if queue.deliver and not asked.room:
-        task.errno = Errno.EINVAL
-        return True
-    while queue.deliver and len(task.cookies) < asked.room:
-        cookie = 1
-        while cookie in queue.responses:
-            cookie += 1
-        queue.responses[cookie] = queue.deliver.pop(0)
-        task.cookies.append(cookie)
-    return True
-
-
-def begin_answer(task: Task, asked: AnswerFault) -> None:
-    """Under the queue's lock."""
-    task.queue = asked.fault
-    task.then(Do.WRITE)
-
-
-def write(fd: Iommufd, task: Task, out: Out) -> bool:
-    """A cookie is good for one answer."""
-    asked = task.request
-    assert isinstance(asked, AnswerFault), "only that answers"
-    if not fd.lock(task, f"queue:{task.queue}", Do.WRITE, out):
-        return False
-    responses = fd.queue(task.queue).responses
-    if asked.code not in CODES or asked.cookie not in responses:
-        task.errno = Errno.EINVAL
-        return True
-    respond_to(task, responses.pop(asked.cookie), asked.code, out)
-    return False
 
 
 def respond_to(task: Task, group: Group, code: int, out: Out) -> None:
     """The one answer."""
     by = "user" if isinstance(task.request, AnswerFault) else "kernel"
     where = (group.device, group.pasid, group.number)
-    out.record(FaultSettled(task.queue, group.handle, *where, by))
-    out.send(IOMMU_CORE, RespondFault(task.number, *where, code))
+    out.record(FaultSettled(task.queue, group.handle, *where, by, group.group))
+    out.send(IOPF, RespondFault(task.number, *where, code, group.incarnation, group.group))
 
 
 def respond(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -158,15 +126,4 @@ def again(task: Task, group: Group, out: Out) -> bool:
     return False
 
 
-def begin_close(fd: Iommufd, asked: CloseFaultQueue) -> None:
-    """The file was a user."""
-    fd.objects[asked.fault].users -= 1
-
-
-STEPS = {
-    Do.TRIGGER: trigger,
-    Do.TRIGGERED: triggered,
-    Do.READ: read,
-    Do.WRITE: write,
-    Do.RESPOND: respond,
-}
+STEPS = {Do.TRIGGER: trigger, Do.TRIGGERED: triggered, Do.RESPOND: respond}

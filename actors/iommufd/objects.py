@@ -23,6 +23,11 @@ def kind_of(found: AnyObject) -> str:
     return found.__class__.__name__.lower()
 
 
+def memory(fd: Iommufd, at: int) -> str:
+    """What an object is called where memory is watched."""
+    return f"{fd.name}:{at}"
+
+
 def reserve(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> int:
     """The lowest free id for an object that nobody finds yet; 0: no memory."""
     if out.may_fail(OBJECT):

@@ -39,7 +39,7 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
         return True
     device = fd.device(task.device).device
     nested = isinstance(parent, Paging)
-    flags = tuple(flag for flag in asked.flags if flag != FAULT)
+    flags, faults = tuple(flag for flag in asked.flags if flag != FAULT), FAULT in asked.flags
     made = Nested(parent=task.pt) if nested else Paging(ioas=task.pt)
     made.flags = asked.flags
     task.fresh = objects.reserve(fd, task, made, out)
@@ -48,10 +48,10 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
     parent.users += 1
     task.then(Do.HWPT_GOT)
     if isinstance(parent, Paging):
-        message = AllocNestedDomain(task.number, device, parent.domain, flags)
+        message = AllocNestedDomain(task.number, device, parent.domain, flags, faults)
         out.send(IOMMU, message)
     else:
-        out.send(IOMMU, AllocDomain(task.number, device, flags))
+        out.send(IOMMU, AllocDomain(task.number, device, flags, faults))
     return False
 
 

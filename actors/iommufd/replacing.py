@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import handles, objects
 from actors.iommufd.sites import HANDLE
 from actors.iommufd.state import Attach, Do, Task
 from protocol.domains import NO_PASID
@@ -47,9 +47,7 @@ def replace_got(fd: Iommufd, task: Task, out: Out) -> bool:
         fd.unlock(task, "group:", out)
         return True
     device, domain = fd.device(task.device), fd.pagetable(task.hwpt).domain
-    task.handle, old = fd.handle_for(task), task.got
-    fd.handles[task.handle] = domain
-    task.got = old
+    handles.make(fd, task, domain, out)
     task.then(Do.REPLACED)
     if task.pasid == NO_PASID:
         rid = ReplaceGroupHandle(task.number, device.group, domain, task.handle)
@@ -64,7 +62,7 @@ def replace_got(fd: Iommufd, task: Task, out: Out) -> bool:
 def replaced(fd: Iommufd, task: Task, out: Out) -> bool:
     """Nobody waits under the old handle any more; its users go over to the new page table."""
     if task.errno is not None:
-        fd.handles.pop(task.handle, None)
+        handles.free(fd, task.handle, out)
         fd.unlock(task, "group:", out)
         return True
     record = fd.attaches_of(fd.device(task.device).group)[task.pasid]
@@ -82,7 +80,7 @@ def moved(fd: Iommufd, task: Task, out: Out) -> bool:
     table = fd.pagetable(task.hwpt)
     table.users += count
     fd.pagetable(task.old).users -= count - 1
-    fd.handles.pop(record.handle, None)
+    handles.free(fd, record.handle, out)
     record.hwpt, record.handle = task.hwpt, task.handle
     fits = "PASID" in table.flags
     fact = PtReplaced(group, task.pasid, task.hwpt, task.old, table.domain, compatible=fits)

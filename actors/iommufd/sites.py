@@ -16,4 +16,10 @@ MOCK: Final = Site("iommufd.mock.create", Errno.ENOMEM)
 BIND: Final = Site("iommufd.device.bind", Errno.EINVAL)
 """A device without an IOMMU (its probe failed) is not cache coherent, as far as can be seen."""
 
-SITES: Final = (OBJECT, LOOK, RECORD, HANDLE, MAP, MOCK, BIND)
+FILE: Final = Site("iommufd.fault.file", Errno.ENOMEM)
+"""A fault queue has no file, or its user does not get to know of it."""
+COOKIE: Final = Site("iommufd.fault.cookie", Errno.ENOMEM)
+COPY: Final = Site("iommufd.fault.copy", Errno.EFAULT)
+"""The user's memory is not there."""
+
+SITES: Final = (OBJECT, LOOK, RECORD, HANDLE, MAP, MOCK, BIND, FILE, COOKIE, COPY)

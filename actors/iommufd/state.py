@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from actors.iommufd.inbox import Request
 from protocol.errors import Errno
-from protocol.names import Call, Name, Pasid
+from protocol.names import Call, Incarnation, Name, Pasid
 
 FLAGS: Final = ("NEST_PARENT", "DIRTY_TRACKING", "FAULT_ID_VALID", "PASID")
 """What IOMMU_HWPT_ALLOC may ask for."""
@@ -53,12 +53,18 @@ class Nested(Object, tag=True):
 
 
 class Group(Struct, frozen=True):
-    """Page requests with one number, and under which handle they came."""
+    """Page requests with one number, and under which handle they came.
+
+    `group` is the fault core's name of it, `count` its requests.
+    """
 
     handle: Name
     device: Name
     pasid: Pasid
     number: int
+    incarnation: Incarnation = 0
+    group: int = 0
+    count: int = 1
 
 
 class FaultQueue(Object, tag=True):

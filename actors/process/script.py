@@ -27,6 +27,7 @@ from protocol.plan import Step
 
 if TYPE_CHECKING:
     from actors.process import Process
+    from actors.process.sva_state import Task
 
 
 def go_on(process: Process, out: Out) -> None:
@@ -115,7 +116,7 @@ def end(process: Process, task: Operation, out: Out) -> None:
         state_outcome(task, out)
 
 
-def state_outcome(task: Operation, out: Out) -> None:
+def state_outcome(task: Operation | Task, out: Out) -> None:
     """One fact, in Jepsen's words."""
     operation, wanted = task.step.operation, task.step.expect
     expected = wanted[0] if len(wanted) == 1 else f"any({', '.join(wanted)})" if wanted else ""

@@ -10,7 +10,7 @@ Kernel: drivers/iommu/iommu-sva.c of Linux 7.3.  §8 (S01 to S10, S16, S25).
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, TypeAlias, assert_never
 
-from actors.sva import binding, failing, spaces, unbinding
+from actors.sva import binding, failing, kva, spaces, unbinding
 from actors.sva.state import (
     LOCK,
     NOMEM_HANDLE,
@@ -21,6 +21,7 @@ from actors.sva.state import (
     Drop,
     Got,
     Holder,
+    Kva,
     Locked,
     Mm,
     Task,
@@ -30,8 +31,9 @@ from actors.sva.state import (
 from protocol.effects import Out, Site
 from protocol.errors import Errno
 from protocol.facts.software import LockReleased, LockTaken, LockWaited, ThreadEntered
-from protocol.facts.sva import SvaMisused
 from protocol.machine import Machine
+from protocol.messages.accelerators import GetMmPasid, InitMmPasid
+from protocol.messages.address_spaces import InvalidateKva
 from protocol.messages.common import Done, HostLost, Refused, Start
 from protocol.messages.sva import (
     EnableLam,
@@ -44,8 +46,7 @@ from protocol.messages.sva import (
 )
 from protocol.names import INVALID_PASID, Call, Name, Pasid
 
-Unlocked: TypeAlias = SvaGetPasid | MmPasidDrop | EnableLam | ForceTaggedSva
-Inbox: TypeAlias = Start | HostLost | Locked | Unlocked | Done | Refused | Got
+Inbox: TypeAlias = Start | HostLost | Locked | SvaGetPasid | spaces.Unlocked | Done | Refused | Got
 
 
 @dataclass(slots=True)
@@ -83,12 +84,10 @@ class Sva:
                 self.on_locked(message, sender, out)
             case SvaGetPasid():
                 self.on_sva_get_pasid(message, sender, out)
-            case MmPasidDrop():
-                self.on_mm_pasid_drop(message, sender, out)
-            case EnableLam():
-                self.on_enable_lam(message, sender, out)
-            case ForceTaggedSva():
-                self.on_force_tagged_sva(message, sender, out)
+            case InvalidateKva():
+                self.on_invalidate_kva(message, sender, out)
+            case MmPasidDrop() | EnableLam() | ForceTaggedSva() | InitMmPasid() | GetMmPasid():
+                spaces.on_unlocked(self, message, sender, out)
             case _:
                 self.on_answer(message, out)
         while self.holder is None and self.waiting:
@@ -123,6 +122,8 @@ class Sva:
                 unbind = Unbind(number, asked.sender, request)
                 self.take(unbind, out)
                 self.begin_unbind(unbind, out)
+            case InvalidateKva():
+                self.begin_kva(Kva(number, asked.sender, request), out)
             case _:
                 raise AssertionError("nothing else waits for the lock")
 
@@ -150,6 +151,8 @@ class Sva:
                 self.go_on_binding(task, answer, out)
             case Unbind():
                 self.go_on_unbinding(task, out)
+            case Kva():
+                self.go_on_flushing(task, out)
             case Drop():
                 del self.tasks[task.number]
                 spaces.dropped(task, out)
@@ -165,16 +168,7 @@ class Sva:
         mm = self.mms.get(bond.mm, Mm())
         out.send(sender, SvaGetPasidGot(get.call, mm.pasid or INVALID_PASID))
 
-    def misused(
-        self, what: str, request: SvaGetPasid | SvaUnbindDevice, sender: Name, out: Out
-    ) -> None:
-        """Memory that is somebody else's by now: nothing tells the caller."""
-        out.record(SvaMisused(what, request.handle))
-        if isinstance(request, SvaGetPasid):
-            out.send(sender, SvaGetPasidGot(request.call, INVALID_PASID))
-        else:
-            out.send(sender, Done(request.call))
-
+    misused = unbinding.misused
     begin_bind = binding.begin_bind
     go_on_binding = binding.go_on_binding
     handle_for = binding.handle_for
@@ -191,6 +185,10 @@ class Sva:
     on_mm_pasid_drop = spaces.on_mm_pasid_drop
     on_enable_lam = spaces.on_enable_lam
     on_force_tagged_sva = spaces.on_force_tagged_sva
+    begin_mm = spaces.begin_mm
+    on_invalidate_kva = kva.on_invalidate_kva
+    begin_kva = kva.begin_kva
+    go_on_flushing = kva.go_on_flushing
     give_pasid = spaces.give_pasid
     give_back = spaces.give_back
     link = spaces.link

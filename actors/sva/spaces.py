@@ -8,11 +8,12 @@ Kernel: iommu_alloc_mm_data, mm_pasid_drop, iommu_sva_mms; 2667ed10d9f0, e37d5a2
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from actors.sva.state import NO_PASID, Asked, Domain, Drop, Mm
 from protocol.effects import Out
 from protocol.errors import Errno
+from protocol.facts.accelerators import MmPasidBegun
 from protocol.facts.sva import (
     MmHeld,
     MmLetGo,
@@ -23,13 +24,42 @@ from protocol.facts.sva import (
     SvaPasidGiven,
     SvaPresent,
 )
+from protocol.messages.accelerators import GetMmPasid, InitMmPasid, MmPasidGot
 from protocol.messages.common import Done, Refused
 from protocol.messages.iommu_core import AllocGlobalPasidGot, FreeGlobalPasid
 from protocol.messages.sva import EnableLam, ForceTaggedSva, MmPasidDrop
-from protocol.names import IOMMU_CORE, Name
+from protocol.names import INVALID_PASID, IOMMU_CORE, Name
 
 if TYPE_CHECKING:
     from actors.sva import Sva
+
+
+Unlocked: TypeAlias = MmPasidDrop | EnableLam | ForceTaggedSva | InitMmPasid | GetMmPasid
+
+
+def on_unlocked(sva: Sva, request: Unlocked, sender: Name, out: Out) -> None:
+    """What is done to one mm without the lock."""
+    match request:
+        case MmPasidDrop():
+            sva.on_mm_pasid_drop(request, sender, out)
+        case EnableLam():
+            sva.on_enable_lam(request, sender, out)
+        case ForceTaggedSva():
+            sva.on_force_tagged_sva(request, sender, out)
+        case InitMmPasid():
+            sva.begin_mm(request, out)
+            out.send(sender, Done(request.call))
+        case GetMmPasid():
+            mm = sva.mms.get(request.mm, Mm())
+            pasid = mm.pasid or INVALID_PASID
+            out.send(sender, MmPasidGot(request.call, pasid, mm.incarnation))
+        case _:
+            assert_never(request)
+
+
+def begin_mm(_sva: Sva, init: InitMmPasid, out: Out) -> None:
+    """mm_pasid_init: whatever it is a copy of, it has no PASID (82e69a121be4, I15)."""
+    out.record(MmPasidBegun(init.mm, init.of, NO_PASID, 0))
 
 
 def give_pasid(sva: Sva, mm: Name, got: AllocGlobalPasidGot, out: Out) -> None:

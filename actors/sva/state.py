@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from protocol.effects import Site
 from protocol.errors import Errno
+from protocol.messages.address_spaces import InvalidateKva
 from protocol.messages.common import Message
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.sva import DomainAllocSvaGot, SvaBindDevice, SvaUnbindDevice
@@ -23,7 +24,7 @@ NOMEM_MM: Final = Site("sva.bind.nomem_mm", Errno.ENOMEM)
 NOMEM_HANDLE: Final = Site("sva.bind.nomem_handle", Errno.ENOMEM)
 """struct iommu_sva."""
 
-Locked: TypeAlias = SvaBindDevice | SvaUnbindDevice
+Locked: TypeAlias = SvaBindDevice | SvaUnbindDevice | InvalidateKva
 Got: TypeAlias = AllocGlobalPasidGot | AttachHandleGot | DomainAllocSvaGot
 
 
@@ -79,7 +80,7 @@ class Bond(Struct):
     users: int = 1
 
 
-class Bind(Struct):
+class Bind(Struct, tag=True):
     """A bind that has the lock; `tried` domains of the mm did not fit."""
 
     number: Call
@@ -92,7 +93,7 @@ class Bind(Struct):
     errno: Errno = Errno.ENOMEM
 
 
-class Unbind(Struct):
+class Unbind(Struct, tag=True):
     """An unbind that has the lock."""
 
     number: Call
@@ -101,14 +102,24 @@ class Unbind(Struct):
     step: Step = Step.DETACH
 
 
-class Drop(Struct):
+class Kva(Struct, tag=True):
+    """A flush of all domains that has the lock; `left` are still to be asked, `asked` is."""
+
+    number: Call
+    sender: Name
+    request: InvalidateKva
+    left: list[Name] = field(default_factory=list)
+    asked: Name = ""
+
+
+class Drop(Struct, tag=True):
     """A PASID on its way back, for whoever asked."""
 
     number: Call
     asked: Asked
 
 
-Holder: TypeAlias = Bind | Unbind
+Holder: TypeAlias = Bind | Unbind | Kva
 Task: TypeAlias = Holder | Drop
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from actors.sva.state import Domain, Step, Unbind
 from protocol.effects import Out
-from protocol.facts.sva import BondFreed, BondUsed, SvaDomainUsed, SvaUnbound
+from protocol.facts.sva import BondFreed, BondUsed, SvaDomainUsed, SvaMisused, SvaUnbound
 from protocol.messages.common import Done
 from protocol.messages.iommu_core import DetachDevicePasid
-from protocol.messages.sva import DomainFree
-from protocol.names import IOMMU, IOMMU_CORE, Name
+from protocol.messages.sva import DomainFree, SvaGetPasid, SvaGetPasidGot, SvaUnbindDevice
+from protocol.names import INVALID_PASID, IOMMU, IOMMU_CORE, Name
 
 if TYPE_CHECKING:
     from actors.sva import Sva
@@ -71,3 +71,14 @@ def end_unbind(sva: Sva, unbind: Unbind, out: Out) -> None:
     out.record(BondFreed(handle))
     out.record(SvaUnbound(handle))
     out.send(unbind.sender, Done(unbind.request.call))
+
+
+def misused(
+    _sva: Sva, what: str, request: SvaGetPasid | SvaUnbindDevice, sender: Name, out: Out
+) -> None:
+    """Memory that is somebody else's by now: nothing tells the caller."""
+    out.record(SvaMisused(what, request.handle))
+    if isinstance(request, SvaGetPasid):
+        out.send(sender, SvaGetPasidGot(request.call, INVALID_PASID))
+    else:
+        out.send(sender, Done(request.call))

@@ -43,7 +43,7 @@ from protocol.errors import ExperimentError
 from protocol.machine import Machine
 from protocol.messages import AnyMessage, Done
 from protocol.messages.iommufd import DeliverFault, Proceed
-from protocol.names import IOMMU, IOMMU_CORE, KERNEL, Name
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, KERNEL, Name
 
 MEMORY: Final = tuple(site.name for site in (OBJECT, RECORD, HANDLE, MAP, MOCK))
 CONTEXT: Final = "ctx0"
@@ -149,7 +149,7 @@ class IommufdCalls:
             elif turn.call is None:
                 asks = Send(CONTEXT, Proceed(call.n))
             elif turn.call.call == HANDLER:
-                asks = Send(IOMMU_CORE, Done(turn.call.n))
+                asks = Send(IOPF, Done(turn.call.n))
             else:
                 asks = asked_for(call, turn.call, tree, self._names)
             sites = fails.get(number)
@@ -182,7 +182,7 @@ class IommufdCalls:
         back = turn.call
         upcoming = turns[number + 1].call if number + 1 < len(turns) else None
         if upcoming is not None and upcoming.call == HANDLER:
-            return IOMMU_CORE, self._delivered(tree, upcoming), upcoming.seq_invoke
+            return IOPF, self._delivered(tree, upcoming), upcoming.seq_invoke
         if back.kind == UNRECORDED:
             return IOMMU, answer_to(call, back, self._names), after
         if back.call == HANDLER:

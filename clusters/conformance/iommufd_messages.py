@@ -46,7 +46,7 @@ from protocol.messages.iommufd import (
     RespondFault,
     TriggerFault,
 )
-from protocol.names import IOMMU, IOMMU_CORE
+from protocol.names import IOMMU, IOMMU_CORE, IOPF
 
 FAULT_BYTES: Final = 40
 """A page request, as a reader of the queue gets it."""
@@ -123,14 +123,18 @@ def _written(n: int, tree: Tree, names: Names) -> AnyMessage:
 def asked_for(call: Call, back: Call, tree: Tree, names: Names) -> Send:
     """What the context must have asked for this call to be made."""
     args, n = back.args, call.n
+    faults = "FAULT_ID_VALID" in words(call)
     match back.call:
         case "domain_alloc_paging_flags":
-            return Send(IOMMU, AllocDomain(n, str(args["dev"]), words(back)))
+            return Send(IOMMU, AllocDomain(n, str(args["dev"]), words(back), faults))
         case "domain_alloc_nested":
             parent = str(args["parent_domain"])
-            return Send(IOMMU, AllocNestedDomain(n, str(args["dev"]), parent, words(back)))
+            device = str(args["dev"])
+            return Send(IOMMU, AllocNestedDomain(n, device, parent, words(back), faults))
         case "domain_free" | "domain_free_nested":
             return Send(IOMMU, FreeDomain(n, str(args["domain"])))
+        case "iommu_report_device_fault" | "iopf_group_response":
+            return Send(IOPF, _of_core(call, back, tree, names))
         case _:
             return Send(IOMMU_CORE, _of_core(call, back, tree, names))
 

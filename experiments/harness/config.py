@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, field
 
+from clusters.cluster import MODERN, ROLES
 from clusters.lineup import Lineup, check_played, lineup
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.modern import (
@@ -21,6 +22,7 @@ from experiments.harness.modern import (
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import read_step
+from experiments.harness.sva_process_script import read_sva_step
 from experiments.harness.tables import (
     DEEP,
     CallersTable,
@@ -228,24 +230,14 @@ def _reader(name: Name, machine: Machine) -> Callable[[str, Name, Machine, str],
     """How the script of a process is read."""
     if name in machine.callers:
         return read_call
+    if name in machine.processes and machine.stack == IOMMUFD:
+        return read_sva_step
     return read_process_step if name in machine.processes else read_step
 
 
 def kinds() -> tuple[str, ...]:
     """The kinds of actors a nemesis may name."""
-    return (
-        "core",
-        "workqueue",
-        "iommu",
-        "vfio",
-        "kvm",
-        "vdcm",
-        "guest",
-        "unit",
-        "device",
-        "uacce",
-        "process",
-    )
+    return tuple(dict.fromkeys((*ROLES, *MODERN)))
 
 
 def is_vm(name: Name, machine: Machine) -> bool:

@@ -41,6 +41,10 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
                 f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
                 f'{nearest(device.unit, units)} (units: {", ".join(units)}; none: "")'
             )
+        if device.system_pasid and device.driver != "idxd":
+            raise ExperimentError(
+                f"{where}: $.machine.device[{k}].system_pasid: only driver 'idxd' has one"
+            )
     grouped: list[Name] = []
     for k, group in enumerate(table.group):
         for name in group.devices:
@@ -56,7 +60,9 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
     return Machine(
         units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
         devices=tuple(
-            Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size, d.driver)
+            Device(
+                d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size, d.driver, d.system_pasid
+            )
             for d in table.device
         ),
         vms=(),
@@ -83,6 +89,7 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
     _refuse(where, "callers.count", experiment.callers.count > 0, IOASID)
     for k, device in enumerate(table.device):
         _refuse(where, f"machine.device[{k}].driver", bool(device.driver), IOASID)
+        _refuse(where, f"machine.device[{k}].system_pasid", device.system_pasid, IOASID)
         if device.pasids == 0:
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].pasids: at least 1 with stack = '{IOASID}'"

@@ -42,10 +42,10 @@ def read_process_step(text: str, process: Name, machine: Machine, where: str) ->
             raise ExperimentError(f"{where}: a count is 1 to {COUNT_MAX}, not {count}")
     device = other = ""
     if operation in NEEDS_DEVICE:
-        device = _one_of([one.name for one in machine.devices], "device", rest, where)
+        device = one_of([one.name for one in machine.devices], "device", rest, where)
     elif operation in NEEDS_PROCESS:
         others = [one for one in machine.processes if one != process]
-        other = _one_of(others, "process", rest, where)
+        other = one_of(others, "process", rest, where)
     if rest:
         raise ExperimentError(f"{where}: '{' '.join(rest)}' is too much for {operation}")
     return Step(
@@ -59,9 +59,9 @@ def read_process_step(text: str, process: Name, machine: Machine, where: str) ->
     )
 
 
-def _one_of(there: list[Name], what: str, words: list[str], where: str) -> Name:
+def one_of(there: list[Name], what: str, words: list[str], where: str) -> Name:
     """The operand, taken from the words."""
-    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    plural = f"{what}es" if what.endswith("s") else f"{what}s" if " " not in what else "there are"
     if not words:
         raise ExperimentError(f"{where}: names no {what} ({plural}: {', '.join(there) or 'none'})")
     word = words.pop(0)

@@ -149,5 +149,7 @@ def many(count: int, thing: str) -> str:
     """`1 property`, `2,000 schedules`."""
     if count == 1:
         return f"1 {thing}"
-    plural = f"{thing[:-1]}ies" if thing.endswith("y") and thing[-2:] != "ay" else f"{thing}s"
+    if thing.endswith("y") and thing[-2:] != "ay":
+        return f"{count:,} {thing[:-1]}ies"
+    plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
     return f"{count:,} {plural}"

@@ -37,6 +37,7 @@ from experiments.harness.say import Voice, many
 from experiments.harness.store import CHECKPOINT
 from protocol.errors import ClusterError, DivergedError, ExperimentError, UnreadableError
 from protocol.history import Record
+from protocol.machine import IOMMUFD, Machine
 from protocol.properties.property import Kind
 
 CHECKPOINT_BYTES_MAX: Final = 16 << 30
@@ -289,14 +290,22 @@ class Hunt:
         return Status(name, kind, "met")
 
 
+def _size(machine: Machine) -> str:
+    """Who is there, and how much there is of what they share."""
+    devices = many(len(machine.devices), "device")
+    if machine.stack == IOMMUFD:
+        who = [many(len(machine.processes), "process")] if machine.processes else []
+        return ", ".join([*who, many(len(machine.callers), "caller"), devices])
+    return f"{many(len(machine.vms), 'VM')}, {devices}, {many(machine.pasids, 'PASID')}"
+
+
 def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
     """Within what the search looked at everything."""
     setup, orders = case.setup, "every order of messages and timers"
     if scope.delays > 0:
         orders = f"the plain order with at most {many(scope.delays, 'delay')}"
     machine = setup.machine
-    size = f"{many(len(machine.vms), 'VM')}, {many(len(machine.devices), 'device')}"
-    found = [f"{size}, {many(machine.pasids, 'PASID')}: {_work(case)}", orders]
+    found = [f"{_size(machine)}: {_work(case)}", orders]
     world = scope.world()
     roles = roles_of(machine, world.names)
     for nemesis, bound in zip(setup.nemeses, world.strikes.bounds, strict=True):
@@ -304,7 +313,9 @@ def bounds_of(case: Case, scope: Scope) -> tuple[str, ...]:
             whom, struck = " or ".join(candidates(nemesis, roles)[0]), STRIKES[nemesis.fault]
             found.append(f"{whom} {struck} while anything is on its way, at most {bound} in a run")
         elif nemesis.fault == "fail":
-            found.append(f"{nemesis.site} failing at any passage, at most {bound} in a run")
+            any_one = f"at any passage, at most {bound} in a run"
+            when = f"at passage {nemesis.nth}" if nemesis.nth else any_one
+            found.append(f"{nemesis.site} failing {when}")
     if any(nemesis.fault in DELAYS for nemesis in setup.nemeses):
         found.append(f"{', '.join(DELAYS)}: an order like any other")
     if setup.plans:

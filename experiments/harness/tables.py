@@ -46,6 +46,7 @@ class DeviceTable(Closed, frozen=True):
     """`[[machine.device]]`: a device behind a unit; of a modern stack also behind none (`""`).
 
     `pasids` is how many PASIDs it has, with 0 among them (max_pasids).  `driver`: whose it is.
+    `system_pasid`: idxd uses it with a PASID of the kernel's own, too.
     """
 
     name: Word
@@ -56,6 +57,7 @@ class DeviceTable(Closed, frozen=True):
     pri: bool = True
     pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = PASID_COUNT
     driver: Literal["", "vfio", "uacce", "idxd"] = ""
+    system_pasid: bool = False
 
 
 class GroupTable(Closed, frozen=True):

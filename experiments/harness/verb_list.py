@@ -113,10 +113,11 @@ def _faults() -> list[Thing]:
 
 def _operations() -> list[Thing]:
     from protocol.calls import CALLS
-    from protocol.plan import OPERATIONS
+    from protocol.plan import OPERATIONS, SVA_OPERATIONS
 
     return [
         *(Thing(name, about) for name, about in OPERATIONS.items()),
+        *(Thing(name, f"process (iommufd): {about}") for name, about in SVA_OPERATIONS.items()),
         *(
             Thing(name, f"caller: {one.about}", {"arguments": ", ".join(one.fields)})
             for name, one in CALLS.items()

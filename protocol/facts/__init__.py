@@ -5,6 +5,7 @@ flat, so that a record is one flat JSON object.  `incarnation` is the ghost that
 holds for the PASID, unless the docstring says whose it is.
 """
 
+from protocol.facts.accelerators import AcceleratorFact
 from protocol.facts.core import (
     CapacityChanged,
     DataAttached,
@@ -50,8 +51,10 @@ from protocol.facts.hardware import (
     WqCleared,
     WqProgrammed,
 )
+from protocol.facts.intel_iommu import IntelIommuFact
 from protocol.facts.iommu_core import IommuCoreFact
 from protocol.facts.iommufd import IommufdFact
+from protocol.facts.iopf import IopfFact
 from protocol.facts.native import (
     FileDropped,
     FileHeld,
@@ -234,6 +237,9 @@ ActorFact = (
     | SvaFact
     | IommufdFact
     | ThreadEntered
+    | IntelIommuFact
+    | IopfFact
+    | AcceleratorFact
 )
 """Every fact an actor can state."""
 

@@ -52,13 +52,14 @@ class PtDetached(Event, frozen=True, tag="iommufd.pt_detached"):
 
 
 class FaultQueued(Event, frozen=True, tag="iommufd.fault_queued"):
-    """A group of page requests waits for the reader of the queue."""
+    """A group of page requests waits for the reader of the queue; `group`: see `facts.iopf`, id."""
 
     queue: int
     handle: Name
     device: Name
     pasid: Pasid
     number: int
+    group: int = 0
 
 
 class FaultSettled(Event, frozen=True, tag="iommufd.fault_settled"):
@@ -70,6 +71,7 @@ class FaultSettled(Event, frozen=True, tag="iommufd.fault_settled"):
     pasid: Pasid
     number: int
     by: str
+    group: int = 0
 
 
 class DeviceUnbound(Event, frozen=True, tag="iommufd.device_unbound"):
@@ -103,6 +105,40 @@ class ObjectBusy(Event, frozen=True, tag="iommufd.object_busy"):
     users: int
 
 
+class HandleMade(Event, frozen=True, tag="iommufd.handle_made"):
+    """A handle that the core will be given; page requests may come under it from now on."""
+
+    handle: Name
+
+
+class HandleFreed(Event, frozen=True, tag="iommufd.handle_freed"):
+    """Its memory is gone: detach or replace is through, or attach has failed."""
+
+    handle: Name
+
+
+class UserMemoryTouched(Event, frozen=True, tag="iommufd.user_memory_touched"):
+    """With `lock` held, `task` copies to or from its user: how long that takes is his affair."""
+
+    lock: str
+    task: str
+
+
+class UserMemoryLeft(Event, frozen=True, tag="iommufd.user_memory_left"):
+    """It lets the lock go."""
+
+    lock: str
+    task: str
+
+
+class FaultHeldUp(Event, frozen=True, tag="iommufd.fault_held_up"):
+    """A group of page requests waits for `lock` before it can be queued (nothing may do that)."""
+
+    lock: str
+    device: Name
+    number: int
+
+
 IommufdFact = (
     ObjectMade
     | ObjectRemoved
@@ -114,5 +150,10 @@ IommufdFact = (
     | DeviceUnbound
     | ObjectUsed
     | ObjectBusy
+    | HandleMade
+    | HandleFreed
+    | UserMemoryTouched
+    | UserMemoryLeft
+    | FaultHeldUp
 )
 """All of them."""

@@ -7,7 +7,7 @@ of Linux 7.3.
 """
 
 from protocol.messages.common import Message
-from protocol.messages.hardware import ResponseCode
+from protocol.messages.driver import ResponseCode
 from protocol.names import Call, Incarnation, Name, Pasid
 
 
@@ -114,6 +114,16 @@ class FlushIopfDevice(Message, frozen=True, tag=True):
     device: Name
 
 
+class DiscardPartialFaults(Message, frozen=True, tag=True):
+    """driver -> iopf, iopf_queue_discard_partial: the ring has overflowed, so last ones are lost.
+
+    Of all devices behind the unit; EINVAL there is no such queue.
+    """
+
+    call: Call
+    unit: Name
+
+
 class HandleMmFault(Message, frozen=True, tag=True):
     """iopf -> process, iommu_sva_handle_mm: Done the page is there.
 
@@ -137,5 +147,6 @@ AddressSpaceMessage = (
     | RemoveIopfDevice
     | FlushIopfDevice
     | HandleMmFault
+    | DiscardPartialFaults
 )
 """All of them."""

@@ -80,12 +80,13 @@ class SubmitDescriptor(Message, frozen=True, tag=True):
     """guest -> device: MOVDIR64B to the portal of its dedicated WQ.  Posted: not answered.
 
     The device takes the PASID from the WQ; a WQ that is not enabled or full drops it: it ends in
-    DescriptorDone(ABORT).
+    DescriptorDone(ABORT).  `mm`: whose WQ, if not simply the sender's (modern stack).
     """
 
     tag: int
     page: int
     mapped: bool
+    mm: Name = ""
 
 
 class DescriptorDone(Message, frozen=True, tag=True):

@@ -59,10 +59,11 @@ class AttachHandleGet(Message, frozen=True, tag=True):
 
 
 class AttachHandleGot(Message, frozen=True, tag=True):
-    """The handle that is in place."""
+    """The handle that is in place, and the domain that it says (handle->domain)."""
 
     call: Call
     handle: Name
+    domain: Name = ""
 
 
 class AttachGroupHandle(Message, frozen=True, tag=True):

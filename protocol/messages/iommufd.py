@@ -8,7 +8,7 @@ Source: drivers/iommu/iommufd of Linux 7.3, include/uapi/linux/iommufd.h.
 """
 
 from protocol.messages.common import Message
-from protocol.names import Call, Name, Pasid
+from protocol.names import Call, Incarnation, Name, Pasid
 
 ObjectId = int
 
@@ -20,7 +20,10 @@ class AllocIoas(Message, frozen=True, tag=True):
 
 
 class AllocFaultQueue(Message, frozen=True, tag=True):
-    """IOMMU_FAULT_QUEUE_ALLOC: -> ObjectGot; the file that comes with it holds the object."""
+    """IOMMU_FAULT_QUEUE_ALLOC: -> ObjectGot; the file that comes with it holds the object.
+
+    ENOMEM no file, EFAULT the user does not get its answer: nothing is left then.
+    """
 
     call: Call
 
@@ -152,11 +155,16 @@ class TriggerFault(Message, frozen=True, tag=True):
 
 
 class ReadFaults(Message, frozen=True, tag=True):
-    """read() of a fault queue: as many groups as the buffer has room for, -> FaultsGot."""
+    """read() of a fault queue: whole groups, of which `room` has room for so many requests.
+
+    -> FaultsGot.  ESPIPE `rest` bytes more than whole requests, EINVAL the first group is larger
+    than the buffer, ENOMEM no cookie, EFAULT it cannot be copied: that group is the first again.
+    """
 
     call: Call
     fault: ObjectId
     room: int
+    rest: int = 0
 
 
 class FaultsGot(Message, frozen=True, tag=True):
@@ -167,12 +175,16 @@ class FaultsGot(Message, frozen=True, tag=True):
 
 
 class AnswerFault(Message, frozen=True, tag=True):
-    """write() to a fault queue: EINVAL nobody waits for the cookie (any more), or a bad code."""
+    """write() to a fault queue: EINVAL nobody waits for the cookie (any more), or a bad code.
+
+    ESPIPE `rest` bytes more than whole answers, EFAULT it cannot be copied.
+    """
 
     call: Call
     fault: ObjectId
     cookie: int
     code: int
+    rest: int = 0
 
 
 class CloseFaultQueue(Message, frozen=True, tag=True):
@@ -186,20 +198,25 @@ class CloseFaultQueue(Message, frozen=True, tag=True):
 
 
 class AllocDomain(Message, frozen=True, tag=True):
-    """iommufd -> driver, domain_alloc_paging_flags: -> DomainGot."""
+    """iommufd -> driver, domain_alloc_paging_flags: -> DomainGot.
+
+    `faults`: the context puts its fault handler into the domain (iopf_handler).
+    """
 
     call: Call
     device: Name
     flags: tuple[str, ...]
+    faults: bool = False
 
 
 class AllocNestedDomain(Message, frozen=True, tag=True):
-    """iommufd -> driver, domain_alloc_nested: -> DomainGot."""
+    """iommufd -> driver, domain_alloc_nested: -> DomainGot; `faults` as in AllocDomain."""
 
     call: Call
     device: Name
     parent: Name
     flags: tuple[str, ...]
+    faults: bool = False
 
 
 class DomainGot(Message, frozen=True, tag=True):
@@ -217,7 +234,10 @@ class FreeDomain(Message, frozen=True, tag=True):
 
 
 class ReportFault(Message, frozen=True, tag=True):
-    """driver -> core, iommu_report_device_fault: EINVAL nobody takes it, and it is answered."""
+    """mock driver -> iopf, iommu_report_device_fault: EINVAL nobody takes it, and it is answered.
+
+    The mock device waits for no answer.
+    """
 
     call: Call
     device: Name
@@ -226,23 +246,31 @@ class ReportFault(Message, frozen=True, tag=True):
 
 
 class DeliverFault(Message, frozen=True, tag=True):
-    """core -> iommufd, iommufd_fault_iopf_handler: a group of page requests, under a handle."""
+    """iopf -> iommufd, iommufd_fault_iopf_handler: a group of page requests, under a handle.
+
+    `group` is the fault core's own name of it, `count` its requests.  EINVAL nobody has the handle.
+    """
 
     call: Call
     handle: Name
     device: Name
     pasid: Pasid
     number: int
+    incarnation: Incarnation = 0
+    group: int = 0
+    count: int = 1
 
 
 class RespondFault(Message, frozen=True, tag=True):
-    """iommufd -> core, iopf_group_response: the answer to a group; always Done."""
+    """iommufd -> iopf, iopf_group_response and iopf_free_group: a group's answer; always Done."""
 
     call: Call
     device: Name
     pasid: Pasid
     number: int
     code: int
+    incarnation: Incarnation = 0
+    group: int = 0
 
 
 class Proceed(Message, frozen=True, tag=True):

@@ -1,10 +1,20 @@
 """Topics whose messages are imported from their own modules; append a new one at the end."""
 
+from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
+from protocol.messages.pasid_table import PasidTableMessage
 from protocol.messages.sva import SvaMessage
 
-TopicMessage = NativeMessage | IommuCoreMessage | SvaMessage | IommufdMessage | AddressSpaceMessage
+TopicMessage = (
+    NativeMessage
+    | IommuCoreMessage
+    | SvaMessage
+    | IommufdMessage
+    | AddressSpaceMessage
+    | PasidTableMessage
+    | AcceleratorMessage
+)
 """All of theirs."""

@@ -28,6 +28,9 @@ from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
 from protocol.properties.failed_attach_changes_nothing import FailedAttachChangesNothing
 from protocol.properties.failed_binds_leave_nothing import FailedBindsLeaveNothing
 from protocol.properties.failed_replace_keeps_the_old import FailedReplaceKeepsTheOld
+from protocol.properties.fault_groups_answered_once import FaultGroupsAnsweredOnce
+from protocol.properties.fault_groups_have_one_owner import FaultGroupsHaveOneOwner
+from protocol.properties.fault_work_flushed_before_removal import FaultWorkFlushedBeforeRemoval
 from protocol.properties.faults_after_exit import FaultsAfterExit
 from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
 from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
@@ -45,6 +48,7 @@ from protocol.properties.locks_in_order import LocksInOrder
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
 from protocol.properties.no_chained_notification import NoChainedNotification
 from protocol.properties.no_deadlock import NoDeadlock
+from protocol.properties.no_fault_under_a_freed_handle import NoFaultUnderAFreedHandle
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
@@ -64,6 +68,7 @@ from protocol.properties.page_requests_end import PageRequestsEnd
 from protocol.properties.page_requests_settled_before_reclaim import (
     PageRequestsSettledBeforeReclaim,
 )
+from protocol.properties.page_requests_wait_for_no_user import PageRequestsWaitForNoUser
 from protocol.properties.page_tables_made_for_pasids import PageTablesMadeForPasids
 from protocol.properties.pasid_reused import PasidReused
 from protocol.properties.present_entries_unchanged import PresentEntriesUnchanged
@@ -72,6 +77,7 @@ from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
 from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
+from protocol.properties.reported_faults_are_answered import ReportedFaultsAreAnswered
 from protocol.properties.reset_devices_stay_blocked import ResetDevicesStayBlocked
 from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
@@ -82,6 +88,7 @@ from protocol.properties.told_while_bound import ToldWhileBound
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
 from protocol.properties.unbind_names_the_bound_spid import UnbindNamesTheBoundSpid
 from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
+from protocol.properties.unhandled_faults_are_invalid import UnhandledFaultsAreInvalid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
 from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
@@ -158,6 +165,13 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     VmEntryIsLifted,
     OutcomesAsScripted,
     OperationsEnd,
+    FaultGroupsAnsweredOnce,
+    FaultGroupsHaveOneOwner,
+    FaultWorkFlushedBeforeRemoval,
+    UnhandledFaultsAreInvalid,
+    NoFaultUnderAFreedHandle,
+    PageRequestsWaitForNoUser,
+    ReportedFaultsAreAnswered,
     FreeWhileBound,
     PasidReused,
     LateUnbind,

@@ -16,7 +16,9 @@ from protocol.properties.property import Kind, Owed, Thread, when
 ORDERS: Final = (
     ("pasid_lock", "pasid_mutex", "ioasid_allocator_lock", "nb_lock"),
     # Linux 7.3, as its code nests them; a core has `group`, a context `igroup`.
-    ("dev_set", "mock", "ioas", "igroup", "group", "driver", "invalidation"),
+    ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock"),
+    ("group", "cache_lock"),
+    ("group", "iommu->lock"),
     ("igroup", "fault"),
     ("wq_lock", "iommu_sva_lock", "group"),
     ("uacce", "iommu_sva_lock"),
@@ -98,4 +100,4 @@ class LocksInOrder:
 
 def kind_of(lock: str) -> str:
     """Which of the locks it is, whosever."""
-    return lock.partition(":")[0]
+    return lock.partition(" " if " " in lock else ":")[0]

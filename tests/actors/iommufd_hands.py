@@ -34,7 +34,7 @@ from protocol.messages.iommufd import (
     ReportFault,
     RespondFault,
 )
-from protocol.names import IOMMU_CORE, KERNEL, Name
+from protocol.names import IOPF, KERNEL, Name
 from tests.helpers import step
 
 NAME = "iommufd"
@@ -104,7 +104,7 @@ class Hands:
         message = sent.message
         if isinstance(message, Proceed):
             return [(message, NAME)]
-        if sent.to == IOMMU_CORE and isinstance(message, Done | Refused):
+        if sent.to == IOPF and isinstance(message, Done | Refused):
             self.answers[message.call] = message
             return []
         self.asked.append(message)
@@ -145,7 +145,7 @@ class Hands:
         """A page request goes to the context."""
         self.calls += 1
         where = (report.device, report.pasid, report.number)
-        self.deliver(DeliverFault(self.calls, handle, *where), IOMMU_CORE)
+        self.deliver(DeliverFault(self.calls, handle, *where), IOPF)
 
 
 def group_of(device: Name) -> Name:

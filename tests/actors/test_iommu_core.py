@@ -39,8 +39,8 @@ from tests.helpers import Failing
 
 BLOCKED = BLOCKING.name
 NOBODY = Refused(9, Errno.ENOENT)
-H = AttachHandleGot(9, "h")
-K = AttachHandleGot(9, "k")
+H = AttachHandleGot(9, "h", "p0")
+K = AttachHandleGot(9, "k", "p1")
 
 
 def test_attach_programs_every_device_of_the_group_in_order() -> None:
@@ -111,7 +111,7 @@ def test_replace_to_the_same_domain_changes_the_handle_alone() -> None:
     made = core()
     done(made, attach())
     assert done(made, replace(domain="p0")) == (Done(6), [])
-    assert done(made, look())[0] == K
+    assert done(made, look())[0] == AttachHandleGot(9, "k", "p0")
 
 
 def test_a_refused_replace_with_the_handle_in_place_changes_what_is_believed() -> None:
@@ -189,7 +189,7 @@ def test_the_handle_of_a_group_is_at_pasid_0() -> None:
     assert done(made, look("g2", 0))[0] == H
     assert done(made, ClaimDmaOwner(1, "b0", "o"))[0] == Refused(1, Errno.EBUSY)
     assert done(made, ReplaceGroupHandle(1, "g2", "nested", "k"))[0] == Done(1)
-    assert done(made, look("g2", 0, "NESTED"))[0] == K
+    assert done(made, look("g2", 0, "NESTED"))[0] == AttachHandleGot(9, "k", "nested")
     assert done(made, DetachGroupHandle(1, "g2", "p0", ""))[0] == Done(1)
     assert done(made, look("g2", 0))[0] == NOBODY
     assert made.groups["g2"].domain == "default"

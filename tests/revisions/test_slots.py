@@ -33,7 +33,7 @@ from tests.actors.iommu_core_hands import (
     told,
 )
 
-H = AttachHandleGot(9, "h")
+H = AttachHandleGot(9, "h", "p0")
 NOBODY = Refused(9, Errno.ENOENT)
 EINVAL = Refused(5, Errno.EINVAL)
 
@@ -95,7 +95,7 @@ def test_with_a_table_for_each_device_a_sibling_is_not_concerned() -> None:
     assert done(made, look("b1", 9))[0] == NOBODY
     away = told(("b0", BLOCKING.name, "p0"), group=2, pasid=9)
     assert done(made, detach("b0", 9)) == (Done(8), away)
-    assert done(made, look("b1", 2))[0] == AttachHandleGot(9, "k")
+    assert done(made, look("b1", 2))[0] == AttachHandleGot(9, "k", "p1")
 
 
 def test_with_a_table_for_each_device_dma_without_pasid_stays_the_groups() -> None:

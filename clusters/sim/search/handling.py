@@ -6,7 +6,7 @@ does not, identities leak, and there is no symmetry to rely on (`LeakError`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeAlias, cast
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from msgspec import Struct
 
@@ -40,17 +40,20 @@ class Case(Struct, frozen=True):
     facts: tuple[Event, ...]
     effect: bytes
 
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """The fallible steps that failed."""
-        return tuple([answer.site for answer in self.answers if answer.site and answer.value])
-
 
 class Answer(Struct, frozen=True):
     """`site`: whether it failed (1); without a site, the number that was drawn."""
 
     value: int
     site: str = ""
+
+
+class Passage(NamedTuple):
+    """An actor has passed a fallible step, and it `failed` or not."""
+
+    actor: Name
+    site: str
+    failed: bool
 
 
 class Script:

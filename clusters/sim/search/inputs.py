@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from clusters.sim.search.components import Parts
 from clusters.sim.search.frozen import freeze
-from clusters.sim.search.handling import Case, Handling
+from clusters.sim.search.handling import Case, Handling, Passage
 from clusters.sim.search.inboxes import Inboxes, Item, channel_of, choice_of
 from clusters.sim.search.judging import Judging, Shown, mark_of
 from clusters.sim.search.space import Label
@@ -42,14 +42,14 @@ class Labels:
 class Done(NamedTuple):
     """One case of one input: the actor after it, what it sent to whom, what is shown to whom.
 
-    `failed` are the fallible steps that failed; `begins`: an operation of a guest began.
+    `passed` are the fallible steps that failed, or are counted; `begins`: an operation began.
     """
 
     label: Label
     after: int
     sent: tuple[tuple[int, tuple[int, ...]], ...]
     shown: tuple[int, ...]
-    failed: tuple[tuple[Name, str], ...]
+    passed: tuple[Passage, ...]
     begins: bool
 
 
@@ -57,8 +57,8 @@ class Inputs:
     """`done` has what is known by now, by actor and item; `shown` what properties are shown."""
 
     __slots__ = (
-        "_handling", "_inboxes", "_index", "_judging", "_names", "_parts", "_shown_numbers",
-        "done", "labels", "observers", "shown",
+        "_counts", "_handling", "_inboxes", "_index", "_judging", "_names", "_parts",
+        "_shown_numbers", "done", "labels", "observers", "shown",
     )  # fmt: skip
 
     def __init__(
@@ -67,11 +67,13 @@ class Inputs:
         inboxes: Inboxes,
         judging: Judging,
         watched: Callable[[Name, str], int],
+        counts: Callable[[Name, str], bool],
     ) -> None:
         self._parts = parts
         self._inboxes = inboxes
         self._judging = judging
         self._handling = Handling(parts, watched)
+        self._counts = counts
         self._names = inboxes.names
         self._index = {name: at for at, name in enumerate(inboxes.names)}
         self._shown_numbers: dict[bytes, int] = {}
@@ -125,7 +127,11 @@ class Inputs:
             after=self.actor(name, case.after),
             sent=tuple((to, tuple(items)) for to, items in sent.items()),
             shown=self.show(Shown(name, kind, mark, cause, item.mark, tuple(case.facts))),
-            failed=tuple((name, site) for site in case.failed),
+            passed=tuple(
+                Passage(name, answer.site, bool(answer.value))
+                for answer in case.answers
+                if answer.site and (answer.value or self._counts(name, answer.site))
+            ),
             begins=any(isinstance(fact, OpInvoked) for fact in case.facts),
         )
 

@@ -3,7 +3,7 @@
 Every order of deliveries is searched, so a fault that only delays (crash, pause, and those
 of reliable links) is an order like any other, and left out.  `lose`, `remove` and `reset` strike at
 any moment, a `fail` at any passage of its site, each so often as its plan says: `times`, and once
-where the plan sets no bound.
+where the plan sets no bound; with `nth` at that passage and no other.
 """
 
 from typing import Final, NamedTuple
@@ -12,6 +12,7 @@ from clusters.cluster import losses
 from clusters.nemesis import OF_LINKS, Nemesis, candidates, passes, roles_of
 from clusters.sim.search.components import Parts
 from clusters.sim.search.frozen import freeze
+from clusters.sim.search.handling import Passage
 from clusters.sim.search.inboxes import Inboxes
 from clusters.sim.search.inputs import Inputs
 from clusters.sim.search.judging import Shown
@@ -103,19 +104,40 @@ class Strikes:
             return 0
         return 2 if any(passes(nemesis, self._roles, actor) for nemesis in named) else 1
 
-    def failing(self, faults: int, failed: tuple[tuple[Name, str], ...]) -> int:
-        """The faults after these steps of these actors have failed; -1: not so often."""
+    def counts(self, actor: Name, site: str) -> bool:
+        """Whether every passage of this step counts, also one that does not fail."""
+        return any(
+            nemesis.nth and nemesis.site == site and passes(nemesis, self._roles, actor)
+            for nemesis in self._setup.nemeses
+        )
+
+    def passing(self, faults: int, passed: tuple[Passage, ...]) -> int:
+        """The faults after these passages; -1: so they cannot be passed."""
         counts, lost = self._struck[faults]
         counted = list(counts)
-        for name, site in failed:
-            for index, nemesis in self._narrowest:
-                mine = nemesis.site == site and passes(nemesis, self._roles, name)
-                if mine and counted[index] < self.bounds[index]:
-                    counted[index] += 1
-                    break
-            else:
+        for one in passed:
+            if one.failed is not (self._due(one, counted) or self._spent(one, counted)):
                 return -1
         return self._number(Struck(tuple(counted), lost))
+
+    def _due(self, one: Passage, counted: list[int]) -> bool:
+        """Counts a passage; whether it is the one that some plan is about."""
+        due = False
+        for index, nemesis in self._narrowest:
+            mine = nemesis.site == one.site and passes(nemesis, self._roles, one.actor)
+            if mine and nemesis.nth and counted[index] < nemesis.nth:
+                counted[index] += 1
+                due = due or counted[index] == nemesis.nth
+        return due
+
+    def _spent(self, one: Passage, counted: list[int]) -> bool:
+        """Whether a plan that is about any passage has let this one fail."""
+        for index, nemesis in self._narrowest if one.failed else ():
+            mine = nemesis.site == one.site and passes(nemesis, self._roles, one.actor)
+            if mine and not nemesis.nth and counted[index] < self.bounds[index]:
+                counted[index] += 1
+                return True
+        return False
 
     # A loss.
 

@@ -71,7 +71,8 @@ class WorldSpace:
         self.judging = Judging(self.parts, setup.properties)
         self.inboxes = Inboxes(self.parts, names)
         self.strikes = Strikes(setup, self.parts, self.inboxes)
-        self.inputs = Inputs(self.parts, self.inboxes, self.judging, self.strikes.watched)
+        watched, counts = self.strikes.watched, self.strikes.counts
+        self.inputs = Inputs(self.parts, self.inboxes, self.judging, watched, counts)
         self.boot: list[Label] = []
         self._came: dict[str, None] = {}
         self._booted = booted
@@ -158,7 +159,7 @@ class WorldSpace:
         item, rest, _ = head
         actor = state[ACTORS + at]
         for done in self.inputs.done.get((actor, item)) or self.inputs.of(actor, item):
-            if done.failed and self.strikes.failing(state[self._faults_at], done.failed) < 0:
+            if done.passed and self.strikes.passing(state[self._faults_at], done.passed) < 0:
                 continue
             found.append(self._step(state, at, rest, done))
 
@@ -199,7 +200,7 @@ class WorldSpace:
         first, second = self._delivery(state, one), self._delivery(state, other)
         if first is None or second is None or first[0] == second[0]:
             return False
-        if first[1].failed or second[1].failed:
+        if first[1].passed or second[1].passed:
             return False
         observers = self.inputs.observers
         seen = [index for number in first[1].shown for index in observers[number]]
@@ -216,9 +217,9 @@ class WorldSpace:
         if done.after != state[ACTORS + at]:
             changed[ACTORS + at] = done.after
         self._send(state, done.sent, changed)
-        if done.failed:
+        if done.passed:
             faults = state[self._faults_at]
-            changed[self._faults_at] = self.strikes.failing(faults, done.failed)
+            changed[self._faults_at] = self.strikes.passing(faults, done.passed)
         wrong = self._show_all(state, done.shown, changed)
         return self._finished(state, done.label, changed, wrong)
 
@@ -252,7 +253,7 @@ class WorldSpace:
         for item, rest, _ in heads:
             if self.inboxes.items[item].message == HostLost(lost):
                 done, *others = self.inputs.of(state[ACTORS + to], item)
-                if others or done.failed:
+                if others or done.passed:
                     return None
                 changed[inbox_at + to] = rest
                 changed[ACTORS + to] = done.after

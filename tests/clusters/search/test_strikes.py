@@ -192,6 +192,16 @@ def test_a_step_fails_only_of_the_actor_that_is_meant() -> None:
     assert failures(plan) == [(0, 0), (0, 1), (0, 2)]
 
 
+@pytest.mark.parametrize("nth", range(1, TRIES + 1))
+def test_a_step_fails_at_the_passage_that_its_plan_says_and_at_no_other(nth: int) -> None:
+    assert failures(Nemesis("fail", "b", site=STEP.name, nth=nth)) == [(0, 1)]
+    assert failures(Nemesis("fail", site=STEP.name, nth=nth)) == [(0, 1), (1, 0)]
+
+
+def test_a_passage_that_never_comes_does_not_fail() -> None:
+    assert failures(Nemesis("fail", "b", site=STEP.name, nth=TRIES + 1)) == [(0, 0)]
+
+
 def test_two_plans_for_one_step_add_up() -> None:
     plans = [Nemesis("fail", name, site=STEP.name, times=1) for name in ("a", "")]
     assert failures(*plans) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0)]
