@@ -34,9 +34,9 @@ def inside_of(orders: tuple[tuple[str, ...], ...]) -> dict[str, dict[str, None]]
         for outer, inner in pairwise(order):
             inside.setdefault(outer, {})[inner] = None
     for _ in range(sum(map(len, orders))):
-        for outer, inner in inside.items():
-            further = [more for lock in inner for more in inside.get(lock, {})]
-            inside[outer] = inner | dict.fromkeys(further)
+        for lock, held in inside.items():
+            further = [more for one in held for more in inside.get(one, {})]
+            inside[lock] = held | dict.fromkeys(further)
     return inside
 
 
