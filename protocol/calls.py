@@ -9,12 +9,20 @@ from typing import Final
 
 from msgspec import Struct
 
-from protocol.messages import AnyMessage
+from protocol.messages import (
+    AnyMessage,
+    DisableWq,
+    DrainPasid,
+    EnableWq,
+    EnqcmdWrite,
+)
 from protocol.messages.address_spaces import (
     AddIopfDevice,
     DiscardPartialFaults,
     FlushIopfDevice,
     InvalidateKva,
+    InvalidateSecondaryTlbs,
+    ReleaseMm,
     RemoveIopfDevice,
     ReportPageRequest,
 )
@@ -36,9 +44,11 @@ from protocol.messages.iommu_core import (
     UnplugDevice,
 )
 from protocol.messages.iommufd import (
+    AllocDomain,
     AllocFaultQueue,
     AllocHwpt,
     AllocIoas,
+    AllocNestedDomain,
     AnswerFault,
     AttachPt,
     BindDevice,
@@ -46,6 +56,7 @@ from protocol.messages.iommufd import (
     CloseFaultQueue,
     DestroyObject,
     DetachPt,
+    FreeDomain,
     MakeMockDevice,
     ReadFaults,
     ReplacePt,
@@ -53,6 +64,8 @@ from protocol.messages.iommufd import (
     UnbindDevice,
 )
 from protocol.messages.sva import (
+    DomainAllocSva,
+    DomainFree,
     EnableLam,
     ForceTaggedSva,
     MmPasidDrop,
@@ -60,10 +73,12 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
+SAID: Final[Name] = "@"
+"""Goes to whom the caller says with `at=`."""
 FILLED: Final = ("call", "incarnation")
 """Fields that no script states: the number of the call, and the ghost of the PASID it names."""
 AT: Final = "at"
@@ -153,5 +168,16 @@ CALLS: Final[dict[str, Operation]] = {
         DiscardPartialFaults,
         ReportPageRequest,
     ),
+    **_named(
+        IOMMU,
+        DomainAllocSva,
+        DomainFree,
+        AllocDomain,
+        AllocNestedDomain,
+        FreeDomain,
+        ReleaseMm,
+        InvalidateSecondaryTlbs,
+    ),
+    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite),
 }
 """Every operation of a caller."""

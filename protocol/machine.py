@@ -114,10 +114,8 @@ class Machine(Struct, frozen=True):
 
     def door_of(self, device: Name) -> Name:
         """The driver behind which the device's files are."""
-        own = (
-            idxd_of if any(d.name == device and d.driver == "idxd" for d in self.devices) else None
-        )
-        return (own or uacce_of)(device)
+        idxd = any(one.name == device and one.driver == "idxd" for one in self.devices)
+        return idxd_of(device) if idxd else uacce_of(device)
 
     def vm(self, name: Name) -> Vm:
         """The VM of that name."""

@@ -151,14 +151,14 @@ class Accelerator:
 
     def end(self, out: Out, errno: Errno | None = None) -> None:
         """The answer to the request in hand, if it wants one."""
-        self.step, self.file, self.errno = Step.BEGIN, 0, None
+        file, self.step, self.file, self.errno = self.file, Step.BEGIN, 0, None
         asked = self.queue.pop(0)
         request = asked.request
         match request:
             case ReleaseFds() | Start() | HostLost():
                 return
             case OpenDevice() if errno is not None:
-                out.record(OpenRefused(self.device, 0, request.mm, errno.value))
+                out.record(OpenRefused(self.device, file, request.mm, errno.value))
         out.send(
             asked.sender, Done(request.call) if errno is None else Refused(request.call, errno)
         )
@@ -179,6 +179,7 @@ class Accelerator:
     enabled = opening.enabled
     opened = opening.opened
     undo = opening.undo
+    open_failed = opening.open_failed
     hold = opening.hold
     on_use_file = use.on_use_file
     use_refusal = use.use_refusal

@@ -120,7 +120,7 @@ def apart(door: Accelerator, out: Out) -> None:
             out.record(FileGone(door.device, number))
     match door.queue[0].request:
         case OpenDevice():
-            door.end(out, door.errno)
+            door.open_failed(out)
         case ReleaseFds() as release:
             door.on_release_fds(release, out)
         case HostLost():

@@ -86,6 +86,9 @@ def enable(door: Accelerator, out: Out) -> None:
     if any(Part.WQ in one.parts for one in others) and door.mode.value == "shared":
         door.enabled(Done(CALL), out)
         return
+    if door.absent:
+        door.enabled(Refused(CALL, Errno.ENODEV), out)
+        return
     door.step = Step.ENABLE
     out.send(door.device, EnableWq(CALL, file.mm, door.mode, file.pasid, file.incarnation))
 
@@ -116,6 +119,11 @@ def opened(door: Accelerator, out: Out) -> None:
     out.record(FileShared(door.device, number, asked.sender))
     door.step, door.file = Step.BEGIN, 0
     out.send(asked.sender, OpenDeviceGot(request.call, number))
+
+
+def open_failed(door: Accelerator, out: Out) -> None:
+    """Nothing is left, and that is said."""
+    door.end(out, door.errno)
 
 
 def undo(door: Accelerator, errno: Errno, out: Out) -> None:

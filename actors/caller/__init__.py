@@ -15,11 +15,12 @@ from protocol.calls import AT, CALLS
 from protocol.effects import Out, Site
 from protocol.facts import OpFail, OpInvoked, OpOk
 from protocol.machine import Machine
-from protocol.messages import Done, HostLost, Refused, Start
+from protocol.messages import DescriptorDone, Done, HostLost, Refused, Start
+from protocol.messages.address_spaces import HandleMmFault
 from protocol.names import Call, Name
 from protocol.plan import Plan, Step
 
-Inbox: TypeAlias = Start | HostLost | Done | Refused | Got
+Inbox: TypeAlias = Start | HostLost | Done | Refused | Got | DescriptorDone | HandleMmFault
 CALL: Final[Call] = 1
 """One call at a time: a thread waits for its answer."""
 OK: Final = "ok"
@@ -47,13 +48,15 @@ class Caller:
         """The thread before its first call."""
         return cls(name, plan)
 
-    def handle(self, message: Inbox, _sender: Name, out: Out) -> None:
+    def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """An answer ends a step, and the next one begins."""
         match message:
             case Start():
                 self.go_on(out)
-            case HostLost():
-                pass  # Nobody whom a caller asks can be lost alone.
+            case HostLost() | DescriptorDone():
+                pass  # It waits neither for one that can be lost alone, nor for completion records.
+            case HandleMmFault():
+                out.send(sender, Done(message.call))  # As an mm it has every page.
             case Done() | Refused():
                 self.end(message, out)
             case _:

@@ -12,10 +12,10 @@ from typing import Final, TypeAlias
 import msgspec
 
 from protocol.calls import AT, CALLS, FILLED
-from protocol.messages import AnyMessage
+from protocol.messages import AnyMessage, EnqcmdWriteGot
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
-from protocol.messages.iommufd import FaultsGot, MockDeviceGot, ObjectGot, PtGot
-from protocol.messages.sva import SvaBindDeviceGot, SvaGetPasidGot
+from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
+from protocol.messages.sva import DomainAllocSvaGot, SvaBindDeviceGot, SvaGetPasidGot
 from protocol.names import Call, Incarnation, Pasid
 from protocol.plan import Step
 
@@ -28,6 +28,9 @@ Got: TypeAlias = (
     | PtGot
     | MockDeviceGot
     | FaultsGot
+    | DomainGot
+    | DomainAllocSvaGot
+    | EnqcmdWriteGot
 )
 """Answers with a value."""
 

@@ -96,7 +96,7 @@ class Device:
         spec = machine.device(name)
         mode, pri = WqMode(spec.wq), machine.has_pri(spec)
         fields = (name, spec.unit, mode, spec.wq_size, spec.ats, pri)
-        return cls(*fields, processes=machine.processes)
+        return cls(*fields, processes=(*machine.processes, *machine.callers))
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The device's table of contents."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from actors.intel_iommu.state import FAULT, NOMEM_DOMAIN, STATIC, Do, DomainState, Task, What
+from actors.intel_iommu.state import NOMEM_DOMAIN, STATIC, Do, DomainState, Task, What
 from actors.intel_iommu.tasks import NOWHERE, ask, new_task, run
 from protocol.domains import NESTED, NULL, SVA, UNMANAGED, domain_name, made_domain
 from protocol.effects import Out
@@ -43,17 +43,18 @@ def domain(driver: IntelIommu, name: Name, out: Out) -> DomainState:
     return found
 
 
-def make(driver: IntelIommu, kind: str, device: Name, maker: str, out: Out) -> DomainState | None:
-    """A new domain, with a name that none has."""
+def make(driver: IntelIommu, made: DomainState, device: Name, out: Out) -> bool:
+    """A new domain gets a name that none has; False: no memory."""
     if out.may_fail(NOMEM_DOMAIN) is not None:
-        return None
+        return False
     unit, number = driver.devices[device].unit, 1
-    while (name := domain_name(kind, unit, f"{maker}.{number}")) in driver.domains:
+    while not made.name or made.name in driver.domains:
+        maker = f"{made.vm}.{number}"
+        made.name = domain_name(made.kind, unit, maker, faults=made.faults)
         number += 1
-    made = DomainState(name, kind, maker)
-    driver.domains[name] = made
-    out.record(MemoryAllocated("domain", name))
-    return made
+    driver.domains[made.name] = made
+    out.record(MemoryAllocated("domain", made.name))
+    return True
 
 
 def state_made(domain: DomainState, out: Out) -> None:
@@ -68,8 +69,8 @@ def on_domain_alloc_sva(driver: IntelIommu, alloc: DomainAllocSva, sva: Name, ou
     if device.pasids == 0 or not device.ats:
         out.send(sva, Refused(alloc.call, Errno.EINVAL))
         return
-    made = make(driver, SVA, alloc.device, alloc.mm, out)
-    if made is None:
+    made = DomainState(NULL, SVA, alloc.mm)
+    if not make(driver, made, alloc.device, out):
         out.send(sva, Refused(alloc.call, NOMEM_DOMAIN.errno))
         return
     task = new_task(driver, "alloc", sva, alloc.call, NOWHERE)
@@ -90,11 +91,10 @@ def register_notifier(driver: IntelIommu, task: Task, name: Name, out: Out) -> b
 def on_alloc(driver: IntelIommu, alloc: Alloc, maker: Name, out: Out) -> None:
     """A paging domain, or one nested on top of it."""
     kind = NESTED if isinstance(alloc, AllocNestedDomain) else UNMANAGED
-    made = make(driver, kind, alloc.device, maker, out)
-    if made is None:
+    made = DomainState(NULL, kind, maker, faults=alloc.faults)
+    if not make(driver, made, alloc.device, out):
         out.send(maker, Refused(alloc.call, NOMEM_DOMAIN.errno))
         return
-    made.faults = FAULT in alloc.flags
     made.parent = alloc.parent if isinstance(alloc, AllocNestedDomain) else NULL
     state_made(made, out)
     out.send(maker, DomainGot(alloc.call, made.name))

@@ -27,7 +27,11 @@ from protocol.messages import (
     ResponseCode,
     TimerFired,
 )
-from protocol.messages.address_spaces import ReportPageRequest, RespondPageRequest
+from protocol.messages.address_spaces import (
+    DiscardPartialFaults,
+    ReportPageRequest,
+    RespondPageRequest,
+)
 from protocol.names import IOPF, Incarnation, Name
 
 if TYPE_CHECKING:
@@ -75,8 +79,11 @@ def round_goes_on(
     Whether the fault core could use a request makes no difference: it has answered, if need be.
     """
     if isinstance(answer, ReadPrqGot):
-        one.requests = answer.requests
-    if one.stage is Stage.ADVANCE:
+        one.requests, one.overflow = answer.requests, answer.overflow
+    if one.stage is Stage.ADVANCE and one.overflow:
+        one.stage = Stage.DISCARD  # The last of a group may be among those that found no room.
+        out.send(IOPF, DiscardPartialFaults(one.number, one.unit))
+    elif one.stage in (Stage.ADVANCE, Stage.DISCARD):
         driver.end_round(one, out)
     elif one.reported == len(one.requests):
         one.stage = Stage.ADVANCE

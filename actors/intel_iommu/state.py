@@ -21,8 +21,6 @@ NOMEM_TAG: Final = Site("intel_iommu.cache_tag", Errno.ENOMEM)
 IDENTITY: Final = "IDENTITY"
 STATIC: Final = (BLOCKED, IDENTITY)
 """Kinds of domain of which there is one for all: nothing is kept of who has it (a6dea58d8625)."""
-FAULT: Final = "FAULT_ID_VALID"
-"""The flag of a domain whose page requests have a handler."""
 FLPT_DEFAULT_DID: Final = 1
 """The domain id of every SVA domain."""
 
@@ -159,6 +157,7 @@ class Stage(Enum):
     READ = "ReadPrq"
     REPORT = "ReportPageRequest"
     ADVANCE = "AdvancePrq"
+    DISCARD = "DiscardPartialFaults"
 
 
 class Round(Struct, tag=True):
@@ -170,6 +169,7 @@ class Round(Struct, tag=True):
     requests: tuple[PageRequest, ...] = ()
     reported: int = 0
     again: bool = False
+    overflow: bool = False
 
 
 class Lock(Struct):

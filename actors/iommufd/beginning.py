@@ -64,7 +64,8 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
             task.then(Do.BIND)
         case UnbindDevice():
             task.device = task.request.device
-            task.then(Do.UNBIND)
+            if has_device(fd, task):
+                task.then(Do.UNBIND)
         case MakeMockDevice():
             begin_mock(fd, task, out)
         case CheckHwpt():
@@ -77,7 +78,7 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
             begin_file(fd, task, task.request, Do.WRITE)
         case _:
             assert isinstance(task.request, CloseFaultQueue), "there is no other request"
-            begin_close(fd, task.request, out)
+            begin_close(fd, task, task.request, out)
 
 
 def begin_object(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> None:
@@ -135,6 +136,8 @@ def begin_pt(fd: Iommufd, task: Task, asked: AttachPt | ReplacePt | DetachPt, ou
             return
         task.mock, task.device = asked.device, found.device
         task.then(Do.PAUSE, Do.LOCK_MOCK)
+    elif not has_device(fd, task):
+        return
     # What comes first is said last: `then` puts it before the rest.
     mine, task.todo = task.todo, [Do.END]
     if isinstance(asked, DetachPt):
@@ -143,6 +146,13 @@ def begin_pt(fd: Iommufd, task: Task, asked: AttachPt | ReplacePt | DetachPt, ou
         task.pt = asked.pt
         task.then(Do.LOOK_PT, Do.PAUSE, Do.SWITCH, Do.PUT_OLD)
     task.todo.extend(mine[1:])
+
+
+def has_device(fd: Iommufd, task: Task) -> bool:
+    """A driver that has bound nothing has no pointer to ask with; a script that does: ENODEV."""
+    if not isinstance(fd.objects.get(task.device), Device):
+        task.fail(Errno.ENODEV)
+    return task.errno is None
 
 
 def begin_mock(fd: Iommufd, task: Task, out: Out) -> None:

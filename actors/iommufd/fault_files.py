@@ -101,8 +101,11 @@ def write(fd: Iommufd, task: Task, out: Out) -> bool:
     return False
 
 
-def begin_close(fd: Iommufd, asked: CloseFaultQueue, out: Out) -> None:
+def begin_close(fd: Iommufd, task: Task, asked: CloseFaultQueue, out: Out) -> None:
     """The file was a user."""
+    if not isinstance(fd.objects.get(asked.fault), FaultQueue):
+        task.fail(Errno.ENOENT)
+        return
     out.record(MemoryUsed(QUEUE, objects.memory(fd, asked.fault)))
     fd.objects[asked.fault].users -= 1
 

@@ -57,7 +57,7 @@ Inbox: TypeAlias = (
 
 @dataclass(slots=True)
 class Iopf:
-    """`units` and `homes` (groups of the core) by device; `on_queue` has each device's fault_param.
+    """`units`, `homes` (groups of the core) by device; `on_queue` has each device's fault_param.
 
     A fault_param lives while it has users; a group while it is in `groups`.
     """
@@ -67,6 +67,7 @@ class Iopf:
 
     units: dict[Name, Name]
     homes: dict[Name, Name]
+    processes: tuple[Name, ...]
     on_queue: dict[Name, int] = field(default_factory=dict)
     params: dict[int, Param] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
@@ -78,7 +79,7 @@ class Iopf:
         """No device is on a queue."""
         homes = {device: group.name for group in machine.groups for device in group.devices}
         units = {one.name: one.unit for one in machine.devices if one.unit}
-        return cls(units, {one: homes.get(one, one) for one in units})
+        return cls(units, {one: homes.get(one, one) for one in units}, machine.processes)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Reports, answers of iommufd, the turns of works, and the devices."""
@@ -145,6 +146,7 @@ class Iopf:
     queue_work = handling.queue_work
     go_on_working = handling.go_on_working
     on_respond_fault = handling.on_respond_fault
+    give_away = answering.unlist
     answer_group = answering.answer_group
     answer_request = answering.answer_request
     free_group = answering.free_group

@@ -33,7 +33,7 @@ def hand_over(iopf: Iopf, task: Report, out: Out) -> None:
         iopf.queue_work(task.group, out)
         reporting.end(iopf, task, None, out)
         return
-    iopf.unlist(task.group, out)
+    iopf.give_away(task.group, out)
     task.step = Step.DELIVER
     out.send(maker_of(group.domain), delivery(task, group))
 
@@ -78,15 +78,15 @@ def go_on_working(
     if group is None:
         iopf.work_ended(work, out)  # It has been freed under the worker; nothing is known of it.
         return
+    mm = maker_of(group.domain)
     if answer is not None:
         work.done += 1
-    if isinstance(answer, Refused):
-        code = ResponseCode.INVALID
+    if isinstance(answer, Refused) or mm not in iopf.processes:
+        code = ResponseCode.INVALID  # A script may name an mm that no process has.
     elif work.done == len(group.requests):
         code = ResponseCode.SUCCESS
     else:
-        page = group.requests[work.done].page
-        out.send(maker_of(group.domain), HandleMmFault(work.number, maker_of(group.domain), page))
+        out.send(mm, HandleMmFault(work.number, mm, group.requests[work.done].page))
         return
     iopf.answer_group(work.group, code, out)
     iopf.free_group(work.group, out)

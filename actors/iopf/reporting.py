@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 
 def on_report(iopf: Iopf, report: ReportPageRequest | ReportFault, sender: Name, out: Out) -> None:
-    """First the handle: there may be nobody to ask."""
+    """First the handle: there may be nobody to ask.  EINVAL without an IOMMU that could answer."""
+    if report.device not in iopf.units:
+        out.send(sender, Refused(report.call, Errno.EINVAL))
+        return
     request = request_of(report)
     task = Report(iopf.number_for(report), sender, report.call, request)
     iopf.tasks[task.number] = task
@@ -60,8 +63,8 @@ def request_of(report: ReportPageRequest | ReportFault) -> Request:
 
 
 def look_up(iopf: Iopf, task: Report, kind: str, out: Out) -> None:
-    """In the group of the device; one that has none is nobody's."""
-    home = iopf.homes.get(task.request.device, task.request.device)
+    """In the group of the device."""
+    home = iopf.homes[task.request.device]
     pasid = NO_PASID if task.step is Step.LOOK_UP_RID else task.request.pasid
     out.send(IOMMU_CORE, AttachHandleGet(task.number, home, pasid, kind))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.process import sva_exit, sva_msr, sva_script
-from actors.process.state import OK
 from actors.process.sva_state import FIRST_THREAD, Mm, Task
 from protocol.effects import Out
 from protocol.facts.accelerators import MmMade
@@ -27,9 +26,7 @@ def fork_next(process: SvaProcess, task: Task, out: Out) -> None:
     """The descriptors, door by door; then the mm; then the child runs."""
     doors = list(process.doors.values())
     child = task.step.owner
-    if task.outcome != OK:
-        sva_script.end(process, task, out)
-    elif task.stage < len(doors):
+    if task.stage < len(doors):
         task.stage += 1
         out.send(doors[task.stage - 1], DupFiles(task.number, child))
     elif task.stage == len(doors):

@@ -91,10 +91,15 @@ def hold_notifier(process: SvaProcess, mm: Name, out: Out) -> None:
     count(process, mm, out, count=1)
 
 
+def drop_notifier(process: SvaProcess, mm: Name, out: Out) -> None:
+    """It need not stay any more for a notifier whose grace period is over (mmdrop)."""
+    process.drop(mm, out)
+
+
 def on_put(process: SvaProcess, put: PutMmuNotifier, sender: Name, out: Out) -> None:
     """Nobody who begins to walk the list finds it; those who are there may still call it."""
-    mm = process.mms[put.mm]
-    if put.domain in mm.notifiers:
+    mm = process.mms.get(put.mm)
+    if mm is not None and put.domain in mm.notifiers:
         mm.notifiers.remove(put.domain)
     out.record(NotifierPut(put.mm, put.domain))
     number = next(one for one in range(len(process.graces) + 1) if one not in process.graces)
@@ -105,11 +110,11 @@ def on_put(process: SvaProcess, put: PutMmuNotifier, sender: Name, out: Out) -> 
 def end_graces(process: SvaProcess, out: Out) -> None:
     """Those that are over, and whose callback has returned: the reference goes."""
     for number, grace in list(process.graces.items()):
-        mm = process.mms[grace.mm]
-        if grace.over and grace.domain not in mm.calling.values():
+        mm = process.mms.get(grace.mm)
+        if grace.over and (mm is None or grace.domain not in mm.calling.values()):
             del process.graces[number]
             out.send(grace.sender, Done(grace.call))
-            process.drop(grace.mm, out)
+            process.drop_notifier(grace.mm, out)
 
 
 def tell(mm: Mm, walk: list[Name], call: Call, page: int, out: Out) -> bool:

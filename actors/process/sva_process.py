@@ -122,6 +122,8 @@ class SvaProcess:
 
     def on_begin_child(self, begin: BeginChild, out: Out) -> None:
         """With the descriptors, and without a mapping of a portal (VM_DONTCOPY)."""
+        if self.phase is not Phase.UNBORN:
+            return  # There is one of it: a script that forks it twice means the same child.
         by_door = {door: device for device, door in self.doors.items()}
         pairs = zip(begin.doors, begin.files, strict=True)
         self.files = [Fd(by_door[door], door, file) for door, file in pairs]
@@ -155,6 +157,7 @@ class SvaProcess:
     struct_gone = sva_mm.struct_gone
     address_space_gone = sva_mm.address_space_gone
     hold_notifier = sva_mm.hold_notifier
+    drop_notifier = sva_mm.drop_notifier
     mend_gp = sva_msr.mend_gp
     thread_gone = sva_msr.thread_gone
     file_bound = sva_msr.file_bound

@@ -166,7 +166,7 @@ def on_answer(process: SvaProcess, task: Task, answer: Answer, out: Out) -> None
             assert fd is not None, "it has just been mapped"
             fd.mapped = True
             end(process, task, out)
-        case "fork", _:
+        case "fork", Done():
             sva_exec.fork_next(process, task, out)
         case "exec", _:
             sva_exec.on_answer(process, task, out)

@@ -15,7 +15,7 @@ import msgspec
 
 from actors.caller.arguments import OTHER, SAME, VARIABLE, is_value, message_of
 from experiments.harness.script import outcomes
-from protocol.calls import AT, CALLS, Operation
+from protocol.calls import AT, CALLS, SAID, Operation
 from protocol.domains import Domain, Group
 from protocol.errors import ExperimentError, nearest
 from protocol.machine import IOASID, IOMMUFD, Device, Machine, Unit
@@ -156,6 +156,7 @@ def _arguments(operation: Operation, words: list[str], where: str) -> tuple[tupl
         for one in msgspec.structs.fields(operation.message)
         if one.required and one.name in operation.fields
     ]
+    needed += [AT] if operation.to == SAID else []
     missing = [name for name in needed if name not in given]
     if missing:
         raise ExperimentError(f"{where}: '{missing[0]}=' is missing (needs: {', '.join(needed)})")

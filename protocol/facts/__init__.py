@@ -236,10 +236,10 @@ ActorFact = (
     | IommuCoreFact
     | SvaFact
     | IommufdFact
-    | ThreadEntered
     | IntelIommuFact
     | IopfFact
     | AcceleratorFact
+    | ThreadEntered
 )
 """Every fact an actor can state."""
 

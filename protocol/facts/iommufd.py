@@ -82,29 +82,6 @@ class DeviceUnbound(Event, frozen=True, tag="iommufd.device_unbound"):
     attached: tuple[Pasid, ...]
 
 
-class ObjectUsed(Event, frozen=True, tag="iommufd.object_used"):
-    """A device or page table has so many users now, those that just look at it not counted.
-
-    `name`: the device, or the page table's domain; `why`: `attach`, `replace`, or `put`, the end of
-    a detach.  `base` of them are no attachments; 0: it may have children, so nobody can say.
-    """
-
-    id: int
-    kind: str
-    name: Name
-    users: int
-    base: int
-    why: str
-
-
-class ObjectBusy(Event, frozen=True, tag="iommufd.object_busy"):
-    """Its destruction is refused, because it has `users`."""
-
-    id: int
-    kind: str
-    users: int
-
-
 class HandleMade(Event, frozen=True, tag="iommufd.handle_made"):
     """A handle that the core will be given; page requests may come under it from now on."""
 
@@ -139,6 +116,29 @@ class FaultHeldUp(Event, frozen=True, tag="iommufd.fault_held_up"):
     number: int
 
 
+class ObjectUsed(Event, frozen=True, tag="iommufd.object_used"):
+    """A device or page table has so many users now, those that just look at it not counted.
+
+    `name`: the device, or the page table's domain; `why`: `attach`, `replace`, or `put`, the end of
+    a detach.  `base` of them are no attachments; 0: it may have children, so nobody can say.
+    """
+
+    id: int
+    kind: str
+    name: Name
+    users: int
+    base: int
+    why: str
+
+
+class ObjectBusy(Event, frozen=True, tag="iommufd.object_busy"):
+    """Its destruction is refused, because it has `users`."""
+
+    id: int
+    kind: str
+    users: int
+
+
 IommufdFact = (
     ObjectMade
     | ObjectRemoved
@@ -148,12 +148,12 @@ IommufdFact = (
     | FaultQueued
     | FaultSettled
     | DeviceUnbound
-    | ObjectUsed
-    | ObjectBusy
     | HandleMade
     | HandleFreed
     | UserMemoryTouched
     | UserMemoryLeft
     | FaultHeldUp
+    | ObjectUsed
+    | ObjectBusy
 )
 """All of them."""

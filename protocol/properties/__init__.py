@@ -7,31 +7,44 @@ from typing import Final
 
 from protocol.errors import ExperimentError, nearest
 from protocol.properties.atomic_code_never_sleeps import AtomicCodeNeverSleeps
+from protocol.properties.attached_domains_are_in_hardware import AttachedDomainsAreInHardware
 from protocol.properties.attaches_have_a_fresh_handle import AttachesHaveAFreshHandle
 from protocol.properties.attachments_are_counted import AttachmentsAreCounted
 from protocol.properties.binds_keep_their_second_level import BindsKeepTheirSecondLevel
 from protocol.properties.binds_return_their_own_bond import BindsReturnTheirOwnBond
 from protocol.properties.bonds_add_up import BondsAddUp
+from protocol.properties.bonds_keep_their_mm import BondsKeepTheirMm
+from protocol.properties.cache_tags_follow_attachments import CacheTagsFollowAttachments
 from protocol.properties.contexts_hold_references import ContextsHoldReferences
 from protocol.properties.damage_confined_to_the_vm import DamageConfinedToTheVm
 from protocol.properties.descriptors_ended_before_reclaim import DescriptorsEndedBeforeReclaim
+from protocol.properties.descriptors_of_their_submitter import DescriptorsOfTheirSubmitter
 from protocol.properties.destroyed_when_unused import DestroyedWhenUnused
 from protocol.properties.device_tlb_flushed_before_reclaim import DeviceTlbFlushedBeforeReclaim
+from protocol.properties.devices_leave_the_fault_queue_drained import (
+    DevicesLeaveTheFaultQueueDrained,
+)
 from protocol.properties.devices_unbound_when_detached import DevicesUnboundWhenDetached
 from protocol.properties.dma_in_its_own_life import DmaInItsOwnLife
 from protocol.properties.drain_with_request_in_ring import DrainWithRequestInRing
 from protocol.properties.drained_before_return_to_service import DrainedBeforeReturnToService
+from protocol.properties.drains_leave_an_empty_ring import DrainsLeaveAnEmptyRing
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
 from protocol.properties.entries_cleared_before_reclaim import EntriesClearedBeforeReclaim
+from protocol.properties.entries_zeroed_when_flushed import EntriesZeroedWhenFlushed
+from protocol.properties.exited_mms_leave_nothing import ExitedMmsLeaveNothing
 from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
 from protocol.properties.exited_vms_leave_nothing import ExitedVmsLeaveNothing
 from protocol.properties.failed_attach_changes_nothing import FailedAttachChangesNothing
 from protocol.properties.failed_binds_leave_nothing import FailedBindsLeaveNothing
+from protocol.properties.failed_opens_leave_nothing import FailedOpensLeaveNothing
 from protocol.properties.failed_replace_keeps_the_old import FailedReplaceKeepsTheOld
 from protocol.properties.fault_groups_answered_once import FaultGroupsAnsweredOnce
 from protocol.properties.fault_groups_have_one_owner import FaultGroupsHaveOneOwner
+from protocol.properties.fault_references_add_up import FaultReferencesAddUp
 from protocol.properties.fault_work_flushed_before_removal import FaultWorkFlushedBeforeRemoval
 from protocol.properties.faults_after_exit import FaultsAfterExit
+from protocol.properties.flushes_reach_every_cache import FlushesReachEveryCache
 from protocol.properties.flushes_reach_the_right_unit import FlushesReachTheRightUnit
 from protocol.properties.free_answered_at_once import FreeAnsweredAtOnce
 from protocol.properties.free_while_bound import FreeWhileBound
@@ -42,10 +55,17 @@ from protocol.properties.global_pasids_within_the_device import GlobalPasidsWith
 from protocol.properties.handles_seen_when_attached import HandlesSeenWhenAttached
 from protocol.properties.hardware_off_before_page_tables import HardwareOffBeforePageTables
 from protocol.properties.iommu_caches_flushed_before_reclaim import IommuCachesFlushedBeforeReclaim
+from protocol.properties.kernel_tables_flushed import KernelTablesFlushed
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
 from protocol.properties.locks_in_order import LocksInOrder
+from protocol.properties.mm_held_until_unbound import MmHeldUntilUnbound
+from protocol.properties.mm_keeps_its_pasid import MmKeepsItsPasid
+from protocol.properties.mm_pasid_reused import MmPasidReused
+from protocol.properties.mm_released_before_unbind import MmReleasedBeforeUnbind
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
+from protocol.properties.msr_is_the_mms import MsrIsTheMms
+from protocol.properties.new_mms_have_no_pasid import NewMmsHaveNoPasid
 from protocol.properties.no_chained_notification import NoChainedNotification
 from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_fault_under_a_freed_handle import NoFaultUnderAFreedHandle
@@ -77,12 +97,16 @@ from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
 from protocol.properties.references_add_up import ReferencesAddUp
 from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
+from protocol.properties.released_address_spaces_unreachable import ReleasedAddressSpacesUnreachable
+from protocol.properties.released_entries_end_drained import ReleasedEntriesEndDrained
+from protocol.properties.removed_devices_have_no_files import RemovedDevicesHaveNoFiles
 from protocol.properties.reported_faults_are_answered import ReportedFaultsAreAnswered
 from protocol.properties.reset_devices_stay_blocked import ResetDevicesStayBlocked
 from protocol.properties.ring_overflow import RingOverflow
 from protocol.properties.rollback import Rollback
 from protocol.properties.slots_cleared_before_reclaim import SlotsClearedBeforeReclaim
 from protocol.properties.subscribers_called_in_order import SubscribersCalledInOrder
+from protocol.properties.system_pasid_beside_a_bond import SystemPasidBesideABond
 from protocol.properties.teardown_in_order import TeardownInOrder
 from protocol.properties.told_while_bound import ToldWhileBound
 from protocol.properties.translations_cleared_before_reclaim import TranslationsClearedBeforeReclaim
@@ -157,10 +181,29 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     OwnersChangeWhenNothingIsAttached,
     ResetDevicesStayBlocked,
     FailedBindsLeaveNothing,
+    BondsKeepTheirMm,
+    MmHeldUntilUnbound,
+    MmKeepsItsPasid,
+    NewMmsHaveNoPasid,
+    MsrIsTheMms,
+    KernelTablesFlushed,
+    FailedOpensLeaveNothing,
+    DescriptorsOfTheirSubmitter,
+    RemovedDevicesHaveNoFiles,
+    AttachedDomainsAreInHardware,
+    EntriesZeroedWhenFlushed,
+    ReleasedAddressSpacesUnreachable,
+    ReleasedEntriesEndDrained,
+    FaultReferencesAddUp,
+    DevicesLeaveTheFaultQueueDrained,
+    DrainsLeaveAnEmptyRing,
+    FlushesReachEveryCache,
+    CacheTagsFollowAttachments,
     FreedPasidsAreReclaimed,
     PageRequestsEnd,
     ExitedVmsLeaveNothing,
     ExitedProcessesLeaveNothing,
+    ExitedMmsLeaveNothing,
     NoDeadlock,
     VmEntryIsLifted,
     OutcomesAsScripted,
@@ -181,6 +224,9 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     RingOverflow,
     VmLostWhileBound,
     FaultsAfterExit,
+    MmPasidReused,
+    MmReleasedBeforeUnbind,
+    SystemPasidBesideABond,
 )
 
 BY_NAME: Final[dict[str, type[Property]]] = {one.name: one for one in PROPERTIES}

@@ -12,6 +12,7 @@ from protocol.facts import (
     SiteFailed,
     VmExited,
 )
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, kvm_of, vdcm_of
@@ -36,6 +37,7 @@ class DescriptorsEndedBeforeReclaim:
         DescriptorAccepted,
         DescriptorEnded,
         PasidReclaimed,
+        GlobalPasidFreed,
         DeviceUnbound,
         SiteFailed,
         VmExited,
@@ -43,7 +45,7 @@ class DescriptorsEndedBeforeReclaim:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.work = BeforeReclaim()
+        self.work = BeforeReclaim(machine)
         self.excused: dict[Name, None] = {}
         """VMs that have exited; VDCMs that could not queue; VDCMs and KVMs that are lost."""
 
@@ -53,7 +55,7 @@ class DescriptorsEndedBeforeReclaim:
             return self.work.begins(record, fact.pasid, fact.incarnation, _descriptor(fact))
         if type(fact) is DescriptorEnded:
             self.work.ends(record, fact.pasid, _descriptor(fact))
-        elif type(fact) is PasidReclaimed:
+        elif type(fact) is PasidReclaimed or type(fact) is GlobalPasidFreed:
             return self.work.reclaimed(record, fact)
         if type(fact) is DeviceUnbound:
             return self._unbound(record, fact) if fact.why == "free" else None

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from protocol.facts import CacheFilled, CacheFlushed, Event, HostGone, PasidReclaimed
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.property import BeforeReclaim, Kind, Owed
@@ -19,11 +20,12 @@ class DeviceTlbFlushedBeforeReclaim:
         CacheFilled,
         CacheFlushed,
         PasidReclaimed,
+        GlobalPasidFreed,
         HostGone,
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.lines = BeforeReclaim()
+        self.lines = BeforeReclaim(machine)
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -33,7 +35,7 @@ class DeviceTlbFlushedBeforeReclaim:
         if type(fact) is CacheFlushed and fact.cache == "device-tlb":
             # The device states its completion; the reclaim must have seen that.
             self.lines.ends(record, fact.pasid, ("a line in the device TLB of {}", fact.device))
-        elif type(fact) is PasidReclaimed:
+        elif type(fact) is PasidReclaimed or type(fact) is GlobalPasidFreed:
             return self.lines.reclaimed(record, fact)
         if type(fact) is HostGone:
             self.lines.lost(record.stamp.actor)  # No device, no DMA (S48).

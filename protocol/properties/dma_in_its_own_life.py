@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from protocol.facts import DmaTranslated, Event, HostGone, PasidReclaimed
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.property import BeforeReclaim, Kind, Owed, named, when
@@ -15,10 +16,15 @@ class DmaInItsOwnLife:
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "N1"
     source: ClassVar[str] = "T. Gleixner and J. Pan on x86/mmu PASID allocation, Apr 2020"
-    observes: ClassVar[tuple[type[Event], ...]] = (DmaTranslated, PasidReclaimed, HostGone)
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        DmaTranslated,
+        PasidReclaimed,
+        GlobalPasidFreed,
+        HostGone,
+    )
 
     def __init__(self, machine: Machine) -> None:
-        self.accesses = BeforeReclaim()
+        self.accesses = BeforeReclaim(machine)
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -26,7 +32,7 @@ class DmaInItsOwnLife:
             dma = ("DMA of {} by {}", fact.vm, fact.device)
             late = self.accesses.happens(record, fact.pasid, fact.incarnation, dma)
             return _crossed(record, fact) or late
-        if type(fact) is PasidReclaimed:
+        if type(fact) is PasidReclaimed or type(fact) is GlobalPasidFreed:
             return self.accesses.reclaimed(record, fact)
         if type(fact) is HostGone:
             self.accesses.lost(record.stamp.actor)

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from protocol.facts import EntryCleared, EntryWritten, Event, PasidReclaimed
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
@@ -15,10 +16,15 @@ class EntriesClearedBeforeReclaim:
     kind: ClassVar[Kind] = Kind.ALWAYS
     invariant: ClassVar[str] = "R2"
     source: ClassVar[str] = "J. Pan on x86/mmu PASID allocation, 28 Apr 2020"
-    observes: ClassVar[tuple[type[Event], ...]] = (EntryWritten, EntryCleared, PasidReclaimed)
+    observes: ClassVar[tuple[type[Event], ...]] = (
+        EntryWritten,
+        EntryCleared,
+        PasidReclaimed,
+        GlobalPasidFreed,
+    )
 
     def __init__(self, machine: Machine) -> None:
-        self.entries = BeforeReclaim()
+        self.entries = BeforeReclaim(machine)
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -26,7 +32,7 @@ class EntriesClearedBeforeReclaim:
             return self.entries.begins(record, fact.pasid, fact.incarnation, _entry(fact))
         if type(fact) is EntryCleared:
             self.entries.ends(record, fact.pasid, _entry(fact))
-        elif type(fact) is PasidReclaimed:
+        elif type(fact) is PasidReclaimed or type(fact) is GlobalPasidFreed:
             return self.entries.reclaimed(record, fact)
         return None
 

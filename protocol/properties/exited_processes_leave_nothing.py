@@ -13,7 +13,7 @@ from protocol.facts import (
     ProcessExited,
 )
 from protocol.history import Record
-from protocol.machine import Machine
+from protocol.machine import IOMMUFD, Machine
 from protocol.names import IOMMU, Incarnation, Name, Pasid, uacce_of
 from protocol.properties.property import Kind, Owed, Since, named, since
 
@@ -36,6 +36,7 @@ class ExitedProcessesLeaveNothing:
     )
 
     def __init__(self, machine: Machine) -> None:
+        self.modern = machine.stack == IOMMUFD  # There it is exited-mms-leave-nothing.
         self.exited: dict[Name, Since] = {}
         self.freed: dict[Name, None] = {}
         """Exited processes whose mm is gone."""
@@ -51,7 +52,7 @@ class ExitedProcessesLeaveNothing:
             self.files.get((fact.device, fact.opener), []).remove(fact.holder)
         elif type(fact) is FileReleased:
             self.files.pop((fact.device, fact.opener), None)
-        elif type(fact) is ProcessExited:
+        elif type(fact) is ProcessExited and not self.modern:
             self.exited[fact.process] = since(record.stamp)
         elif type(fact) is MmPasidAssigned:
             self.pasids[fact.pasid] = (fact.mm, fact.incarnation)

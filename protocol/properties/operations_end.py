@@ -14,7 +14,7 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import VFIO, Name, kvm_of, uacce_of, vdcm_of, vm_of
+from protocol.names import VFIO, Name, kvm_of, vdcm_of, vm_of
 from protocol.properties.property import Kind, Owed, Since, named, since
 
 
@@ -46,6 +46,7 @@ class OperationsEnd:
         self.excused: dict[Name, None] = {}
         """Guests that are lost, VMs and processes of the host that have exited."""
         self.processes = machine.processes
+        self.doors = {one.name: machine.door_of(one.name) for one in machine.devices}
 
     def observe(self, record: Record) -> str | None:
         actor = record.stamp.actor
@@ -73,7 +74,7 @@ class OperationsEnd:
         path = _path(actor, fact)
         if actor in self.processes:
             submits = fact.operation in ("dma", "fault")
-            path = (actor, fact.device if submits else uacce_of(fact.device))
+            path = (actor, fact.device if submits else self.doors.get(fact.device, actor))
         return Owed(_said(actor, fact), begun, path, "it goes through", through=True)
 
 

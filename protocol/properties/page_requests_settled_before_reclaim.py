@@ -13,6 +13,7 @@ from protocol.facts import (
     RequestRinged,
     RequestTaken,
 )
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
@@ -33,11 +34,12 @@ class PageRequestsSettledBeforeReclaim:
         PageReported,
         PageAnswered,
         PasidReclaimed,
+        GlobalPasidFreed,
         HostGone,
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.requests = BeforeReclaim()
+        self.requests = BeforeReclaim(machine)
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -54,7 +56,7 @@ class PageRequestsSettledBeforeReclaim:
             return self.requests.begins(record, fact.pasid, fact.incarnation, _reported(fact))
         if type(fact) is PageAnswered:
             self.requests.ends(record, fact.pasid, _reported(fact))
-        elif type(fact) is PasidReclaimed:
+        elif type(fact) is PasidReclaimed or type(fact) is GlobalPasidFreed:
             return self.requests.reclaimed(record, fact)
         if type(fact) is HostGone:
             self.requests.lost(record.stamp.actor)

@@ -25,8 +25,9 @@ from protocol.facts import (
     ReferenceDropped,
     ReferenceTaken,
 )
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record, Stamp
-from protocol.machine import Machine
+from protocol.machine import IOMMUFD, Machine
 from protocol.names import Incarnation, Name, Pasid
 
 
@@ -164,9 +165,11 @@ class BeforeReclaim:
     actor that was lost for good had open is over with it.
     """
 
-    __slots__ = ("ended", "gone", "open", "over")
+    __slots__ = ("chosen", "ended", "gone", "open", "over")
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine | None = None) -> None:
+        self.chosen = machine is not None and machine.stack == IOMMUFD
+        """Whoever attaches may choose a number: what has no life is of no life that ends."""
         self.open: dict[Pasid, dict[Thing, tuple[Name, int]]] = {}
         """Things with who opened them, and how often."""
         self.ended: dict[Pasid, dict[Name, tuple[int, Thing]]] = {}
@@ -184,6 +187,8 @@ class BeforeReclaim:
                 f"{said(thing)} began for {named(pasid, incarnation)} after its reclaim, "
                 f"at {when(record.stamp)}"
             )
+        if incarnation == 0 and self.chosen:
+            return None
         things = self.open.get(pasid)
         if things is None:
             self.open[pasid] = {thing: (record.stamp.actor, 1)}
@@ -220,14 +225,15 @@ class BeforeReclaim:
         """A thing without duration."""
         if 0 < incarnation <= self.over.get(pasid, 0):
             return self.begins(record, pasid, incarnation, thing)
-        self._remember(record, pasid, thing)
+        if incarnation != 0 or not self.chosen:
+            self._remember(record, pasid, thing)
         return None
 
     def lost(self, actor: Name) -> None:
         """The actor died for good, and with it what it had open."""
         self.gone[actor] = None
 
-    def reclaimed(self, record: Record, fact: PasidReclaimed) -> str | None:
+    def reclaimed(self, record: Record, fact: PasidReclaimed | GlobalPasidFreed) -> str | None:
         """Everything must be over here, and this record must have seen it."""
         pasid = fact.pasid
         if fact.incarnation > self.over.get(pasid, 0):
@@ -243,8 +249,9 @@ class BeforeReclaim:
                     f"with {still[0]}{more} still there"
                 )
         if ended is not None:
+            saw = record.stamp.saw
             for actor, (n, thing) in ended.items():
-                if not record.saw(actor, n) and actor not in self.gone:
+                if not saw(actor, n) and actor not in self.gone:
                     return (
                         f"{named(pasid, fact.incarnation)} was reclaimed at {when(record.stamp)} "
                         f"before the core could know that {said(thing)} was over "
@@ -330,10 +337,11 @@ class Ledger:
         holders = self.holders.get(fact.pasid)
         if holders is None or fact.holder not in holders:
             return False
-        if holders[fact.holder] == 1:
+        count = holders[fact.holder]
+        if count == 1:
             del holders[fact.holder]
         else:
-            holders[fact.holder] -= 1
+            holders[fact.holder] = count - 1
         return True
 
     def reclaimed(self, fact: PasidReclaimed) -> None:

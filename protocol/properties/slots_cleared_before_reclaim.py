@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from protocol.facts import Event, HostGone, PasidReclaimed, WqCleared, WqProgrammed
+from protocol.facts.iommu_core import GlobalPasidFreed
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.properties.property import BeforeReclaim, Kind, Owed, Thing
@@ -19,11 +20,12 @@ class SlotsClearedBeforeReclaim:
         WqProgrammed,
         WqCleared,
         PasidReclaimed,
+        GlobalPasidFreed,
         HostGone,
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.slots = BeforeReclaim()
+        self.slots = BeforeReclaim(machine)
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -31,7 +33,7 @@ class SlotsClearedBeforeReclaim:
             return self.slots.begins(record, fact.pasid, fact.incarnation, _slot(fact))
         if type(fact) is WqCleared:
             self.slots.ends(record, fact.pasid, _slot(fact))
-        elif type(fact) is PasidReclaimed:
+        elif type(fact) is PasidReclaimed or type(fact) is GlobalPasidFreed:
             return self.slots.reclaimed(record, fact)
         if type(fact) is HostGone:
             self.slots.lost(record.stamp.actor)

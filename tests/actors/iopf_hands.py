@@ -33,6 +33,7 @@ MACHINE: Final = Machine(
         Device("n0", ""),
     ),
     vms=(),
+    processes=("proc1",),
     groups=(Group("g", ("d1", "d2")),),
 )
 CONTEXT: Final = "caller1.iommufd"

@@ -24,7 +24,7 @@ from actors.defects.reset_without_drain import ReturnsAtOnce
 from actors.defects.rollback_undoes_earlier_bind import RollsBackTheGroup
 from actors.defects.vm_entry_left_blocked import LeavesTheBlockUp
 from clusters.cluster import ActorClass, Role
-from tests.defects import core, driver, modern, native, order, stages, users
+from tests.defects import core, driver, modern, modern_faults, native, order, stages, users
 from tests.defects.stages import Stage
 
 
@@ -176,7 +176,11 @@ PLANTED: Final[tuple[Planted, ...]] = (
     ),
     planted("exited-processes-leave-nothing", stages.EXITED_OPEN, process=PinsTheAddressSpace),
     planted("vm-entry-lifted", stages.FREED, kvm=LeavesTheBlockUp),
-    *(Planted(name, at, classes) for name, at, classes in modern.SOFTWARE),
+    *(
+        Planted(name, at, classes, *modern.ALSO.get(name, ()))
+        for name, at, classes in modern.SOFTWARE
+    ),
+    *(Planted(name, at, classes) for name, at, classes in modern_faults.FAULTS),
     planted("outcomes-as-scripted", stages.LATE, vfio=RefusesALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
 )

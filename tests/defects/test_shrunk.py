@@ -102,6 +102,13 @@ STEPS: Final = {
     "LooksAtTheRidAlone": 16,
     "CountsNoResets": 13,
     "ForgetsTheFirstUser": 31,
+    "AnswersEveryRequest": 32,
+    "KeepsWhatItGivesAway": 38,
+    "WaitsForNoWork": 29,
+    "AsksForAnotherTry": 11,
+    "AnswersInTheNewQueue": 77,
+    "WaitsForTheReader": 41,
+    "AnswersSuccessAlone": 29,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
