@@ -107,6 +107,15 @@ STEPS: Final = {
     "AnswersInTheNewQueue": 77,
     "WaitsForTheReader": 41,
     "AnswersSuccessAlone": 29,
+    "WritesNothing": 17,
+    "ZeroesBeforeTheLastFlush": 29,
+    "SetsUpTheDead": 53,
+    "LeavesTheSilencedEntry": 34,
+    "NeverDrops": 42,
+    "DropsBeforeItTearsDown": 22,
+    "LooksAtNoRing": 40,
+    "FlushesByDomain": 36,
+    "SwitchesAtsOffFirst": 44,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
@@ -120,6 +129,8 @@ SMALLER: Final = (
     "ForgetsWhatTheLostHold",
     "AsksInTheFirstSet",
     "FencesOnce",
+    "LooksAtNoRing",
+    "FlushesByDomain",
 )
 
 
