@@ -124,6 +124,8 @@ class Sva:
                 self.begin_unbind(unbind, out)
             case InvalidateKva():
                 self.begin_kva(Kva(number, asked.sender, request), out)
+            case MmPasidDrop():
+                self.on_mm_pasid_drop(request, asked.sender, out)
             case _:
                 raise AssertionError("nothing else waits for the lock")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
-from actors.sva.state import NO_PASID, Asked, Domain, Drop, Mm
+from actors.sva.state import NO_PASID, Asked, Bind, Domain, Drop, Mm
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts.accelerators import MmPasidBegun
@@ -74,6 +74,10 @@ def on_mm_pasid_drop(sva: Sva, drop: MmPasidDrop, sender: Name, out: Out) -> Non
     mm = sva.mms.get(drop.mm)
     if mm is None:
         out.send(sender, Done(drop.call))
+        return
+    holder = sva.tasks.get(sva.holder) if sva.holder is not None else None
+    if isinstance(holder, Bind) and holder.request.mm == drop.mm:
+        sva.waiting.append(Asked(sender, drop))  # Whoever binds an mm has a reference on it.
         return
     mm.dropping = Asked(sender, drop)
     if sva.may_drop(mm):

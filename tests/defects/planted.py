@@ -24,7 +24,18 @@ from actors.defects.reset_without_drain import ReturnsAtOnce
 from actors.defects.rollback_undoes_earlier_bind import RollsBackTheGroup
 from actors.defects.vm_entry_left_blocked import LeavesTheBlockUp
 from clusters.cluster import ActorClass, Role
-from tests.defects import core, driver, modern, modern_faults, native, order, stages, users
+from tests.defects import (
+    core,
+    driver,
+    modern,
+    modern_faults,
+    modern_hardware,
+    modern_processes,
+    native,
+    order,
+    stages,
+    users,
+)
 from tests.defects.stages import Stage
 
 
@@ -178,6 +189,8 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("vm-entry-lifted", stages.FREED, kvm=LeavesTheBlockUp),
     *(Planted(name, at, classes) for name, at, classes in modern.SOFTWARE),
     *(Planted(name, at, classes) for name, at, classes in modern_faults.FAULTS),
+    *(Planted(name, at, classes) for name, at, classes in modern_processes.PROCESSES),
+    *(Planted(name, at, classes) for name, at, classes in modern_hardware.HARDWARE),
     planted("outcomes-as-scripted", stages.LATE, vfio=RefusesALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
 )

@@ -1,0 +1,74 @@
+"""Mistakes of processes of a modern kernel and of drivers of accelerators, one for each rule."""
+
+from typing import Final
+
+from actors.accelerators.idxd import Idxd
+from actors.accelerators.state import File, Part
+from actors.sva import Sva
+from actors.sva.state import Domain
+from clusters.cluster import ActorClass, Role
+from protocol.effects import Out
+from protocol.names import Name
+from tests.defects.modern import mistake, of_the_bank
+from tests.defects.stages import Stage
+
+
+class ForgetsThePasid(Sva):
+    """I14.  A process that has nothing bound has no PASID: its next bind gets another."""
+
+    __slots__ = ()
+
+    def unlink(self, mm: Name, domain: Domain, out: Out) -> None:
+        super().unlink(mm, domain, out)
+        if not self.mms[mm].domains:
+            self.mms[mm].pasid = 0
+
+
+class KeepsTheMm(Idxd):
+    """I42.  The reference that open has taken is nobody's business after unbind."""
+
+    __slots__ = ()
+
+    def next_part(self, file: File) -> Part | None:
+        part = super().next_part(file)
+        return None if part is Part.MM else part
+
+
+ONCE_MORE: Final = """\
+title = "A process opens, closes and opens again"
+stack = "iommufd"
+
+[[machine.unit]]
+name = "dmar0"
+
+[[machine.device]]
+name   = "d1"
+unit   = "dmar0"
+pasids = 16
+driver = "idxd"
+
+[processes]
+count = 1
+
+[[process]]
+name  = "proc1"
+steps = ["open d1", "close d1", "open d1"%s]
+"""
+BANKED: Final = {
+    "bonds-keep-their-mm": "pasid-dropped-in-mmput",
+    "mm-held-until-unbound": "driver-lets-the-mm-go-first",
+    "new-mms-have-no-pasid": "fork-copies-the-pasid",
+    "msr-is-the-mms": "msr-loaded-by-broadcast",
+    "kernel-tables-flushed": "kernel-tables-freed-at-once",
+    "failed-opens-leave-nothing": "failed-open-reported-as-success",
+    "descriptors-of-their-submitter": "write-from-another-mm",
+    "removed-devices-have-no-files": "removed-device-keeps-its-queues",
+}
+"""Rules, and the bugs of the bank that break just them."""
+
+PROCESSES: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
+    *((rule, of_the_bank(bug), mistake(bug)) for rule, bug in BANKED.items()),
+    ("mm-keeps-its-pasid", Stage(ONCE_MORE % "", 20), {"sva": ForgetsThePasid}),
+    ("exited-mms-leave-nothing", Stage(ONCE_MORE % ', "exit"', 20), {"idxd": KeepsTheMm}),
+)
+"""A rule, where it is broken, and by whom."""
