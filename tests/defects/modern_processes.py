@@ -4,24 +4,9 @@ from typing import Final
 
 from actors.accelerators.idxd import Idxd
 from actors.accelerators.state import File, Part
-from actors.sva import Sva
-from actors.sva.state import Domain
 from clusters.cluster import ActorClass, Role
-from protocol.effects import Out
-from protocol.names import Name
 from tests.defects.modern import mistake, of_the_bank
 from tests.defects.stages import Stage
-
-
-class ForgetsThePasid(Sva):
-    """I14.  A process that has nothing bound has no PASID: its next bind gets another."""
-
-    __slots__ = ()
-
-    def unlink(self, mm: Name, domain: Domain, out: Out) -> None:
-        super().unlink(mm, domain, out)
-        if not self.mms[mm].domains:
-            self.mms[mm].pasid = 0
 
 
 class KeepsTheMm(Idxd):
@@ -34,8 +19,8 @@ class KeepsTheMm(Idxd):
         return None if part is Part.MM else part
 
 
-ONCE_MORE: Final = """\
-title = "A process opens, closes and opens again"
+OPENED: Final = """\
+title = "A process opens a device and exits"
 stack = "iommufd"
 
 [[machine.unit]]
@@ -52,7 +37,7 @@ count = 1
 
 [[process]]
 name  = "proc1"
-steps = ["open d1", "close d1", "open d1"%s]
+steps = ["open d1", "exit"]
 """
 BANKED: Final = {
     "bonds-keep-their-mm": "pasid-dropped-in-mmput",
@@ -68,7 +53,6 @@ BANKED: Final = {
 
 PROCESSES: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
     *((rule, of_the_bank(bug), mistake(bug)) for rule, bug in BANKED.items()),
-    ("mm-keeps-its-pasid", Stage(ONCE_MORE % "", 20), {"sva": ForgetsThePasid}),
-    ("exited-mms-leave-nothing", Stage(ONCE_MORE % ', "exit"', 20), {"idxd": KeepsTheMm}),
+    ("exited-mms-leave-nothing", Stage(OPENED, 20), {"idxd": KeepsTheMm}),
 )
 """A rule, where it is broken, and by whom."""

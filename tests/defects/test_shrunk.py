@@ -109,6 +109,15 @@ STEPS: Final = {
     "AnswersInTheNewQueue": 77,
     "WaitsForTheReader": 41,
     "AnswersSuccessAlone": 29,
+    "DropsInMmput+LooksAtNoCount": 53,
+    "IdxdLetsGo+UacceLetsGo": 51,
+    "CopiesAll": 40,
+    "Broadcasts": 38,
+    "FreesAtOnce": 26,
+    "SaysItWentWell": 61,
+    "AnyMm": 43,
+    "LeavesQueues": 32,
+    "KeepsTheMm": 79,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
@@ -122,6 +131,7 @@ SMALLER: Final = (
     "ForgetsWhatTheLostHold",
     "AsksInTheFirstSet",
     "FencesOnce",
+    "LeavesQueues",
 )
 
 
