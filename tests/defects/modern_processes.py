@@ -4,6 +4,7 @@ from typing import Final
 
 from actors.accelerators.idxd import Idxd
 from actors.accelerators.state import File, Part
+from actors.defects.pasid_dropped_in_mmput import DropsInMmput
 from clusters.cluster import ActorClass, Role
 from tests.defects.modern import mistake, of_the_bank
 from tests.defects.stages import Stage
@@ -20,7 +21,7 @@ class KeepsTheMm(Idxd):
 
 
 OPENED: Final = """\
-title = "A process opens a device and exits"
+title = "A process opens a device, and goes or makes another"
 stack = "iommufd"
 
 [[machine.unit]]
@@ -33,16 +34,14 @@ pasids = 16
 driver = "idxd"
 
 [processes]
-count = 1
+count = 2
 
 [[process]]
 name  = "proc1"
-steps = ["open d1", "exit"]
+steps = ["open d1", "%s"]
 """
 BANKED: Final = {
-    "bonds-keep-their-mm": "pasid-dropped-in-mmput",
     "mm-held-until-unbound": "driver-lets-the-mm-go-first",
-    "new-mms-have-no-pasid": "fork-copies-the-pasid",
     "msr-is-the-mms": "msr-loaded-by-broadcast",
     "kernel-tables-flushed": "kernel-tables-freed-at-once",
     "failed-opens-leave-nothing": "failed-open-reported-as-success",
@@ -53,6 +52,12 @@ BANKED: Final = {
 
 PROCESSES: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
     *((rule, of_the_bank(bug), mistake(bug)) for rule, bug in BANKED.items()),
-    ("exited-mms-leave-nothing", Stage(OPENED, 20), {"idxd": KeepsTheMm}),
+    ("exited-mms-leave-nothing", Stage(OPENED % "exit", 20), {"idxd": KeepsTheMm}),
+    ("bonds-keep-their-mm", Stage(OPENED % "exit", 20), {"sva_process": DropsInMmput}),
+    (
+        "new-mms-have-no-pasid",
+        Stage(OPENED % "fork proc2", 20),
+        mistake("fork-copies-the-pasid"),
+    ),
 )
 """A rule, where it is broken, and by whom."""

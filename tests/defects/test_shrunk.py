@@ -109,7 +109,7 @@ STEPS: Final = {
     "AnswersInTheNewQueue": 77,
     "WaitsForTheReader": 41,
     "AnswersSuccessAlone": 29,
-    "DropsInMmput+LooksAtNoCount": 53,
+    "DropsInMmput": 73,
     "IdxdLetsGo+UacceLetsGo": 51,
     "CopiesAll": 40,
     "Broadcasts": 38,
