@@ -133,11 +133,11 @@ class Host:
             pass
         elif origin is None:
             self.moment = Moment(
-                self.name, n, step, message.__class__, None, self.moment, self.epoch, ts_ns
+                self.name, n, step, type(message), None, self.moment, self.epoch, ts_ns
             )
         else:
             self.moment = moment = Moment(
-                self.name, n, step, message.__class__, origin, self.moment, self.epoch, ts_ns,
+                self.name, n, step, type(message), origin, self.moment, self.epoch, ts_ns,
                 origin.actor, origin.n,
             )  # fmt: skip
             if not n % PAST_MAX:

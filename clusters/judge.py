@@ -5,6 +5,7 @@ that never happened, an end that was not quiet and a gap in the history are unkn
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from msgspec import Struct, structs
@@ -34,6 +35,9 @@ FREEZING: Final = ("crash", "pause", "partition")
 NOTHING_SEEN: Final = Record(Stamp(actor=SUPERVISOR, n=0), RunEnded(quiet=True, steps=0))
 """Stands for the last record of a history without any."""
 
+ALWAYS, EVENTUALLY, SOMETIMES = Kind
+"""By names of their own: a schedule asks a hundred times, and an Enum looks long."""
+
 Word = Literal["held", "violated", "met", "unmet", "seen", "unseen", "unjudged"]
 Finding = Literal["pass", "violation", "unknown"]
 
@@ -49,7 +53,7 @@ class Violation(Struct, frozen=True):
     record: Record
 
 
-class Status(Struct, frozen=True):
+class Status(Struct, frozen=True, gc=False):
     """How one property came out, how often it was violated or seen, and why it is not better.
 
     `owed`: what of an *eventually* is not met, with age and owner; if the word is "met", what only
@@ -93,11 +97,11 @@ class Judge:
     def __init__(self, machine: Machine, properties: Sequence[type[Property]]) -> None:
         self._properties = [each(machine) for each in properties]
         self._counts = [0] * len(self._properties)
-        self._observers: dict[type[Event], list[Observer]] = {}
-        for index, judged in enumerate(self._properties):
-            observer = (judged.observe, index)
-            for fact in judged.observes:
-                self._observers.setdefault(fact, []).append(observer)
+        observers = [(judged.observe, index) for index, judged in enumerate(self._properties)]
+        self._observers: dict[type[Event], list[Observer]] = {
+            fact: [observers[index] for index in places]
+            for fact, places in places_of(tuple(properties)).items()
+        }
         self._frozen = Frozen()
         for fact in (FaultBegun, FaultHealed):
             self._observers.setdefault(fact, []).append((self._frozen.observe, -1))
@@ -106,7 +110,7 @@ class Judge:
         self._last = NOTHING_SEEN
         self._step = 0
         self.violations: list[Violation] = []
-        self.witnesses = {each.name: 0 for each in properties if each.kind is Kind.SOMETIMES}
+        self.witnesses = {each.name: 0 for each in properties if each.kind is SOMETIMES}
         self.news: list[PropertyViolated | WitnessSeen] = []
 
     @property
@@ -119,7 +123,7 @@ class Judge:
         self._last = record
         if not record.stamp.step:
             self._inputs[record.stamp.actor] = record.stamp.n
-        observers = self._observers.get(record.fact.__class__)
+        observers = self._observers.get(type(record.fact))
         return observers is not None and self._shown(record, observers)
 
     def observe_input(self, moment: Moment, facts: Sequence[Event]) -> bool:
@@ -129,7 +133,7 @@ class Judge:
         every = self._observers
         record = None
         for fact in facts:
-            observers = every.get(fact.__class__)
+            observers = every.get(type(fact))
             if observers is not None:
                 record = Record(stamp, fact)
                 for observe, index in observers:
@@ -151,7 +155,7 @@ class Judge:
     def _said(self, index: int, sentence: str, record: Record) -> bool:
         judged = self._properties[index]
         self._counts[index] += 1
-        if judged.kind is Kind.SOMETIMES:
+        if judged.kind is SOMETIMES:
             self.witnesses[judged.name] += 1
             if self._counts[index] == 1:
                 self.news.append(WitnessSeen(judged.name))
@@ -179,7 +183,7 @@ class Judge:
         statuses = []
         certain = quiet and not gaps
         for index, judged in enumerate(self._properties):
-            if judged.kind is not Kind.EVENTUALLY:
+            if judged.kind is not EVENTUALLY:
                 statuses.append(self._status(judged, self._counts[index], certain=certain))
                 continue
             owed = judged.unmet()
@@ -188,27 +192,39 @@ class Judge:
             for sentence in due if certain else ():
                 self._said(index, sentence, self._last)
             status = self._status(judged, self._counts[index], certain=certain)
-            shown = due or [one.said(end) for one in excused]
-            statuses.append(structs.replace(status, owed=_some(shown)))
+            if owed:
+                shown = due or [one.said(end) for one in excused]
+                status = structs.replace(status, owed=_some(shown))
+            statuses.append(status)
         return _verdict(statuses, gaps, busy)
 
     def _status(self, judged: Property, count: int, *, certain: bool) -> Status:
-        name, kind = judged.name, judged.kind.value
-        if judged.kind is Kind.SOMETIMES:
+        name = judged.name
+        if judged.kind is SOMETIMES:
             if count:
-                return Status(name, kind, "seen", witnesses=count)
-            return Status(name, kind, "unseen", reason="it never happened")
+                return Status(name, "sometimes", "seen", witnesses=count)
+            return Status(name, "sometimes", "unseen", reason="it never happened")
         if count:
             first = next(one.sentence for one in self.violations if one.property == name)
-            if judged.kind is Kind.ALWAYS:
-                return Status(name, kind, "violated", violations=count, reason=first)
+            if judged.kind is ALWAYS:
+                return Status(name, "always", "violated", violations=count, reason=first)
             more = f"; and {count - 1:,} more" if count > 1 else ""
-            return Status(name, kind, "unmet", violations=count, reason=first + more)
-        if judged.kind is Kind.ALWAYS:
-            return Status(name, kind, "held")
+            return Status(name, "eventually", "unmet", violations=count, reason=first + more)
+        if judged.kind is ALWAYS:
+            return Status(name, "always", "held")
         if certain:
-            return Status(name, kind, "met")
-        return Status(name, kind, "unjudged", reason="the end was not quiet")
+            return Status(name, "eventually", "met")
+        return Status(name, "eventually", "unjudged", reason="the end was not quiet")
+
+
+@lru_cache
+def places_of(properties: tuple[type[Property], ...]) -> dict[type[Event], list[int]]:
+    """Of each type of fact, which of the properties observe it."""
+    places: dict[type[Event], list[int]] = {}
+    for index, each in enumerate(properties):
+        for fact in each.observes:
+            places.setdefault(fact, []).append(index)
+    return places
 
 
 class Frozen:

@@ -4,7 +4,8 @@ A `Nemesis` is one table of an experiment file.  What it does is the worlds' aff
 is said here, and what is wrong with it, before anything runs.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +28,12 @@ FAULTS: Final = {
     "fail": "a fallible step fails with the errno that the kernel gives there",
     "remove": "the device is pulled out: its invalidations time out, and it never comes back",
     "reset": "the function is reset: what is in the device ends, what it is owed it forgets",
+    "raylet-kill": "a node's raylet is killed: Ray gives the node up; it is started again later",
+    "node-pause": "every process of a node stops; Ray may give it up and start its hosts elsewhere",
+    "node-off": "every process of a node dies at once; it is started again later",
+    "node-cut": "a node's wire is pulled (lab only): alive, and unheard",
+    "gcs-kill": "what knows the whole Ray cluster is killed, and comes back from its disk",
+    "head-off": "every process of the head dies at once; it comes back from its disk",
 }
 LATER: Final = ("amnesia",)
 """Those that come with a later issue."""
@@ -34,6 +41,11 @@ OF_DEVICES: Final = ("remove", "reset")
 """Those that only a device can suffer."""
 OF_LINKS: Final = ("partition", "delay", "duplicate", "drop")
 """Those that hit links; all but a delay spare what is to and from hardware."""
+OF_NODES: Final = ("raylet-kill", "node-pause", "node-off", "node-cut", "gcs-kill", "head-off")
+"""Those that hit a node of the cluster that hosts run on: there is none in the simulator."""
+OF_HEAD: Final = ("gcs-kill", "head-off")
+"""Those whom they hit needs no saying."""
+NODE: Final = re.compile(r"[a-z][a-z0-9-]{0,11}")
 BY_CHANCE: Final = ("duplicate", "drop")
 """Those that hit, while they last, each message of their links with a probability."""
 HALF: Final = 0.5
@@ -52,7 +64,9 @@ class Nemesis(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     seconds are for the live world.
 
     `fail`: the `nth` passage of the site fails (1 is the first), or each with `probability`, or, if
-    neither is said, the next one after `every_steps`.  `delay`: a message waits `wait_steps` at the
+    neither is said, the next one after `every_steps`.  A fault of nodes hits hosts where they
+    are then: `target` is a node (`n1`), or `one`, `minority`, `majority` or `all` of those with
+    hosts (`""`: one).  `delay`: a message waits `wait_steps` at the
     head of its link.  `drop` and `duplicate`: each message with `probability`, or every second one;
     what was dropped is sent again after `wait_steps`.
     """
@@ -93,9 +107,20 @@ def _named(target: str, roles: Mapping[Name, Role]) -> tuple[list[Name], int]:
     found = [name for name, its in roles.items() if its == role]
     if mode not in MODES or not found:
         return [], 0
-    count = len(found)
+    return found, _at_once(mode, len(found))
+
+
+def _at_once(mode: str, count: int) -> int:
     at_once = {"one": 1, "minority": (count - 1) // 2, "majority": count // 2 + 1, "all": count}
-    return found, at_once[mode]
+    return at_once[mode]
+
+
+def node_candidates(target: str, nodes: Sequence[Name]) -> tuple[list[Name], int]:
+    """Which nodes it may hit, and how many of them at once; ([], 0): there is none of that name."""
+    mode = target or "one"
+    if mode not in MODES:
+        return ([target], 1) if target in nodes else ([], 0)
+    return list(nodes), _at_once(mode, len(nodes))
 
 
 def begins(nemesis: Nemesis) -> bool:
@@ -119,6 +144,9 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
     if nemesis.fault in LATER:
         raise ExperimentError(f"{where}.fault: '{nemesis.fault}' comes with a later issue")
     _check_ranges(nemesis, where)
+    if nemesis.fault in OF_NODES:
+        _check_node(nemesis, where)
+        return
     if nemesis.fault == "fail":
         _check_site(nemesis, roles, actors, where)
         if not nemesis.target:
@@ -177,6 +205,16 @@ def _check_ranges(nemesis: Nemesis, where: str) -> None:
     if nemesis.fault not in ("fail", *BY_CHANCE) and nemesis.probability:
         raise ExperimentError(
             f"{where}.probability: is of {', '.join(BY_CHANCE)} and fail, not of {nemesis.fault}"
+        )
+
+
+def _check_node(nemesis: Nemesis, where: str) -> None:
+    if nemesis.fault in OF_HEAD and nemesis.target:
+        raise ExperimentError(f"{where}.target: '{nemesis.fault}' hits the head; say no target")
+    if nemesis.target and not NODE.fullmatch(nemesis.target):
+        raise ExperimentError(
+            f"{where}.target: '{nemesis.target}' is not a node (n1, n2, ...;"
+            f" or {', '.join(MODES)} of them)"
         )
 
 

@@ -79,6 +79,7 @@ def decode_record(line: bytes, where: str = "record") -> Record:
 
 
 _OPENING: Final = b'{"event":"'
+_TAG_AT: Final = len(_OPENING)
 
 Skim: TypeAlias = tuple[type[Event], Callable[[bytes], Stamp]]
 """A type of fact, and what checks a line of that type as `decode_record` does, for its stamp."""
@@ -108,7 +109,7 @@ _FACTS: Final[tuple[type[Event], ...]] = get_args(Fact)
 
 def head_of(line: bytes) -> bytes:
     """A line's beginning, up to the end of its tag."""
-    return line[: line.find(b'"', len(_OPENING))]
+    return line[: line.find(b'"', _TAG_AT)]
 
 
 def _head(fact: type[Event]) -> bytes:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from protocol.names import Name, Pasid
 
 
-class Step(Struct, frozen=True):
+class Step(Struct, frozen=True, gc=False):
     """One step of a script.
 
     `variable` is the PASID variable it sets (alloc) or uses; `owner` the process whose

@@ -10,6 +10,7 @@ from typing import Final
 
 from actors.iommufd import Iommufd
 from actors.iommufd.state import Task
+from protocol.effects import Out
 
 SOURCE: Final = "8c07df7cdfcf, iommufd/selftest: Fix IOPF UAF; modern bug 62"
 
@@ -19,7 +20,7 @@ class TriggersWhenever(Iommufd):
 
     __slots__ = ()
 
-    def lock_trigger(self, _task: Task) -> bool:
+    def lock_trigger(self, _task: Task, _out: Out) -> bool:
         """Whatever happens to the device."""
         return True
 

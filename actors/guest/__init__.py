@@ -8,6 +8,7 @@ Kernel: QEMU's vSVA series of 2020; the guest's own drivers/iommu/intel and driv
 """
 
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import ClassVar, Final, Self, TypeAlias, assert_never
 
 from actors.guest import boot, completions, descriptors, operations, pages, script, variables
@@ -177,7 +178,7 @@ class Guest:
 
     def device_of(self, step: Step) -> Name:
         """The step's device; a step that names none means the first."""
-        return step.device or next(iter(self.devices), "")
+        return step.device or next(chain.from_iterable(self.groups), "")
 
     def hardware(self, step: Step) -> Name:
         """What is behind the step's device: an mdev has its parent's VDCM and work queue."""

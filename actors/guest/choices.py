@@ -6,6 +6,7 @@ smallest draw is the plainest.
 Kernel: none; this is the process that uses it.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ Place: TypeAlias = tuple[str, Name]
 """A variable ("" if it makes no difference) and a device ("" likewise): what a step is about."""
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, gc=False):
     """One operation of the mix, `good` or not, and what it could be about.
 
     `numbers` are literal host PASIDs, each of which stands in the place of a variable.
@@ -38,7 +39,7 @@ class Choice(Struct, frozen=True):
     weight: int
     operation: str
     places: list[Place]
-    numbers: list[Pasid] = []
+    numbers: Sequence[Pasid] = ()
     good: bool = True
 
     @property
@@ -117,8 +118,10 @@ def good_places(guest: "Guest", operation: str, holdings: Holdings) -> list[Plac
     queues, ims = guest.queues, guest.ims
     match operation:
         case "alloc":
+            if len(holdings.live) >= len(NAMES):
+                return []
             unused = [name for name in NAMES if name not in holdings.live]
-            return [(unused[0], "")] if len(holdings.live) < len(NAMES) else []
+            return [(unused[0], "")]
         case "bind":
             return holdings.apart
         case "unbind":
@@ -168,7 +171,7 @@ def bad_places(guest: "Guest", misbehaviour: str, holdings: Holdings) -> tuple[s
             return "unbind", [place for place in holdings.joined if is_flying(guest, *place)]
         case "double-free":
             return "free", holdings.dead
-        case "late-unbind":
+        case "late-unbind" if holdings.dead:
             firsts = [devices[0] for devices in guest.groups if devices]
             return "unbind", [(name, device) for name, _ in holdings.dead for device in firsts]
         case _:

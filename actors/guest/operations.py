@@ -61,8 +61,6 @@ def begin(guest: "Guest", step: Step, out: Out) -> None:
 def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
     """Whom an operation asks, and for what; a PASID's table has the guest's number of the PASID."""
     number, pasid, ghost = task.number, task.value.pasid, task.value.incarnation
-    gpasid, device = task.value.gpasid, guest.device_of(task.step)
-    vdcm = vdcm_of(guest.hardware(task.step))
     match task.step.operation:
         case "alloc":
             return VFIO, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
@@ -73,23 +71,32 @@ def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
         case "open-vm":
             return kvm_of(guest.vm), OpenVm(number)
         case "bind":
-            group = guest.group_of(device)
+            group, gpasid = guest.group_of(guest.device_of(task.step)), task.value.gpasid
             return VFIO, BindPgtbl(number, group, pasid, ghost, gpasid, table=gpasid)
         case "unbind":
-            return VFIO, UnbindPgtbl(number, guest.group_of(device), pasid, ghost)
+            group = guest.group_of(guest.device_of(task.step))
+            return VFIO, UnbindPgtbl(number, group, pasid, ghost)
+        case _:
+            return vdcm_of(guest.hardware(task.step)), access_of(guest, task)
+
+
+def access_of(guest: "Guest", task: Operation) -> AnyMessage:
+    """The access to a register of the virtual device by which an operation asks its VDCM."""
+    number, gpasid = task.number, task.value.gpasid
+    match task.step.operation:
         case "enable":
-            return vdcm, EnableVwq(number, guest.wq_gpasid(device, gpasid))
+            return EnableVwq(number, guest.wq_gpasid(guest.device_of(task.step), gpasid))
         case "disable":
-            return vdcm, DisableVwq(number)
+            return DisableVwq(number)
         case "drain":
-            return vdcm, DrainVwq(number)
+            return DrainVwq(number)
         case "reset":
-            return vdcm, ResetVdev(number)
+            return ResetVdev(number)
         case "ims":
-            return vdcm, WriteVims(number, gpasid)
+            return WriteVims(number, gpasid)
         case operation:
             assert operation == "unims", f"{operation} is not an operation of a guest"
-            return vdcm, WriteVims(number, 0)
+            return WriteVims(number, 0)
 
 
 def on_answer(guest: "Guest", task: Operation, answer: Answer, out: Out) -> None:

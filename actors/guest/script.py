@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def go_on(guest: "Guest", out: Out) -> None:
     """Begin whatever need not wait for anything."""
-    while guest.phase is Phase.RUN and guest.busy == NOT_BUSY:
+    while guest.busy == NOT_BUSY and guest.phase is Phase.RUN:
         step = upcoming(guest, out)
         if step is None or not is_ready(guest, step):
             return

@@ -32,7 +32,7 @@ class Phase(Enum):
     EXITED = "exited"
 
 
-class Value(Struct, frozen=True):
+class Value(Struct, frozen=True, gc=False):
     """What a name stands for: the host PASID, the ghost of its life, the guest's own number."""
 
     pasid: Pasid = 0

@@ -48,7 +48,7 @@ def value_of(guest: "Guest", step: Step) -> Value:
         mine = live(guest, step.number)
         return mine[0].value if mine else Value(step.number, 0, free_gpasid(guest))
 
-    if step.owner in {"", guest.name}:
+    if is_own(guest, step):
         own = guest.variables.get(step.variable)
         return NOTHING if own is None else own.value
 
@@ -68,8 +68,14 @@ def is_never_told(guest: "Guest", step: Step) -> bool:
 
 def is_untold(guest: "Guest", step: Step) -> bool:
     """Whether the step names another's variable that has no value yet."""
-    foreign = step.owner not in {"", guest.name} and not step.number
-    return foreign and told_key(step.owner, step.variable) not in guest.told
+    if is_own(guest, step) or step.number:
+        return False
+    return told_key(step.owner, step.variable) not in guest.told
+
+
+def is_own(guest: "Guest", step: Step) -> bool:
+    """Whether the step's name is one of the guest's own."""
+    return not step.owner or step.owner == guest.name
 
 
 def on_told(guest: "Guest", told: Told, sender: Name) -> None:

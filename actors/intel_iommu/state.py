@@ -99,6 +99,7 @@ class What(Enum):
     IOTLB = "flush the IOTLB"
     DEV_TLB = "flush the device TLB"
     ZERO = "zero the entry"
+    UNLOCK = "the domain's lock goes"
     DRAIN = "drain page requests"
     SCAN = "look at the ring"
     FLUSH_FAULTS = "flush the fault core"
@@ -122,7 +123,7 @@ class Task(Struct, tag=True):
     """What the driver does for a caller: `todo` in order; `done` is undone if a step fails.
 
     `place` is where; `silent`: fault_ignore, in a callback that may not sleep; `entry` is what it
-    tears down; `whom` it has asked; `places` and `tags` are still to be gone through.
+    tears down, with `lock`; `whom` it has asked; `places` and `tags` are still to be gone through.
     """
 
     number: Call
@@ -143,6 +144,7 @@ class Task(Struct, tag=True):
     places: list[Place] = field(default_factory=list)
     tags: list[CacheTag] = field(default_factory=list)
     page: int = 0
+    lock: str = ""
 
     @property
     def title(self) -> str:

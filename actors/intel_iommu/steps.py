@@ -71,6 +71,8 @@ def begin_teardown(driver: IntelIommu, task: Task, what: What, out: Out) -> bool
             return driver.flush_dev_tlb(task, out)
         case What.ZERO:
             return driver.zero_entry(task, out)
+        case What.UNLOCK:
+            return driver.unlock(task, out)
         case What.DRAIN:
             return driver.begin_drain(task, out)
         case What.SCAN:
@@ -118,6 +120,8 @@ class Steps:
     counts_faults = iopf.counts_faults
 
     tear_down = teardown.tear_down
+    tear_down_lock = teardown.tear_down_lock
+    unlock = teardown.unlock
     teardown_steps = teardown.teardown_steps
     after_zero = teardown.after_zero
     silenced_steps = teardown.silenced_steps

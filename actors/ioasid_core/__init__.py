@@ -90,16 +90,16 @@ class IoasidCore:
                 self.on_put_pasid(message, sender, out)
             case GetPasid():
                 self.on_get_pasid(message, sender, out)
+            case AllocPasid():
+                self.on_alloc_pasid(message, sender, out)
+            case FreePasid():
+                self.on_free_pasid(message, sender, out)
             case GetIfOwned():
                 self.on_get_if_owned(message, sender, out)
             case FindPasid():
                 self.on_find_pasid(message, sender, out)
             case FindBySpid():
                 self.on_find_by_spid(message, sender, out)
-            case AllocPasid():
-                self.on_alloc_pasid(message, sender, out)
-            case FreePasid():
-                self.on_free_pasid(message, sender, out)
             case FreeAllInSet():
                 self.on_free_all_in_set(message, sender, out)
             case AttachData():

@@ -154,7 +154,7 @@ def change_state(core: IoasidCore, pasid: Pasid, what: Move, out: Out) -> State:
     life = life_of(core, pasid)
     before, after = life.state, move(life.state, what)
     life.state = after
-    out.record(StateChanged(pasid, life.incarnation, before.value, after.value, life.refs))
+    out.record(StateChanged(pasid, life.incarnation, before._value_, after._value_, life.refs))
     return after
 
 

@@ -76,7 +76,7 @@ def begin(core: IoasidCore, pasid: Pasid, notice: Notice, out: Out) -> Chain:
     spid = core.told_spid(pasid, notice.transition, out)
     life = life_of(core, pasid)
     token = core.sets[life.set].token
-    name = notice.transition.value
+    name = notice.transition._value_
     out.record(NotificationSent(name, pasid, life.incarnation, life.set, token, spid))
 
     hearing = [b for b in core.blocks if core.hears(b, notice.transition, life.set)]
@@ -104,7 +104,7 @@ def call_next(core: IoasidCore, pasid: Pasid, chain: Chain, out: Out) -> bool:
             continue  # Unregistered or lost while the others were called.
 
         chain.subscriber, chain.call = subscriber, take_call(core, pasid)
-        name, life = chain.notice.transition.value, chain.incarnation
+        name, life = chain.notice.transition._value_, chain.incarnation
         out.record(MemoryUsed("notifier", block_object(subscriber, token)))
         out.record(SubscriberCalled(name, pasid, life, subscriber, token, int(block.priority)))
         notification = NOTIFICATIONS[chain.notice.transition]
@@ -127,8 +127,8 @@ def on_notify_reply(core: IoasidCore, reply: NotifyReply, sender: Name, out: Out
 
 def answered(core: IoasidCore, pasid: Pasid, chain: Chain, verdict: Verdict, out: Out) -> None:
     """The verdict is remembered, and stops nobody (mends S41)."""
-    name, who = chain.notice.transition.value, chain.subscriber
-    out.record(SubscriberAnswered(name, pasid, chain.incarnation, who, verdict.value))
+    name, who = chain.notice.transition._value_, chain.subscriber
+    out.record(SubscriberAnswered(name, pasid, chain.incarnation, who, verdict._value_))
     give_call(core, chain.call)
     chain.bad = chain.bad or verdict is Verdict.BAD
     if core.stops_chain(verdict):

@@ -94,7 +94,7 @@ def take(core: IoasidCore, pasid: Pasid, holder: str, token: Name, out: Out) -> 
 
     first = life.state is State.IDLE
     state = move(life.state, Move.FIRST_GET) if first else life.state
-    fact = ReferenceTaken(pasid, life.incarnation, holder, life.refs, state.value, token)
+    fact = ReferenceTaken(pasid, life.incarnation, holder, life.refs, state._value_, token)
     out.record(fact)
     if first:
         core.change_state(pasid, Move.FIRST_GET, out)

@@ -92,7 +92,7 @@ class Block(Struct):
 
 
 class Transition(Enum):
-    """What subscribers are told of; facts spell it like this."""
+    """What subscribers are told of; facts spell it like this (by `_value_`: `value` is a call)."""
 
     ALLOC = "ALLOC"
     FREE = "FREE"

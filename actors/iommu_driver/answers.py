@@ -51,12 +51,8 @@ def on_done(driver: IommuDriver, done: Done, out: Out) -> None:
     """The call has succeeded."""
     task = driver.tasks[done.call]
     match task:
-        case Bind() | Unbind() | Work() if type(task.step) is MmStep:
-            native.goes_on(driver, task, out)
-        case Bind():
-            driver.bind_goes_on(task, out)
-        case Unbind() | Work():
-            driver.teardown_goes_on(task, out)
+        case Bind() | Unbind() | Work():
+            operation_goes_on(driver, task, out)
         case Round():
             end_round(driver, task, out)
         case Release():
@@ -65,6 +61,16 @@ def on_done(driver: IommuDriver, done: Done, out: Out) -> None:
             del driver.tasks[task.number]
         case _:
             raise AssertionError("a page response waits for the mutex and for no answer")
+
+
+def operation_goes_on(driver: IommuDriver, task: Operation, out: Out) -> None:
+    """Of a process, of a guest's bind, or of a teardown."""
+    if type(task.step) is MmStep:
+        native.goes_on(driver, task, out)
+    elif isinstance(task, Bind):
+        driver.bind_goes_on(task, out)
+    else:
+        driver.teardown_goes_on(task, out)
 
 
 def on_refused(driver: IommuDriver, refused: Refused, out: Out) -> None:

@@ -120,7 +120,11 @@ class IommuUnit:
             case HostLost():
                 self.on_host_lost(message, out)
             case _:
-                levels.on_message(self, message, sender, out)
+                self.on_level(message, sender, out)
+
+    def on_level(self, message: levels.Inbox, driver: Name, out: Out) -> None:
+        """What only the driver of a modern kernel says."""
+        levels.on_message(self, message, driver, out)
 
     def on_host_lost(self, lost: HostLost, out: Out) -> None:
         """A device that is gone completes nothing: what waits for it times out."""

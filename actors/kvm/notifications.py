@@ -29,25 +29,28 @@ if TYPE_CHECKING:
 
 TABLE_PAGE: Final = Site("kvm.bind.table", Errno.ENOMEM)
 REASON: Final = "translation"
-
-
-def word(notification: Notification) -> str:
-    """How facts call it: ALLOC, FREE, BIND or UNBIND."""
-    return type(notification).__name__.removeprefix("Notify").upper()
+WORDS: Final[dict[type[Notification], str]] = {
+    NotifyAlloc: "ALLOC",
+    NotifyFree: "FREE",
+    NotifyBind: "BIND",
+    NotifyUnbind: "UNBIND",
+}
+"""How facts call each notification."""
 
 
 def handled(notification: Notification, out: Out) -> None:
     """The handler begins."""
     task = f"notify:{notification.call}"
     pasid, incarnation = notification.pasid, notification.incarnation
-    out.record(NotificationHandled(word(notification), pasid, incarnation, task))
+    out.record(NotificationHandled(WORDS[type(notification)], pasid, incarnation, task))
 
 
 def answer(notification: Notification, verdict: Verdict, out: Out) -> None:
     """The handler returns."""
     task = f"notify:{notification.call}"
     pasid, incarnation = notification.pasid, notification.incarnation
-    out.record(NotificationAnswered(word(notification), pasid, incarnation, task, verdict.value))
+    word = WORDS[type(notification)]
+    out.record(NotificationAnswered(word, pasid, incarnation, task, verdict._value_))
     out.send(CORE, NotifyReply(notification.call, verdict))
 
 

@@ -6,7 +6,7 @@ heard; the right to submit, as a slot with its reference, mends S25c and S26.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.vdcm import slots, works
 from actors.vdcm.state import Dying, Kind, Right, RightStep, Slot
@@ -28,24 +28,28 @@ from protocol.names import CORE, Call
 if TYPE_CHECKING:
     from actors.vdcm import Vdcm
 
-
-def word(notification: Notification) -> str:
-    """How facts call it: ALLOC, FREE, BIND or UNBIND."""
-    return type(notification).__name__.removeprefix("Notify").upper()
+WORDS: Final[dict[type[Notification], str]] = {
+    NotifyAlloc: "ALLOC",
+    NotifyFree: "FREE",
+    NotifyBind: "BIND",
+    NotifyUnbind: "UNBIND",
+}
+"""How facts call each notification."""
 
 
 def handled(notification: Notification, out: Out) -> None:
     """The handler begins."""
     task = f"notify:{notification.call}"
     pasid, incarnation = notification.pasid, notification.incarnation
-    out.record(NotificationHandled(word(notification), pasid, incarnation, task))
+    out.record(NotificationHandled(WORDS[type(notification)], pasid, incarnation, task))
 
 
 def answer(notification: Notification, verdict: Verdict, out: Out) -> None:
     """The handler returns."""
     task = f"notify:{notification.call}"
     pasid, incarnation = notification.pasid, notification.incarnation
-    out.record(NotificationAnswered(word(notification), pasid, incarnation, task, verdict.value))
+    word = WORDS[type(notification)]
+    out.record(NotificationAnswered(word, pasid, incarnation, task, verdict._value_))
     out.send(CORE, NotifyReply(notification.call, verdict))
 
 

@@ -4,7 +4,6 @@ A fault is recorded after it was seen to have happened, in `/proc`; one that cou
 the cluster's failure.  Who is hit is the host that runs the actor that the plan names.
 """
 
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
@@ -15,12 +14,14 @@ from clusters.cluster import Actor, Role, losses
 from clusters.links import covers, pairs, solid
 from clusters.live.journals import open_journal
 from clusters.live.link_strikes import LinkStrikes
+from clusters.live.node_strikes import BACK_SECONDS, NodeStrikes
 from clusters.live.placement import Placement
 from clusters.live.supervisor import HostView, Supervisor
 from clusters.nemesis import (
     BY_CHANCE,
     FAULTS,
     OF_LINKS,
+    OF_NODES,
     Nemesis,
     begins,
     candidates,
@@ -35,7 +36,7 @@ from protocol.machine import Machine
 from protocol.messages import ReleaseFds
 from protocol.names import Name
 
-LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS)
+LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS, *OF_NODES)
 """What can be done to real processes and their links so far."""
 AGAIN_SECONDS: Final = 0.1
 """When not all can be hit just now, because somebody suffers something already."""
@@ -103,6 +104,7 @@ class Faults:
         self._agenda: list[tuple[float, int]] = []
         self._pauses: list[tuple[float, Name]] = []
         self._links = LinkStrikes(supervisor, self.begun)
+        self._nodes = NodeStrikes(supervisor, self.begun)
         self._refused: dict[int, tuple[float, float, str]] = {}
         """What is due and could not be done: since when, when it was tried last, why not."""
         for index, nemesis in enumerate(nemeses):
@@ -112,6 +114,7 @@ class Faults:
     def act(self, now: float) -> None:
         """Whatever is due, `now` seconds after the start."""
         self._links.act(now)
+        self._nodes.act(now)
         while self._pauses and self._pauses[0][0] <= now:
             self._resume(heappop(self._pauses)[1])
         while self._agenda and self._agenda[0][0] <= now:
@@ -122,13 +125,20 @@ class Faults:
         """Nothing begins any more, and nobody stays paused."""
         self._agenda = []
         self._links.heal()
+        self._nodes.heal()
         while self._pauses:
             self._resume(heappop(self._pauses)[1])
+
+    def restore(self) -> None:
+        """The run ends early: no node stays as it is."""
+        self._nodes.restore()
 
     @property
     def over(self) -> bool:
         """Whether everybody got over what happened."""
-        return self._links.over and not (self._pauses or self.supervisor.healing)
+        return (
+            self._links.over and self._nodes.over and not (self._pauses or self.supervisor.healing)
+        )
 
     @property
     def undone(self) -> list[str]:
@@ -136,9 +146,14 @@ class Faults:
         never = [
             why
             for index, (since, last, why) in self._refused.items()
-            if not self._count[index] and last - since >= UNDONE_SECONDS
+            if not self._count[index] and last - since >= self._patience(index)
         ]
-        return [*never, *self._links.undone]
+        return [*never, *self._links.undone, *self._nodes.undone]
+
+    def _patience(self, index: int) -> float:
+        """A node that is away comes back more slowly than a process."""
+        of_nodes = self.nemeses[index].fault in OF_NODES
+        return BACK_SECONDS if of_nodes else UNDONE_SECONDS
 
     @property
     def exhausted(self) -> bool:
@@ -164,6 +179,9 @@ class Faults:
             if nemesis.fault in OF_LINKS:
                 self._links.begin(nemesis, target, until)
                 continue  # It counts when all hosts know of it.
+            if nemesis.fault in OF_NODES:
+                self._nodes.begin(nemesis.fault, target, until)
+                continue
             if nemesis.fault == "fail":
                 self.supervisor.home(target).handle.arm.remote(index, target)
                 continue  # It counts when it has struck.
@@ -210,6 +228,8 @@ class Faults:
                 and any(site.name == nemesis.site for site in actor.SITES)
             ]
             at_once = 1
+        elif nemesis.fault in OF_NODES:
+            found, at_once = self._nodes.targets(nemesis)
         else:
             found, at_once = candidates(nemesis, self.roles)
         living = [name for name in found if name not in self.supervisor.lost]
@@ -221,6 +241,8 @@ class Faults:
     def _possible(self, fault: str, target: Name) -> bool:
         if fault in OF_LINKS:
             return self._links.possible(fault, target)
+        if fault in OF_NODES:
+            return self._nodes.possible(fault, target)
         if target in self.supervisor.lost:
             return False
         view = self.supervisor.home(target)
@@ -284,8 +306,7 @@ class Faults:
         else:
             assert view.process is not None
             ray.kill(view.handle, no_restart=True)
-            view.process.send(signal.SIGKILL)
-            view.process.wait({""}, "killed")
+            view.process.kill()
             view.gone = True
         supervisor.forget(target)
         supervisor.chronicle.stated(FaultBegun("lose", target))

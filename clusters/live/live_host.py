@@ -53,10 +53,11 @@ class Status(Struct, frozen=True):
     """How a host is after a turn.
 
     `heard`: how far each actor has come on its link from the supervisor.  `links`: which version
-    of the faults of links it knows.
+    of the faults of links it knows.  `node`: where it is, as its cluster names that.
     """
 
     host: Name
+    node: str
     pid: int
     epoch: int
     inputs: dict[Name, int]
@@ -93,6 +94,7 @@ class LiveHost:
         self.failure: Failure | None = None
         self.fenced = False
         self.pid = 0
+        self.node = ""
         self.now_ns = 0
         self.unsaved = 0
         self.save_every = SNAPSHOT_INPUTS
@@ -306,6 +308,7 @@ class LiveHost:
         """For the supervisor."""
         return Status(
             host=self.mail.name,
+            node=self.node,
             pid=self.pid,
             epoch=self.journal.epoch,
             inputs={name: host.n for name, host in self.hosts.items()},

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -20,6 +20,27 @@ POLL_SECONDS: Final = 0.002
 GONE_SECONDS: Final = 10.0
 STATE, PARENT, BEGAN = 0, 1, 19
 """Places in `/proc/<pid>/stat` behind the command's name."""
+
+
+class Held(Protocol):
+    """A process that we can do things to, wherever it is; each waits until it is seen done."""
+
+    @property
+    def pid(self) -> int:
+        """As its own node numbers it."""
+
+    @property
+    def state(self) -> str:
+        """As `/proc` says; "" when it is gone."""
+
+    def kill(self) -> None:
+        """SIGKILL."""
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+
+    def resume(self) -> None:
+        """SIGCONT."""
 
 
 class Process(Struct, frozen=True):

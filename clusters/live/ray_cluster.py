@@ -9,12 +9,19 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from clusters.live.interruption import shielded
-from clusters.live.processes import Process, descendants, end
+from clusters.live.processes import Held, Process, descendants, end, process
 from clusters.live.watchdog import Watchdog
-from protocol.errors import ClusterError
+from protocol.errors import ClusterError, ExperimentError, PasidlabError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clusters.live.fleet import Fleet
+    from clusters.live.ray_host import Spot
+    from clusters.live.remote import Hands
 
 ENVIRONMENT: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -34,6 +41,8 @@ ENVIRONMENT: Final = {
     "RAY_enable_metrics_collection": "0",
     "RAY_memory_monitor_refresh_ms": "0",
 }
+OWNERS: Final = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
+"""Settings in which a process has to agree with the cluster that it attaches to."""
 UNSET: Final = ("RAY_ADDRESS", "RAY_NAMESPACE", "RAY_JOB_CONFIG_JSON_ENV_VAR")
 OBJECT_STORE_BYTES: Final = 80 << 20
 PRESTARTED_MAX: Final = 8
@@ -45,17 +54,23 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 class RayCluster:
     """A context: Ray runs inside it.  `name` says in one line which Ray it is.
 
-    `cpus`: how many one of our own has; 0: as many as there are hosts, if they are few.
+    `cpus`: how many one of our own has; 0: as many as there are hosts, if they are few.  `fleet`:
+    a cluster of ours that is up already; what is started and ended then is only what we do on it.
     """
 
-    def __init__(self, hosts: int, address: str = "", cpus: int = 0) -> None:
+    def __init__(
+        self, hosts: int, address: str = "", cpus: int = 0, fleet: "Fleet | None" = None
+    ) -> None:
         self.address = address
+        self.fleet = fleet
         self.name = ""
         self.node_id = ""
         self._cpus = cpus or max(1, min(PRESTARTED_MAX, hosts))
         self._before: dict[str, str | None] = {}
         self._folder = ""
         self._watchdog: Watchdog | None = None
+        self._hands: Hands | None = None
+        self._leave: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
         self._set_environment()
@@ -63,7 +78,7 @@ class RayCluster:
             self._start()
         except BaseException as error:
             self.__exit__(None, None, None)
-            if isinstance(error, Exception):
+            if isinstance(error, Exception) and not isinstance(error, PasidlabError):
                 raise ClusterError(f"Ray does not start: {first_line(error)}") from error
             raise
         return self
@@ -73,7 +88,9 @@ class RayCluster:
 
         if ray.is_initialized():
             raise ClusterError("this process is connected to a Ray already")
-        if self.address:
+        if self.fleet is not None:
+            self._attach(self.fleet)
+        elif self.address:
             ray.init(address=self.address, log_to_driver=False, configure_logging=False)
         else:
             self._folder = tempfile.mkdtemp(prefix="pl-", dir=SHORT if SHORT.is_dir() else None)
@@ -91,8 +108,69 @@ class RayCluster:
         self.watch()
         self.node_id = ray.get_runtime_context().get_node_id()
         where = f"attached to {self.address}" if self.address else "started here, for this run only"
+        if self.fleet is not None:
+            where = f"cluster '{self.fleet.name}' ({self.fleet.kind}, {self.fleet.address})"
         cpus = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         self.name = f"{where}: Ray {ray.__version__}, {cpus} CPUs"
+
+    def _attach(self, fleet: "Fleet") -> None:
+        """To its desk, which is the node that no fault hits."""
+        import ray
+
+        from clusters.live.fleet import claimed
+        from clusters.live.lab import enter
+
+        desk = fleet.node("desk")
+        if desk.keeper is None or not desk.keeper.state:
+            raise ClusterError(
+                f"the desk of cluster '{fleet.name}' is not seen from here: pasidlab cluster status"
+                " says why, and --address works from any of its nodes"
+            )
+        self._leave.append(claimed(fleet))
+        if desk.netns:
+            self._leave.append(enter(desk.netns))
+        ray.init(
+            address=fleet.address,
+            _temp_dir=str(fleet.folder / desk.name),
+            log_to_driver=False,
+            configure_logging=False,
+        )
+
+    def spots(self) -> "list[Spot]":
+        """Where hosts may be, one after the other."""
+        from clusters.live.ray_host import Spot
+
+        there = [one for one in ray_nodes() if one.alive]
+        able = [one.id for one in there if one.cpus]
+        if self.fleet is not None:
+            return [Spot(one, elsewhere=True, ours=True) for one in able]
+        if not self.address or len(there) == 1:
+            return [Spot(self.node_id)]
+        return [Spot(one, elsewhere=True) for one in able or [one.id for one in there]]
+
+    def check_disk(self, path: str) -> None:
+        """Hosts on other machines write their journals into the run's folder, or to a server."""
+        blind = self._reach().blind(path) if self.address else []
+        if blind:
+            raise ExperimentError(
+                f"node {blind[0]} does not see the run's folder: name a Redis server as"
+                " live.journal, or a --runs-dir on a disk that all nodes share"
+            )
+
+    def process(self, node: str, pid: int) -> Held | None:
+        """The process that has this number on that node."""
+        if self.fleet is not None:
+            from clusters.live.nodes import inner
+
+            return inner(self.fleet.node(node), pid)
+        return self._reach().find(node, pid) if self.address else process(pid)
+
+    def _reach(self) -> "Hands":
+        if self._hands is None:
+            from clusters.live.remote import Hands
+
+            self._hands = Hands({one.id: one.name for one in ray_nodes() if one.alive})
+        return self._hands
 
     def watch(self) -> None:
         """Should this process be killed, then those that it has started now end as well."""
@@ -127,14 +205,42 @@ class RayCluster:
                 end(ours, END_SECONDS)
                 shutil.rmtree(self._folder, ignore_errors=True)
                 self._watchdog.dismiss()
+            for leave in reversed(self._leave):
+                leave()
+            self._leave = []
             _apply(self._before)
 
     def _set_environment(self) -> None:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        wanted: dict[str, str | None] = {**ENVIRONMENT, "PYTHONPATH": path}
+        settings = ENVIRONMENT if self.fleet is None else self.fleet.environment
+        if self.address:  # How one gets into it is its owner's affair.
+            there = self.address.rpartition(":")[0] not in ("127.0.0.1", "localhost")
+            settings = {
+                key: said for key, said in settings.items() if key not in OWNERS[: 1 + there]
+            }
+        wanted: dict[str, str | None] = {**settings, "PYTHONPATH": path}
         wanted |= dict.fromkeys(UNSET)
         self._before = {name: os.environ.get(name) for name in wanted}
         _apply(wanted)
+
+
+class RayNode(NamedTuple):
+    """A node as Ray knows it: one that was started again is another one of the same name."""
+
+    id: str
+    name: str
+    alive: bool
+    cpus: float
+
+
+def ray_nodes() -> list[RayNode]:
+    """All that there are and have been."""
+    import ray
+
+    return [
+        RayNode(one["NodeID"], one["NodeName"], one["Alive"], one["Resources"].get("CPU", 0))
+        for one in ray.nodes()  # type: ignore[no-untyped-call]
+    ]
 
 
 def _silence(ray: ModuleType) -> None:

@@ -18,7 +18,9 @@ from clusters.host import Host
 from clusters.links import solid
 from clusters.live.cast import Cast
 from clusters.live.chance import LiveChance
+from clusters.live.fleet import RESOURCE
 from clusters.live.journals import open_journal
+from clusters.live.keeper import NODE
 from clusters.live.link_faults import LinkFaults, read_lasting
 from clusters.live.live_host import Failure, LiveHost
 from clusters.live.mail import Mail
@@ -121,6 +123,7 @@ class RayHost:
             log.exception("host.failed")
             raise
         self._epoch = journal.epoch
+        live.node = os.environ.get(NODE) or ray.get_runtime_context().get_node_id()
         log.bind(epoch=journal.epoch)
         log("host.started", recovered=recovered)
         return live
@@ -170,8 +173,19 @@ class RayHost:
         return msgspec.msgpack.encode(Pong(os.getpid(), self._epoch, failure))
 
 
-def begin(charge: Charge, node_id: str) -> "ActorHandle[RayHost]":
-    """Start the host's process, on this machine: its journal is a file here, and so is its pid."""
+class Spot(Struct, frozen=True):
+    """Where a host is to be.  `elsewhere`: on another node, should that one be gone.
+
+    `ours`: it is a cluster of ours, some of whose nodes run no hosts.
+    """
+
+    node_id: str
+    elsewhere: bool = False
+    ours: bool = False
+
+
+def begin(charge: Charge, spot: Spot) -> "ActorHandle[RayHost]":
+    """Start the host's process."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     remote = ray.remote(concurrency_groups={"ctl": 1})(RayHost)  # type: ignore[call-overload]
@@ -182,7 +196,8 @@ def begin(charge: Charge, node_id: str) -> "ActorHandle[RayHost]":
         max_restarts=-1,
         max_task_retries=0,
         enable_task_events=False,
-        scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
+        resources={RESOURCE: 1} if spot.ours else None,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(spot.node_id, soft=spot.elsewhere),
     )
     return cast("ActorHandle[RayHost]", options.remote(msgspec.msgpack.encode(charge)))
 

@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from clusters.cluster import openings
 from clusters.judge import Judge, Verdict
@@ -18,12 +19,12 @@ from clusters.live.journal import DURABILITIES
 from clusters.live.journals import keep_journal, make_journal
 from clusters.live.placement import hosts_of, place
 from clusters.live.reading import summary
+from clusters.live.recorder import Recorder
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, Match, journal_path, reexecute
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, IncompleteError, UnreadableError
-from protocol.facts import Event
 from protocol.facts.world import RunEnded, RunStarted
-from protocol.history import HISTORY_FORMAT, Record, Stamp, encode_record
+from protocol.history import HISTORY_FORMAT
 from protocol.machine import Machine
 from protocol.names import SUPERVISOR, Name
 from protocol.plan import Plan
@@ -48,7 +49,7 @@ class LiveSetup:
     says which revision and defects, `classes` by role which actors are of yet another class
     (`module:Class`), `toys` names a function that makes all of them.  `folder` gets `journals/`,
     `logs/` and `history.jsonl`.  `journal`: the server that has the journals until the run is over;
-    "": they are in `folder` from the beginning.
+    "": they are in `folder` from the beginning.  `cluster` is the name of one of ours that is up.
     """
 
     machine: Machine
@@ -62,6 +63,7 @@ class LiveSetup:
     seconds: float | None = None
     quiet_seconds: float = 60.0
     address: str = ""
+    cluster: str = ""
     lineup: Lineup = AS_IT_IS
     classes: dict[str, str] = field(default_factory=dict)
     toys: str = ""
@@ -129,6 +131,8 @@ class LiveRun:
 
     def __init__(self, setup: LiveSetup, progress: Report) -> None:
         from clusters.live.faults import check_live
+        from clusters.live.fleet import ready_fleet
+        from clusters.live.node_strikes import check_nodes
 
         if setup.durability not in DURABILITIES:
             raise ExperimentError(
@@ -139,6 +143,8 @@ class LiveRun:
         self.cast = Cast(setup.machine, setup.plans, setup.classes, setup.toys, setup.lineup)
         self.actors = self.cast.actors()
         self.placement = place(self.cast.roles(), setup.placement)
+        self.fleet = ready_fleet(setup.cluster) if setup.cluster else None
+        check_nodes(setup.nemesis, self.fleet)
         check_live(setup.nemesis, setup.machine, self.actors, self.placement)
         self.phase = "starting"
         self.cluster = ""
@@ -181,7 +187,7 @@ class LiveRun:
         log = OperationsLog(folder / LOGS, SUPERVISOR, host=SUPERVISOR, pid=os.getpid())
         chronicle = Chronicle(folder / JOURNALS / CHRONICLE, setup.durability)
         self._say()
-        own = RayCluster(len(hosts_of(self.placement)), setup.address)
+        own = RayCluster(len(hosts_of(self.placement)), setup.address, fleet=self.fleet)
         try:
             with nullcontext(inside) if inside is not None else own as cluster:
                 listen()
@@ -189,7 +195,7 @@ class LiveRun:
                 log("cluster.started", message=cluster.name)
                 self._say()
                 supervisor = self._supervisor(cluster, chronicle, log)
-                supervisor.born = cluster.watch
+                supervisor.ground = cluster
                 self._supervise(supervisor)
         except (KeyboardInterrupt, SystemExit):
             self._interrupt()
@@ -235,8 +241,10 @@ class LiveRun:
             )
             for host in hosts_of(self.placement)
         ]  # fmt: skip
-        node = cluster.node_id
-        return Supervisor(charges, lambda charge: begin(charge, node), chronicle, log)
+        if not setup.journal:
+            cluster.check_disk(str(folder / JOURNALS / SETTING))
+        spots = dict(zip((one.name for one in charges), cycle(cluster.spots()), strict=False))
+        return Supervisor(charges, lambda one: begin(one, spots[one.name]), chronicle, log)
 
     def _phases(self, supervisor: "Supervisor") -> None:
         from clusters.live.faults import Faults
@@ -253,6 +261,14 @@ class LiveRun:
         faults = Faults(supervisor, setup.nemesis, setup.seed, self.actors, setup.machine)
         self.faults = faults.begun
         self.phase = "running"
+        try:
+            self._disturb(supervisor, faults)
+        finally:
+            with shielded():
+                faults.restore()
+
+    def _disturb(self, supervisor: "Supervisor", faults: "Faults") -> None:
+        setup = self.setup
         began = time.monotonic()
         until = began + setup.seconds if setup.seconds is not None else None
         while not self._done(supervisor, faults, until):
@@ -352,46 +368,3 @@ class LiveRun:
         passed = now - self._began
         said = (self.phase, passed, self.cluster, self._inputs, self._outcomes, dict(self.faults))
         self.report(Progress(*said))
-
-
-class Recorder:
-    """Writes the history and lets the judge see it; `run.ended` waits for the judge's last word."""
-
-    def __init__(self, judge: Judge, write: Callable[[bytes], object]) -> None:
-        self.judge = judge
-        self.count = 0
-        self._write = write
-        self._last: Record | None = None
-        self._serial = 0
-
-    def __call__(self, record: Record) -> None:
-        """One more record."""
-        if record.stamp.actor == SUPERVISOR:
-            self._serial = record.stamp.n
-        if isinstance(record.fact, RunEnded):
-            self._last = record
-            return
-        self._put(record)
-        self.judge.observe(record)
-        self._news(record.stamp)
-
-    def end(self) -> None:
-        """What the judge said at the end, and the end."""
-        self._news(None)
-        if self._last is not None:
-            self._put(Record(self._stamp(self._last.stamp.ts_ns), self._last.fact))
-
-    def _news(self, stamp: Stamp | None) -> None:
-        news, self.judge.news = self.judge.news, []
-        for fact in news:
-            self._put(Record(stamp or self._stamp(0), cast("Event", fact)))
-
-    def _stamp(self, ts_ns: int) -> Stamp:
-        self._serial += 1
-        return Stamp(
-            actor=SUPERVISOR, n=self._serial, ts_ns=ts_ns, clock={SUPERVISOR: self._serial}
-        )
-
-    def _put(self, record: Record) -> None:
-        self._write(encode_record(record) + b"\n")
-        self.count += 1

@@ -17,7 +17,7 @@ from clusters.live.chronicle import Chronicle
 from clusters.live.link import Letter, Outgoing
 from clusters.live.link_faults import Lasting
 from clusters.live.live_host import Failure, Log, Status
-from clusters.live.processes import Process, process
+from clusters.live.processes import Held, process
 from clusters.live.seal import Seal
 from protocol.errors import ClusterError, DivergedError, IncompleteError, UnreadableError
 from protocol.facts.world import FaultHealed
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ray import ObjectRef
     from ray.actor import ActorHandle
 
+    from clusters.live.ray_cluster import RayCluster
     from clusters.live.ray_host import Charge, RayHost
 
 TICK_NS: Final = 50_000_000
@@ -51,12 +52,16 @@ ERRORS: Final[dict[str, type[Exception]]] = {
 
 @dataclass
 class HostView:
-    """What the supervisor knows of a host.  `suffers`: the fault that it has to get over first."""
+    """What the supervisor knows of a host.  `suffers`: the fault that it has to get over first.
+
+    `node`: where it was seen last.
+    """
 
     charge: "Charge"
     handle: "ActorHandle[RayHost]"
     actors: list[Name]
-    process: Process | None = None
+    process: Held | None = None
+    node: str = ""
     epoch: int = 0
     status: Status | None = None
     fresh: bool = False
@@ -73,13 +78,9 @@ class HostView:
         return self.charge.name
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
-
-
 @dataclass
 class Supervisor:
-    """`begin` makes a host's Ray actor, `born` is told of each process that runs one.
+    """`begin` makes a host's Ray actor, `ground` is what hosts run on.
 
     `lost` are the actors that will not come back, `links` the faults of links that last.
     """
@@ -88,7 +89,7 @@ class Supervisor:
     begin: "Callable[[Charge], ActorHandle[RayHost]]"
     chronicle: Chronicle
     log: Log
-    born: Callable[[], None] = _nothing
+    ground: "RayCluster | None" = None
     calm: bool = False
     hosts: dict[Name, HostView] = field(default_factory=dict)
     outgoing: dict[Name, Outgoing] = field(default_factory=dict)
@@ -214,7 +215,7 @@ class Supervisor:
                 view.process.kill()
             return
         if view.process is None and not view.suffers:
-            view.process, view.down = process(status.pid), False  # Ray could not reach it, once.
+            view.process, view.down = self._find(status), False  # Ray could not reach it, once.
         view.status, view.fresh = status, True
         for actor, heard in status.heard.items():
             if actor in self.outgoing:
@@ -229,17 +230,24 @@ class Supervisor:
                     f"host {view.name} comes back with input {status.inputs[actor]} of {actor}, and"
                     f" had journalled {n}: its journal has lost its end"
                 )
-        view.epoch, view.process, view.down = status.epoch, process(status.pid), False
-        self.born()
-        self.log("host.seen", host=view.name, epoch=status.epoch, pid=status.pid)
+        view.epoch, view.node, view.down = status.epoch, status.node, False
+        view.process = self._find(status)
+        if self.ground is not None:
+            self.ground.watch()
+        self.log("host.seen", host=view.name, epoch=status.epoch, node=status.node, pid=status.pid)
         for actor in view.actors:
             if actor in self.outgoing:
                 self.outgoing[actor].resume(status.heard.get(actor, 0))
         for healed in [one for one in self.healing if one[0] is view and one[1] < status.epoch]:
             self.healing.remove(healed)
             self.chronicle.stated(FaultHealed("crash", healed[2]))
-        if view.suffers == "crash":
-            view.suffers = ""
+        view.suffers = ""  # It runs, and runs elsewhere if it was paused.
+
+    def _find(self, status: Status) -> Held | None:
+        """Its process."""
+        if self.ground is None:
+            return process(status.pid)
+        return self.ground.process(status.node, status.pid)
 
     def _ask_why(self, view: HostView) -> NoReturn:
         """Its process is there, but not the host in it."""

@@ -137,7 +137,8 @@ class Network:
         self.place.append(-1)
         self._held.append(self.blocked[receiver])
         self.inbound[receiver].append(slot)
-        self._held[slot] += sum(self._concerns(cut, slot) for cut in self.cuts)
+        if self.cuts:
+            self._held[slot] += sum(self._concerns(cut, slot) for cut in self.cuts)
         return slot
 
     def find(self, choice: Deliver | Fire) -> int:

@@ -38,7 +38,7 @@ Text = Annotated[str, Meta(max_length=256)]
 Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
 
-class Named(Struct, frozen=True, array_like=True, tag=True):
+class Named(Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A choice, by what it is; in JSON an array that begins with its type's name."""
 
 

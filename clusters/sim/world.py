@@ -7,7 +7,6 @@ the same history, in every process and every version of Python.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from weakref import proxy
 
 from msgspec import Struct
@@ -225,8 +224,8 @@ class World:
         """The oldest message of the slot is handled; what that sends is on its way."""
         network = self.network
         queue = network.queues[slot]
-        loose = slot in network.loose
-        message, origin, k = mishaps.pick(self, slot) if loose else queue.popleft()
+        loose = network.loose
+        message, origin, k = mishaps.pick(self, slot) if slot in loose else queue.popleft()
         if not queue:
             network.disable(slot)
         elif slot in network.lag:
@@ -247,19 +246,24 @@ class World:
         if not out.effects:
             return
         routes = network.outbound[slot]
-        put = partial(mishaps.put, self) if network.loosely[1] else network.put
-        for k, effect in enumerate(out.effects, start=1):
+        k = 0
+        for effect in out.effects:
+            k += 1  # Mostly there is one: to make an `enumerate` for it would cost more.
             if isinstance(effect, Send):
                 to = effect.to
                 link = routes.get(to)
                 if link is None:
                     link = network.open(host.name, to)
-                if link != CLOSED and put(link, (effect.message, moment, k)):
+                if link == CLOSED:
+                    continue
+                item = (effect.message, moment, k)
+                lags = mishaps.put(self, link, item) if link in loose else network.put(link, item)
+                if lags:
                     self._linger(link)
             else:
                 timer = network.timer(host.name, effect.timer)
                 if not network.queues[timer]:
-                    put(timer, (TimerFired(effect.timer), None, 0))
+                    network.put(timer, (TimerFired(effect.timer), None, 0))
 
     def _linger(self, slot: int) -> None:
         """The head of a link that lags waits for a drawn number of steps.

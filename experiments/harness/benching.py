@@ -33,7 +33,9 @@ from experiments.models.refcount import MODEL_B
 from protocol.errors import ExperimentError, nearest
 from protocol.facts import RunStarted
 from protocol.history import Record, encode_record
+from protocol.machine import Machine
 from protocol.properties import PROPERTIES, property_named
+from protocol.properties.concerning import concerns
 from protocol.properties.property import Property
 
 ONE: Final = property_named("entries-cleared-before-reclaim")
@@ -89,11 +91,16 @@ def figures(names: Collection[str], effort: Effort) -> Iterator[Figure]:
 def deliveries(name: str, effort: Effort) -> Iterator[Measurement]:
     """Of an experiment's schedules, simulated with more and more to look at."""
     setup = setup_of(load(EXPERIMENTS / f"{name}.toml"), name)
-    unit, every = "deliveries/s", replace(setup, properties=PROPERTIES)
+    unit, every = "deliveries/s", replace(setup, properties=judging(setup.machine))
     plain = schedules(replace(setup, properties=()))
     yield rate(f"{name}, no properties", unit, plain, effort)
     yield rate(f"{name}, all properties", unit, schedules(every), effort)
     yield rate(f"{name}, and its history", unit, schedules(every, history=True), effort)
+
+
+def judging(machine: Machine) -> tuple[type[Property], ...]:
+    """All that a history of the machine could break, and all witnesses of it."""
+    return tuple(one for one in PROPERTIES if concerns(one, machine))
 
 
 def small_schedules(effort: Effort) -> Measurement:
@@ -121,7 +128,7 @@ def schedules(setup: Setup, *, history: bool = False) -> Callable[[], int]:
 
 def checks(effort: Effort) -> Iterator[Measurement]:
     """Of a stored history, as `check` reads and judges it."""
-    for what, properties in {"all properties": PROPERTIES, "one property": (ONE,)}.items():
+    for what, properties in {"all properties": (), "one property": (ONE,)}.items():
         yield stored(f"check, {what}", properties, effort)
 
 
@@ -149,12 +156,12 @@ def stored(name: str, properties: tuple[type[Property], ...], effort: Effort) ->
 
 
 def judged(path: Path, properties: tuple[type[Property], ...]) -> int:
-    """How many records the history has, after they were judged."""
+    """How many records the history has, after they were judged; by all without a property."""
     history = History(path)
     records = history.read()
     started = next(records).fact
     assert isinstance(started, RunStarted)
-    judge = Judge(started.machine, properties)
+    judge = Judge(started.machine, properties or judging(started.machine))
     history.only(judge.observed)
     for record in records:
         judge.observe(record)

@@ -21,6 +21,7 @@ from experiments.harness.store import EXPERIMENT
 from protocol.errors import ExperimentError, IncompleteError, nearest
 from protocol.facts import RunStarted
 from protocol.history import Record
+from protocol.machine import Machine
 from protocol.properties import PROPERTIES
 from protocol.properties.property import Kind, Property
 
@@ -38,7 +39,7 @@ def check(what: str, only: Sequence[str], runs: Path, voice: Voice) -> int:
     records = history.read()
     started = _first(records)
     if not chosen:
-        chosen = _expected(path, voice)
+        chosen = _expected(path, started.machine, voice)
     judge = Judge(started.machine, chosen)
     history.only(judge.observed)
     gaps, doubtful = [], False
@@ -134,10 +135,10 @@ def _named(only: Sequence[str]) -> tuple[type[Property], ...]:
     return tuple(there[name] for name in dict.fromkeys(only))
 
 
-def _expected(path: Path, voice: Voice) -> tuple[type[Property], ...]:
+def _expected(path: Path, machine: Machine, voice: Voice) -> tuple[type[Property], ...]:
     """What the experiment beside it expects; else all but the witnesses."""
     beside = path.parent / EXPERIMENT
     if beside.is_file():
         return properties_of(load(beside), shown(beside))
     voice.talk(f"no {EXPERIMENT} beside it: judged by every *always* and *eventually*")
-    return properties_of(Experiment(title="stored history"), str(beside))
+    return properties_of(Experiment(title="stored history"), str(beside), machine)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import click
 import msgspec
@@ -38,6 +38,7 @@ VERBS: Final = {
     "shrink": "make a counterexample smaller, and say whether it is minimal",
     "check": "properties over a stored history, from either world",
     "chaos": "the experiment on live Ray actors, with real faults",
+    "cluster": "a Ray cluster of several nodes on this machine: up, status, down",
     "compare": "revisions side by side, on the same schedules",
     "bank": "every known bug, found again; the sound protocol silent",
     "conform": "calls recorded on a kernel: are they explained by our actors",
@@ -48,7 +49,7 @@ VERBS: Final = {
     "bench": "how fast it is on this machine",
 }
 LATER: Final = (
-    "report", "query", "cluster", "clean",
+    "report", "query", "clean",
     "watch", "topology",
 )  # fmt: skip
 HELP: Final = "Users of a PASID as actors: run them, break things, read a verdict."
@@ -186,7 +187,10 @@ def _usage(error: click.ClickException) -> str:
     if context is None:
         return message
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        return f"a verb is missing (one of: {', '.join(VERBS)})\n{context.get_help()}"
+        missing = "a verb" if context.parent is None else f"{context.command_path}: an action"
+        group = cast("click.Group", context.command)
+        words = ", ".join(group.list_commands(context))
+        return f"{missing} is missing (one of: {words})\n{context.get_help()}"
     path = context.command_path
     usage = " ".join([path, *context.command.collect_usage_pieces(context)])
     sentence = f"{path}: {message[:1].lower()}{message[1:]}"

@@ -12,6 +12,7 @@ from msgspec import Meta, field
 
 from clusters.cluster import MODERN, ROLES
 from clusters.lineup import Lineup, check_played, lineup
+from clusters.nemesis import OF_HEAD
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.modern import (
     check_values,
@@ -89,7 +90,7 @@ def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Exp
     experiment = decode(text, where, Experiment, changes)
     check_played(experiment.lineup, experiment.stack, f"{where}: $.revision", f"{where}: $.defects")
     for k, nemesis in enumerate(experiment.nemesis):
-        if not nemesis.target and nemesis.fault != "fail":
+        if not nemesis.target and nemesis.fault not in ("fail", *OF_HEAD):
             raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")
     if experiment.explore.depth and experiment.explore.strategy not in DEEP:
         raise ExperimentError(

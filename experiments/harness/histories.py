@@ -28,6 +28,8 @@ from protocol.history import (
 from protocol.names import SUPERVISOR, Name
 
 LINE_BYTES_MAX: Final = 1 << 20
+BLOCK_BYTES: Final = 1 << 16
+"""So much of the file is read at a time: less than a line may have."""
 
 
 class DoubtfulError(IncompleteError):
@@ -68,49 +70,57 @@ class History:
         `IncompleteError` where something is missing, `UnreadableError` where something is wrong.
         """
         inputs = self.inputs
-        with self.path.open("rb") as file:
-            readline = file.readline
-            while line := readline(LINE_BYTES_MAX + 1):
-                if line[-1:] != b"\n":
-                    self._refuse_part(line)
-                if not self.count:
-                    self._check_head(line)
-                skims = self._skims
-                skim = skims[head_of(line)] if skims else None
-                record: Record | None = None
-                try:
-                    if skim is not None:
-                        fact, stamped = skim
-                        stamp = stamped(line)
-                    else:
-                        record = decode_record(line)
-                        fact, stamp = record.fact.__class__, record.stamp
-                except (UnreadableError, DecodeError, RecursionError):
-                    record = decode_record(line, self._where())  # Once more, to say where.
-                    fact, stamp = record.fact.__class__, record.stamp
-                if fact is MessageDelivered or stamp.n != inputs.get(stamp.actor):
-                    if stamp.actor == SUPERVISOR:
-                        record = record or decode_record(line)
-                        self._check_world(record)
-                    else:
-                        self._check_input(stamp, fact)
-                if self.ended is not None and fact is not RunEnded:
-                    raise UnreadableError(f"{self._where()}: comes after run.ended")
-                self.count += 1
-                self.last = stamp
-                if record is not None:
-                    yield record
+        for line in self._lines():
+            if not self.count:
+                self._check_head(line)
+            skims = self._skims
+            skim = skims[head_of(line)] if skims else None
+            record: Record | None = None
+            try:
+                if skim is not None:
+                    fact, stamped = skim
+                    stamp = stamped(line)
+                else:
+                    record = decode_record(line)
+                    fact, stamp = type(record.fact), record.stamp
+            except (UnreadableError, DecodeError, RecursionError):
+                record = decode_record(line, self._where())  # Once more, to say where.
+                fact, stamp = type(record.fact), record.stamp
+            if fact is MessageDelivered or stamp.n != inputs.get(stamp.actor):
+                if stamp.actor == SUPERVISOR:
+                    record = record or decode_record(line)
+                    self._check_world(record)
+                else:
+                    self._check_input(stamp, fact)
+            if self.ended is not None and fact is not RunEnded:
+                raise UnreadableError(f"{self._where()}: comes after run.ended")
+            self.count += 1
+            self.last = stamp
+            if record is not None:
+                yield record
         self._check_end()
+
+    def _lines(self) -> Iterator[bytes]:
+        """The lines without their ends; of a line that is too long, or has none, not a part."""
+        part = b""
+        with self.path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                first, *others = (part + block).split(b"\n")
+                if len(first) > LINE_BYTES_MAX:
+                    raise UnreadableError(f"{self._where()}: longer than {LINE_BYTES_MAX} bytes")
+                if not others:
+                    part = first
+                    continue
+                yield first
+                part = others.pop()
+                yield from others
+        if part:
+            raise IncompleteError(
+                f"{self._where()}: cut off after {len(part)} bytes; all before is judged"
+            )
 
     def _where(self) -> str:
         return f"{self.said} line {self.count + 1}"
-
-    def _refuse_part(self, line: bytes) -> None:
-        if len(line) > LINE_BYTES_MAX:
-            raise UnreadableError(f"{self._where()}: longer than {LINE_BYTES_MAX} bytes")
-        raise IncompleteError(
-            f"{self._where()}: cut off after {len(line)} bytes; all before is judged"
-        )
 
     def _check_world(self, record: Record) -> None:
         """The world's own records are not numbered without gaps; there is one beginning and end."""

@@ -10,6 +10,8 @@ from urllib.parse import quote
 from msgspec import Struct, structs
 
 from clusters.live import LiveResult, LiveSetup, Progress, run_live
+from clusters.live.fleet import ready_fleet
+from clusters.live.node_strikes import check_nodes
 from experiments.harness.config import machine_of, plans_of
 from experiments.harness.errors import UnwritableError
 from experiments.harness.options import Asked
@@ -35,10 +37,11 @@ ALL_HEALED: Final = "finally.heal (live, everything that lasts is healed in the 
 
 
 class How(Struct, frozen=True):
-    """How a live run goes on: how long with faults, and on which cluster ("": our own)."""
+    """How a live run goes on: how long with faults, and where ("": on a Ray of its own)."""
 
     seconds: float | None = None
     address: str = ""
+    cluster: str = ""
 
 
 def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
@@ -51,6 +54,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
             " run and explore have it"
         )
     nemesis = nemeses_of(experiment, file)
+    check_nodes(nemesis, ready_fleet(how.cluster) if how.cluster else None, f"{file}: $.nemesis")
     properties = properties_of(experiment, file)
     ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
     run = Run(runs, Path(file).stem, seed)
@@ -67,6 +71,7 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
         seconds=how.seconds,
         quiet_seconds=experiment.finally_.quiet_seconds,
         address=how.address,
+        cluster=how.cluster,
         properties=properties,
         experiment=experiment.title,
         lineup=experiment.lineup,

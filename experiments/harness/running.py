@@ -9,6 +9,7 @@ from pathlib import Path
 from msgspec import structs
 
 from clusters.judge import Verdict
+from clusters.nemesis import OF_NODES
 from clusters.sim import determinism
 from clusters.sim.run_result import RunResult
 from clusters.sim.strategies import Order, prepared, single
@@ -45,6 +46,16 @@ class Case:
     def name(self) -> str:
         """The experiment's short name: its file's."""
         return Path(self.asked.file).stem
+
+    @property
+    def left_out(self) -> str:
+        """What the simulator does not do of it, as a line to say; "": it does all."""
+        left = [one.fault for one in self.experiment.nemesis if one.fault in OF_NODES]
+        if not left:
+            return ""
+        return (
+            f"not honoured in the simulator, which has no nodes: {', '.join(dict.fromkeys(left))}"
+        )
 
     @property
     def order(self) -> Order:

@@ -13,7 +13,7 @@ from clusters.judge import Status as Judged
 from clusters.judge import Verdict
 from clusters.lineup import check_played
 from clusters.links import Semantics, check_semantics
-from clusters.nemesis import Nemesis, check, roles_of
+from clusters.nemesis import OF_NODES, Nemesis, check, roles_of
 from clusters.sim.faults import Healable, check_heal
 from clusters.sim.mishaps import MessagesAreExpected
 from clusters.sim.world import Setup
@@ -21,7 +21,9 @@ from experiments.harness.config import Experiment, load, machine_of, plans_of
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, PropertyResult, Status
 from protocol.errors import ExperimentError, nearest
+from protocol.machine import Machine
 from protocol.properties import PROPERTIES
+from protocol.properties.concerning import concerns
 from protocol.properties.property import Kind, Property
 
 SEED_BITS: Final = 32
@@ -71,9 +73,15 @@ def digest_of(text: bytes) -> str:
     return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
-def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], ...]:
-    """The properties an experiment names; all *always* and *eventually* where it names none."""
+def properties_of(
+    experiment: Experiment, where: str, machine: Machine | None = None
+) -> tuple[type[Property], ...]:
+    """The properties an experiment names; all *always* and *eventually* where it names none.
+
+    All: those that its machine could break, or the one given in its place.
+    """
     expect = experiment.expect
+    machine = machine or machine_of(experiment, where)
     rules = {found.name: found for found in PROPERTIES if found.kind is not Kind.SOMETIMES}
     for k, name in enumerate(expect.violated):
         if name not in rules:
@@ -97,7 +105,7 @@ def properties_of(experiment: Experiment, where: str) -> tuple[type[Property], .
         if wanted:
             chosen += [there[name] for name in wanted]
         elif kind is not Kind.SOMETIMES:
-            chosen += list(there.values())
+            chosen += [found for found in there.values() if concerns(found, machine)]
     if experiment.network.links:
         chosen.append(MessagesAreExpected)
     return tuple(chosen)
@@ -120,6 +128,11 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
                     raise
                 raise ExperimentError(f"{place}.target: {error}") from error
     return plan
+
+
+def simulated(plan: tuple[Nemesis, ...]) -> tuple[Nemesis, ...]:
+    """What of it can be in the simulator, where no node is."""
+    return tuple(nemesis for nemesis in plan if nemesis.fault not in OF_NODES)
 
 
 def healable_of(experiment: Experiment, where: str) -> Healable:
@@ -145,7 +158,7 @@ def setup_of(experiment: Experiment, where: str, *, run: str = "") -> Setup:
         machine=machine_of(experiment, where),
         plans=plans_of(experiment, where),
         properties=properties_of(experiment, where),
-        nemeses=nemeses_of(experiment, where),
+        nemeses=simulated(nemeses_of(experiment, where)),
         max_steps=experiment.explore.max_steps,
         quiet_steps=experiment.finally_.quiet_steps,
         heal=healable_of(experiment, where),

@@ -12,7 +12,7 @@ Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(ge=0, le=366 * 86_400)]
 Fault = Literal[
     "crash", "amnesia", "lose", "pause", "partition", "delay", "duplicate", "drop", "fail",
-    "remove", "reset",
+    "remove", "reset", "raylet-kill", "node-pause", "node-off", "node-cut", "gcs-kill", "head-off",
 ]  # fmt: skip
 Misbehaviour = Literal[
     "free-before-unbind", "unbind-with-dma", "double-free", "late-unbind", "no-response",

@@ -1,5 +1,6 @@
 """`pasidlab chaos`: the experiment on live Ray actors, with real faults."""
 
+import os
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from experiments.harness.say import Voice
     examples=(
         "pasidlab chaos experiments/chaos/kill_everyone.toml",
         "pasidlab chaos experiments/ioasid/vm_killed.toml --for 30s --seed 7",
-        "pasidlab chaos experiments/chaos/kill_everyone.toml --address 127.0.0.1:6379",
+        "pasidlab chaos experiments/chaos/kill_nodes.toml --cluster laptop",
     ),
 )
 @click.option("--for", "seconds", type=Seconds(), help="Faults for this long: 30s, 5m.")
@@ -23,7 +24,13 @@ from experiments.harness.say import Voice
     "--address",
     default="",
     metavar="HOST:PORT",
-    help="A Ray cluster to attach to (default: start our own).",
+    help="A Ray cluster to attach to; auto: what RAY_ADDRESS says (default: start our own).",
+)
+@click.option(
+    "--cluster",
+    default="",
+    metavar="NAME",
+    help="A cluster of yours that is up (see: pasidlab cluster).",
 )
 @experiment_options
 def command(
@@ -36,6 +43,7 @@ def command(
     runs_dir: Path,
     seconds: float | None,
     address: str,
+    cluster: str,
     as_json: bool,
     quiet: bool,
     no_color: bool,
@@ -44,6 +52,12 @@ def command(
     from experiments.harness.living import How, chaos
     from experiments.harness.setup import drawn_seed
 
+    if address and cluster:
+        raise click.UsageError("--address and --cluster name two clusters; say one of them")
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS", "")
+        if not address:
+            raise click.UsageError("--address auto: RAY_ADDRESS names no cluster")
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, defects)
-    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address), voice)
+    return chaos(asked, drawn_seed(seed), runs_dir, How(seconds, address, cluster), voice)

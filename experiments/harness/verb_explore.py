@@ -121,6 +121,8 @@ def command(
         how = structs.replace(budget, determinism=not no_determinism)
     crew = Jobs(jobs, place, address).workers(voice)
     case = simulated(asked, drawn_seed(seed), runs_dir)
+    if case.left_out:
+        voice.talk(case.left_out)
     return look(case, how, crew, voice, shrink=not no_shrink)
 
 

@@ -42,4 +42,6 @@ def command(
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, revision, defects, max_steps)
     case = simulated(asked, drawn_seed(seed), runs_dir)
+    if case.left_out:
+        voice.talk(case.left_out)
     return conclude(case, once(case), voice)

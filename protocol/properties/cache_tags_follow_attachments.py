@@ -86,7 +86,9 @@ class CacheTagsFollowAttachments:
     def _unassigned(self, record: Record, fact: CacheTagUnassigned) -> str | None:
         tag = (fact.device, fact.pasid)
         self.tags.get(tag, {}).pop((fact.domain, fact.kind), None)
-        if self.present.get(tag) == fact.domain:
+        there = self.present.get(tag, "")
+        its = self.parents.get(there, "") if fact.kind.startswith("nesting") else there
+        if its == fact.domain:
             return _said(record, tag, f"lost the {fact.kind} tag of {fact.domain} while present")
         return None
 

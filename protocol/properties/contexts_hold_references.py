@@ -1,7 +1,8 @@
 """N7: whoever can still make hardware use a PASID keeps the number from being reused."""
 
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
+
+from msgspec import Struct
 
 from protocol.facts import (
     Event,
@@ -26,8 +27,7 @@ Open: TypeAlias = TranslationWritten | SlotProgrammed | SvmCreated | PasidLinked
 Close: TypeAlias = TranslationCleared | SlotCleared | SvmFreed | PasidUnlinked
 
 
-@dataclass(slots=True)
-class Holding:
+class Holding(Struct, gc=False):
     """What one holder has on one life: references and contexts, and where it got the last of each.
 
     `taken_n` is an input of `taken_by`, `closed_n` one of `closed_by`.

@@ -92,6 +92,6 @@ class FlushesReachEveryCache:
 
     def _gone(self, device: Name) -> None:
         """Nobody translates for it any more."""
-        for lines in (self.lines, *self.wanted.values()):
-            for line in [one for one in lines if one[1] == device]:
-                del lines[line]
+        self.lines = {line: None for line in self.lines if line[1] != device}
+        for task, wanted in self.wanted.items():
+            self.wanted[task] = {line: at for line, at in wanted.items() if line[1] != device}

@@ -249,8 +249,9 @@ class BeforeReclaim:
                     f"with {still[0]}{more} still there"
                 )
         if ended is not None:
+            saw = record.stamp.saw
             for actor, (n, thing) in ended.items():
-                if not record.saw(actor, n) and actor not in self.gone:
+                if not saw(actor, n) and actor not in self.gone:
                     return (
                         f"{named(pasid, fact.incarnation)} was reclaimed at {when(record.stamp)} "
                         f"before the core could know that {said(thing)} was over "
@@ -336,10 +337,11 @@ class Ledger:
         holders = self.holders.get(fact.pasid)
         if holders is None or fact.holder not in holders:
             return False
-        if holders[fact.holder] == 1:
+        count = holders[fact.holder]
+        if count == 1:
             del holders[fact.holder]
         else:
-            holders[fact.holder] -= 1
+            holders[fact.holder] = count - 1
         return True
 
     def reclaimed(self, fact: PasidReclaimed) -> None:

@@ -11,7 +11,12 @@ from protocol.facts import (
     Event,
     HostGone,
 )
-from protocol.facts.intel_iommu import AddressSpaceReleased, CacheTagAssigned, CacheTagUnassigned
+from protocol.facts.intel_iommu import (
+    AddressSpaceReleased,
+    CacheTagAssigned,
+    CacheTagUnassigned,
+    DomainMade,
+)
 from protocol.history import Record
 from protocol.machine import Machine
 from protocol.names import Name, Pasid
@@ -36,6 +41,7 @@ class ReleasedAddressSpacesUnreachable:
         CacheTagAssigned,
         CacheTagUnassigned,
         AddressSpaceReleased,
+        DomainMade,
         HostGone,
     )
 
@@ -45,8 +51,12 @@ class ReleasedAddressSpacesUnreachable:
         """Of each place, the last input of each actor in which it took something away."""
         self.places: dict[Name, dict[Tag, None]] = {}
         """Where each domain is attached."""
-        self.released: dict[Tag, Name] = {}
-        """Places of a domain whose mm has been released, with the mm."""
+        self.newest: dict[Tag, Name] = {}
+        """The domain that got its tags last, so the one whose entry will be written."""
+        self.owners: dict[Tag, Name] = {}
+        """The domain whose entry was written last."""
+        self.released: dict[Name, Name] = {}
+        """Domains whose mm has been released, with the mm."""
 
     def observe(self, record: Record) -> str | None:
         fact = record.fact
@@ -55,47 +65,61 @@ class ReleasedAddressSpacesUnreachable:
         if type(fact) is CacheFlushed:
             self._ends(record, (fact.device, fact.pasid), ("a line in the {}", fact.cache))
         elif type(fact) is DmaTranslated:
-            mm = self.released.get((fact.device, fact.pasid))
+            tag = (fact.device, fact.pasid)
+            mm = self.released.get(self.owners.get(tag, ""))
             if mm is not None and fact.table_vm == mm:
-                return self._said(record, (fact.device, fact.pasid), mm, "an access")
+                return self._said(record, tag, mm, "an access")
         elif type(fact) is EntryWritten:
-            return self._begins(record, (fact.device, fact.pasid), ("the entry",))
+            tag = (fact.device, fact.pasid)
+            self.owners[tag] = self.newest.get(tag, "")
+            return self._begins(record, tag, ("the entry",))
         elif type(fact) is EntryCleared:
             self._ends(record, (fact.device, fact.pasid), ("the entry",))
-        elif type(fact) is CacheTagAssigned or type(fact) is CacheTagUnassigned:
-            self._tagged(fact)
         elif type(fact) is AddressSpaceReleased:
             return self._released(record, fact)
-        elif type(fact) is HostGone:
-            for tag in [one for one in self.there if one[0] == record.stamp.actor]:
-                self.there[tag].pop(("a line in the {}", "device-tlb"), None)
+        else:
+            self._other(record, fact)
         return None
 
     def unmet(self) -> list[Owed]:
         return []
 
+    def _other(self, record: Record, fact: Event) -> None:
+        if type(fact) is CacheTagAssigned or type(fact) is CacheTagUnassigned:
+            self._tagged(fact)
+        elif type(fact) is DomainMade:
+            self.released.pop(fact.domain, None)
+        elif type(fact) is HostGone:
+            for tag in [one for one in self.there if one[0] == record.stamp.actor]:
+                self.there[tag].pop(("a line in the {}", "device-tlb"), None)
+
     def _tagged(self, fact: CacheTagAssigned | CacheTagUnassigned) -> None:
         tag = (fact.device, fact.pasid)
         if fact.kind != "iotlb":
             return
+        places = self.places.setdefault(fact.domain, {})
         if type(fact) is CacheTagAssigned:
-            self.places.setdefault(fact.domain, {})[tag] = None
-            return
-        self.places.get(fact.domain, {}).pop(tag, None)
-        self.released.pop(tag, None)
+            places[tag] = None
+            self.newest[tag] = fact.domain
+        else:
+            places.pop(tag, None)
 
     def _begins(self, record: Record, tag: Tag, thing: Thing) -> str | None:
         self.there.setdefault(tag, {})[thing] = None
-        mm = self.released.get(tag)
+        mm = self.released.get(self.owners.get(tag, ""))
         return None if mm is None else self._said(record, tag, mm, said(thing))
 
     def _ends(self, record: Record, tag: Tag, thing: Thing) -> None:
-        self.there.get(tag, {}).pop(thing, None)
-        self.ended.setdefault(tag, {})[record.stamp.actor] = record.stamp.n
+        there = self.there.get(tag)
+        if there is not None and thing in there:
+            del there[thing]
+            self.ended.setdefault(tag, {})[record.stamp.actor] = record.stamp.n
 
     def _released(self, record: Record, fact: AddressSpaceReleased) -> str | None:
+        self.released[fact.domain] = fact.mm
         for tag in self.places.get(fact.domain, {}):
-            self.released[tag] = fact.mm
+            if self.owners.get(tag) != fact.domain:
+                continue
             there = self.there.get(tag)
             if there:
                 return self._said(record, tag, fact.mm, said(next(iter(there))))

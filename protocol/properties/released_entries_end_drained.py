@@ -43,11 +43,10 @@ class ReleasedEntriesEndDrained:
             self.silent[fact.device, fact.pasid] = {}
         elif type(fact) is HostGone:
             self.drained[record.stamp.actor] = False
-        elif type(fact) is EntryZeroed or type(fact) is RequestsDrained:
-            done = self.silent.get((fact.device, fact.pasid))
-            ours = type(fact) is EntryZeroed or (fact.by == IOMMU and not fact.overflow)
-            if done is not None and ours:
-                done[type(fact).__name__] = (record.stamp.actor, record.stamp.n)
+        elif type(fact) is EntryZeroed:
+            self._did(record, (fact.device, fact.pasid), "zeroing its entry")
+        elif type(fact) is RequestsDrained and fact.by == IOMMU and not fact.overflow:
+            self._did(record, (fact.device, fact.pasid), "draining it")
         return None
 
     def unmet(self) -> list[Owed]:
@@ -57,14 +56,19 @@ class ReleasedEntriesEndDrained:
         done = self.silent.pop((fact.device, fact.pasid), None)
         if done is None:
             return None
-        wanted = {"EntryZeroed": "zeroing its entry"}
+        wanted = ["zeroing its entry"]
         if self.drained[fact.device]:
-            wanted["RequestsDrained"] = "draining it"
-        for what, words in wanted.items():
-            actor, n = done.get(what, ("", 0))
+            wanted.append("draining it")
+        for words in wanted:
+            actor, n = done.get(words, ("", 0))
             if n == 0 or not record.saw(actor, n):
                 return (
                     f"{named(fact.pasid, fact.incarnation)} was taken from {fact.device} at "
                     f"{when(record.stamp)}, after a release, without {words}"
                 )
         return None
+
+    def _did(self, record: Record, tag: Tag, words: str) -> None:
+        done = self.silent.get(tag)
+        if done is not None:
+            done[words] = (record.stamp.actor, record.stamp.n)

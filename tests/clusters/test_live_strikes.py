@@ -78,6 +78,7 @@ class Hosts:
         self.lost: dict[Name, None] = {}
         self.healing: list[tuple[View, int, Name]] = []
         self.links = Lasting()
+        self.ground = None
 
     def log(self, event: str, **fields: object) -> None:
         pass

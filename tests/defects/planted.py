@@ -29,6 +29,7 @@ from tests.defects import (
     driver,
     modern,
     modern_faults,
+    modern_hardware,
     modern_processes,
     native,
     order,
@@ -189,6 +190,7 @@ PLANTED: Final[tuple[Planted, ...]] = (
     *(Planted(name, at, classes) for name, at, classes in modern.SOFTWARE),
     *(Planted(name, at, classes) for name, at, classes in modern_faults.FAULTS),
     *(Planted(name, at, classes) for name, at, classes in modern_processes.PROCESSES),
+    *(Planted(name, at, classes) for name, at, classes in modern_hardware.HARDWARE),
     planted("outcomes-as-scripted", stages.LATE, vfio=RefusesALateUnbind),
     planted("operations-end", stages.DMA_OF_TWO, kvm=users.ForgetsWhoWaits),
 )

@@ -17,7 +17,7 @@ from clusters.live.live_host import Status
 from clusters.live.operations_log import OperationsLog
 from clusters.live.placement import place
 from clusters.live.ray_cluster import RayCluster
-from clusters.live.ray_host import Charge, RayHost, answer, begin
+from clusters.live.ray_host import Charge, RayHost, Spot, answer, begin
 from clusters.live.reexecute import CHRONICLE, JOURNALS, SETTING, journal_path, reexecute
 from clusters.live.seal import Seal
 from clusters.live.supervisor import Supervisor
@@ -50,7 +50,7 @@ def supervisor_of(folder: Path, cluster: RayCluster, log: OperationsLog) -> Supe
         make_journal(charge.journal, charge.name, charge.durability)
     chronicle = Chronicle(folder / JOURNALS / CHRONICLE)
     chronicle.stated(RunStarted(HISTORY_FORMAT, "", "", 7, "live", "sound", NOTHING))
-    return Supervisor(charges, lambda charge: begin(charge, cluster.node_id), chronicle, log)
+    return Supervisor(charges, lambda charge: begin(charge, Spot(cluster.node_id)), chronicle, log)
 
 
 def status_of(handle: "ActorHandle[RayHost]") -> Status:
@@ -69,7 +69,7 @@ def test_err_a_zombie_can_neither_append_nor_be_heard(tmp_path: Path, cluster: R
     # The second incarnation of b begins, while the first still runs and everybody talks to it.
     first = supervisor.hosts["b"].handle
     charge = supervisor.hosts["b"].charge
-    second = begin(structs.replace(charge, namespace="elsewhere"), cluster.node_id)
+    second = begin(structs.replace(charge, namespace="elsewhere"), Spot(cluster.node_id))
     assert status_of(second).epoch == 2
     # The first finds itself fenced as soon as it wants to append, and says nothing more.
     while not status_of(first).fenced:

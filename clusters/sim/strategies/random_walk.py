@@ -48,7 +48,7 @@ class RandomWalk:
         network, random = world.network, self.random
         enabled = network.enabled
         slot = enabled[int(random() * len(enabled))]
-        while network.names[slot].__class__ is Fire and random() < self._patience:
+        while type(network.names[slot]) is Fire and random() < self._patience:
             slot = enabled[int(random() * len(enabled))]
         return slot
 
