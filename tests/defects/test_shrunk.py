@@ -116,6 +116,15 @@ STEPS: Final = {
     "LooksAtNoRing": 40,
     "FlushesByDomain": 36,
     "SwitchesAtsOffFirst": 44,
+    "DropsInMmput": 73,
+    "IdxdLetsGo+UacceLetsGo": 51,
+    "CopiesAll": 40,
+    "Broadcasts": 38,
+    "FreesAtOnce": 26,
+    "SaysItWentWell": 61,
+    "AnyMm": 43,
+    "LeavesQueues": 32,
+    "KeepsTheMm": 79,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
@@ -131,6 +140,7 @@ SMALLER: Final = (
     "FencesOnce",
     "LooksAtNoRing",
     "FlushesByDomain",
+    "LeavesQueues",
 )
 
 
