@@ -1,11 +1,12 @@
 """I05: what the core believes to be attached is what the hardware translates through.
 
 After its mm has been released an SVA domain has no entry any more; while a reset blocks a device it
-has none at all.
+has none at all.  DMA without PASID has no entry here, whatever its slot says.
 """
 
 from typing import ClassVar
 
+from protocol.domains import NO_PASID
 from protocol.facts import EntryCleared, EntryWritten, Event
 from protocol.facts.intel_iommu import AddressSpaceReleased, DevPasidSet
 from protocol.facts.iommu_core import (
@@ -72,7 +73,8 @@ class AttachedDomainsAreInHardware:
         elif type(fact) is DevPasidSet:
             self.domains[fact.device, fact.pasid] = fact.domain
         elif type(fact) is SlotAttached:
-            return None if fact.domain == fact.old else self._attached(record, fact)
+            if fact.domain != fact.old and fact.pasid != NO_PASID:
+                return self._attached(record, fact)
         elif type(fact) is SlotReleased:
             return self._gone(record, fact) if fact.why == "detach" else None
         elif type(fact) is DeviceBlocked:
