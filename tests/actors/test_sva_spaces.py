@@ -15,9 +15,9 @@ from tests.helpers import step
 PROC: Name = "proc1"
 
 
-def answer(sva: Sva, message: AnyMessage) -> AnyMessage:
+def answer(sva: Sva, message: GetMmPasid | InvalidateKva) -> AnyMessage:
     """The one answer that it gives at once."""
-    out = step(sva, message, PROC)  # type: ignore[arg-type]
+    out = step(sva, message, PROC)
     [only] = out.effects
     assert isinstance(only, Send)
     return only.message
