@@ -50,7 +50,7 @@ def tear_down_lock(driver: IntelIommu, task: Task) -> str:
     """That of the domain that is there, until its caches are flushed; a release has it already.
 
     A release that found P clear would else be through before the flush is, and the page tables
-    would be freed: Linux 7.3 does not hold it.
+    would be freed.
     """
     domain = "" if task.silent else driver.domain_of(task)
     return domain_lock(domain) if domain else ""
