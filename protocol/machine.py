@@ -105,7 +105,7 @@ class Machine(Struct, frozen=True):
 
     def has_pri(self, device: Device) -> bool:
         """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
-        return device.pri and next(u.pds for u in self.units if u.name == device.unit)
+        return device.pri and any(u.pds for u in self.units if u.name == device.unit)
 
     def device(self, name: Name) -> Device:
         """The device of that name; of an mdev, its parent."""

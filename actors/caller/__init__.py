@@ -13,6 +13,7 @@ from actors.caller import arguments
 from actors.caller.arguments import Got
 from protocol.calls import AT, CALLS
 from protocol.effects import Out, Site
+from protocol.errors import Errno
 from protocol.facts import OpFail, OpInvoked, OpOk
 from protocol.machine import Machine
 from protocol.messages import DescriptorDone, Done, HostLost, Refused, Start
@@ -31,7 +32,7 @@ IDLE: Final = Plan()
 class Caller:
     """`position` steps have begun; the last of them is `waiting` for its answer.
 
-    `values`: what earlier calls got, by variable.
+    `values`: what earlier calls got, by variable.  Who is `gone` answers no more: ENODEV.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
@@ -42,6 +43,7 @@ class Caller:
     position: int = 0
     waiting: bool = False
     values: dict[str, Got] = field(default_factory=dict)
+    gone: list[Name] = field(default_factory=list)
 
     @classmethod
     def of(cls, _machine: Machine, name: Name, plan: Plan = IDLE) -> Self:
@@ -53,8 +55,12 @@ class Caller:
         match message:
             case Start():
                 self.go_on(out)
-            case HostLost() | DescriptorDone():
-                pass  # It waits neither for one that can be lost alone, nor for completion records.
+            case HostLost():
+                self.gone.append(message.name)
+                if self.waiting and message.name == self.whom():
+                    self.end(Refused(CALL, Errno.ENODEV), out)
+            case DescriptorDone():
+                pass  # It waits for no completion record.
             case HandleMmFault():
                 out.send(sender, Done(message.call))  # As an mm it has every page.
             case Done() | Refused():
@@ -72,8 +78,15 @@ class Caller:
         pasid, incarnation = arguments.pasid_of(step, self.values)
         device = dict(step.arguments).get("device", "")
         out.record(OpInvoked(self.position, step.operation, pasid, incarnation, device))
-        whom = CALLS[step.operation].whom(self.name, dict(step.arguments).get(AT, ""))
-        out.send(whom, arguments.message_of(step, self.values, CALL))
+        if self.whom() in self.gone:
+            self.end(Refused(CALL, Errno.ENODEV), out)
+            return
+        out.send(self.whom(), arguments.message_of(step, self.values, CALL))
+
+    def whom(self) -> Name:
+        """Who answers the step that has begun last."""
+        step = self.plan.steps[self.position - 1]
+        return CALLS[step.operation].whom(self.name, dict(step.arguments).get(AT, ""))
 
     def end(self, answer: Done | Refused | Got, out: Out) -> None:
         """Success, or an errno; the variable has what it got."""

@@ -1,7 +1,7 @@
 """A reset that ends after the mm has been released sets its page tables up again.
 
 The core gives the device what the group's table has; nothing there says that the mm is dead, and
-the driver does not ask.  Linux 7.3 does this; the tables are empty then, if they are still there.
+the driver does not ask.  Derived from how the two are described; nobody has reported it.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from actors.intel_iommu.state import Task
 from protocol.effects import Out
 from protocol.names import Name
 
-SOURCE: Final = "read in Linux 7.3, pci_dev_reset_iommu_done and intel_svm_set_dev_pasid"
+SOURCE: Final = "derived: Linux 7.3, pci_dev_reset_iommu_done and intel_svm_set_dev_pasid"
 
 
 class SetsUpTheDead(IntelIommu):

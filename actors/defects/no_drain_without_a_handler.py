@@ -1,7 +1,7 @@
 """A device is drained only while some domain of it has a handler of page requests.
 
 PRI is on from the start, so a device asks for pages of a domain without a handler, too; its
-requests are in the ring when the PASID gets a domain that has one.  Linux 7.3 has this rule.
+requests are in the ring when the PASID gets a domain that has one.  Linux 7.3 drains like this.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from actors.intel_iommu import IntelIommu
 from actors.intel_iommu.state import Task
 
-SOURCE: Final = "read in Linux 7.3, intel_iommu_drain_pasid_prq; compare c43e1ccdebf2"
+SOURCE: Final = "derived: Linux 7.3, intel_iommu_drain_pasid_prq; compare c43e1ccdebf2"
 
 
 class DrainsWhatIsHandled(IntelIommu):

@@ -1,7 +1,7 @@
 """A release that finds P clear is through, although the detach that cleared it has not flushed yet.
 
-The mm frees its pages, and is on no list of notifiers any more; the IOTLB still finds them.  Linux
-7.3 takes no lock that would keep the two apart.
+The mm frees its pages, and is on no list of notifiers any more; the IOTLB still finds them.
+Derived from how the two are described; nobody has reported it.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from actors.intel_iommu import IntelIommu
 from actors.intel_iommu.state import Task
 
-SOURCE: Final = "read in Linux 7.3, intel_mm_release and blocking_domain_set_dev_pasid"
+SOURCE: Final = "derived: Linux 7.3, intel_mm_release and blocking_domain_set_dev_pasid"
 
 
 class TearsDownUnlocked(IntelIommu):

@@ -10,7 +10,7 @@ from actors.intel_iommu import IntelIommu
 from actors.intel_iommu.state import Do, Task, What
 from protocol.effects import Out
 
-SOURCE: Final = "read in Linux 7.3, iopf_for_domain_replace and its callers; compare f0b9d31c6edd"
+SOURCE: Final = "derived: iopf_for_domain_replace of Linux 7.3 and its callers; f0b9d31c6edd"
 
 
 class DropsTheOldOneFirst(IntelIommu):

@@ -85,8 +85,8 @@ def attach_steps(driver: IntelIommu, task: Task, out: Out) -> list[Do]:
 def detach_steps(driver: IntelIommu, task: Task, out: Out) -> list[Do]:
     """The hardware first, drained; then the reference on page faults, then the books.
 
-    They are those of what is there: detach is not refused to whoever names another domain, and in
-    Linux 7.3 that costs a reference of whose it is, and leaves its record behind.
+    They are those of what is there, whatever domain the detach names: it is not refused, and else
+    it would cost a reference of whose it is, and leave its record behind.
     """
     old = driver.recorded(driver.domain_of(task), out)
     books = [Do(What.IOPF_PUT, old), Do(What.UNLINK, old), Do(What.UNTAG, old)] if old else []

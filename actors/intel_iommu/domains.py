@@ -64,10 +64,11 @@ def state_made(domain: DomainState, out: Out) -> None:
 
 
 def on_domain_alloc_sva(driver: IntelIommu, alloc: DomainAllocSva, sva: Name, out: Out) -> None:
-    """EINVAL without PASIDs or ATS, ENOMEM, also of the mm's list."""
-    device = driver.devices[alloc.device]
-    if device.pasids == 0 or not device.ats:
-        out.send(sva, Refused(alloc.call, Errno.EINVAL))
+    """ENODEV no such device, EINVAL without PASIDs or ATS, ENOMEM, also of the mm's list."""
+    device = driver.devices.get(alloc.device)
+    if device is None or device.pasids == 0 or not device.ats:
+        errno = Errno.ENODEV if device is None else Errno.EINVAL
+        out.send(sva, Refused(alloc.call, errno))
         return
     made = DomainState(NULL, SVA, alloc.mm)
     if not make(driver, made, alloc.device, out):
@@ -90,6 +91,9 @@ def register_notifier(driver: IntelIommu, task: Task, name: Name, out: Out) -> b
 
 def on_alloc(driver: IntelIommu, alloc: Alloc, maker: Name, out: Out) -> None:
     """A paging domain, or one nested on top of it."""
+    if alloc.device not in driver.devices:
+        out.send(maker, Refused(alloc.call, Errno.ENODEV))
+        return
     kind = NESTED if isinstance(alloc, AllocNestedDomain) else UNMANAGED
     made = DomainState(NULL, kind, maker, faults=alloc.faults)
     if not make(driver, made, alloc.device, out):

@@ -100,6 +100,7 @@ class What(Enum):
     DEV_TLB = "flush the device TLB"
     ZERO = "zero the entry"
     UNLOCK = "the domain's lock goes"
+    FETCH = "what the device has asked for comes in"
     DRAIN = "drain page requests"
     SCAN = "look at the ring"
     FLUSH_FAULTS = "flush the fault core"

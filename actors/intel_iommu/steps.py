@@ -71,6 +71,8 @@ def begin_teardown(driver: IntelIommu, task: Task, what: What, out: Out) -> bool
             return driver.flush_dev_tlb(task, out)
         case What.ZERO:
             return driver.zero_entry(task, out)
+        case What.FETCH:
+            return driver.fetch_questions(task, out)
         case What.UNLOCK:
             return driver.unlock(task, out)
         case What.DRAIN:
@@ -131,6 +133,7 @@ class Steps:
     flushed_by_pasid = teardown.flushed_by_pasid
     flush_dev_tlb = teardown.flush_dev_tlb
     zero_entry = teardown.zero_entry
+    fetch_questions = teardown.fetch_questions
     torn_down = teardown.torn_down
 
     begin_drain = drain.begin_drain

@@ -40,9 +40,8 @@ def tear_down(driver: IntelIommu, task: Task, out: Out) -> bool:
         steps = driver.teardown_steps(task)
     elif task.entry is not None and not task.silent:
         steps = driver.silenced_steps(task)
-    drain = Do(What.DRAIN)
-    at = steps.index(drain) if drain in steps else len(steps)
-    steps.insert(at, Do(What.UNLOCK))
+    sleeps = [at for at, do in enumerate(steps) if do.what in (What.FETCH, What.DRAIN)]
+    steps.insert(sleeps[0] if sleeps else len(steps), Do(What.UNLOCK))
     task.todo[:0] = steps
     return True
 
@@ -51,7 +50,7 @@ def tear_down_lock(driver: IntelIommu, task: Task) -> str:
     """That of the domain that is there, until its caches are flushed; a release has it already.
 
     A release that found P clear would else be through before the flush is, and the page tables
-    would be freed: Linux 7.3 does not hold it.
+    would be freed.
     """
     domain = "" if task.silent else driver.domain_of(task)
     return domain_lock(domain) if domain else ""
@@ -82,8 +81,20 @@ def after_zero(_driver: IntelIommu, task: Task) -> list[What]:
 
 
 def silenced_steps(_driver: IntelIommu, _task: Task) -> list[Do]:
-    """What a release has left to do (I20)."""
-    return [Do(What.ZERO), Do(What.DRAIN), Do(What.TORN_DOWN)]
+    """What a release has left to do (I20).
+
+    The device went on, and the unit itself answers what it has asked since.  One flush fetches the
+    questions, the drain's pushes the answers through: a drain alone could overtake them.
+    """
+    return [Do(What.ZERO), Do(What.FETCH), Do(What.DRAIN), Do(What.TORN_DOWN)]
+
+
+def fetch_questions(driver: IntelIommu, task: Task, out: Out) -> bool:
+    """Of a device that can have asked."""
+    if not driver.is_drained(task) or task.place.device in driver.gone:
+        return True
+    unit = driver.devices[task.place.device].unit
+    return ask(task, unit, InvalidateDevTlb(*life_of(task)), out)
 
 
 def life_of(task: Task) -> tuple[Call, Name, Pasid, Incarnation]:

@@ -7,6 +7,7 @@ ENOENT, too.
 
 from typing import Final
 
+from actors.revisions._intel_6_12 import Linux612Driver
 from actors.revisions.linux_6_12 import Linux612Core
 
 SOURCE: Final = "[PATCH v6 02/10] iommu: Remove sva handle list, 27 May 2024; 3e7f57d1ef3f"
@@ -19,4 +20,4 @@ class ErrnoSlotCore(Linux612Core):
     __slots__ = ()
 
 
-CLASSES: Final[dict[str, type]] = {"iommu_core": ErrnoSlotCore}
+CLASSES: Final[dict[str, type]] = {"iommu_core": ErrnoSlotCore, "intel_iommu": Linux612Driver}

@@ -10,6 +10,7 @@ from typing import Final
 from actors.iommu_core import IommuCore
 from actors.iommu_core.state import Attaching, Dev, DriverCall, GroupState, Slot
 from actors.revisions import _sva_6_12 as sva
+from actors.revisions._intel_6_12 import Linux612Driver
 from actors.revisions._iommufd_6_12 import Linux612Iommufd
 from protocol.domains import NO_PASID, NULL
 from protocol.errors import Errno
@@ -58,5 +59,6 @@ class Linux612Core(IommuCore):
 CLASSES: Final[dict[str, type]] = {
     "iommu_core": Linux612Core,
     "iommufd": Linux612Iommufd,
+    "intel_iommu": Linux612Driver,
     **sva.CLASSES,
 }

@@ -7,9 +7,14 @@ told EBUSY.
 
 from typing import Final
 
+from actors.revisions._intel_6_12 import Linux612Driver
 from actors.revisions.linux_6_12 import Linux612Core
+from actors.sva import Sva
+from actors.sva.state import Bind, Got, Step
 from protocol.domains import NULL
 from protocol.effects import Out
+from protocol.errors import Errno
+from protocol.messages import Done, Refused
 from protocol.messages.iommu_core import AttachHandleGet, AttachHandleGot
 from protocol.names import Name
 
@@ -31,4 +36,20 @@ class NullSlotCore(Linux612Core):
             super().on_attach_handle_get(get, sender, out)
 
 
-CLASSES: Final[dict[str, type]] = {"iommu_core": NullSlotCore}
+class NullSlotSva(Sva):
+    """Its caller: NULL, and only NULL, is free; it stops at every error."""
+
+    __slots__ = ()
+
+    def go_on_binding(self, bind: Bind, answer: Done | Refused | Got, out: Out) -> None:
+        """What 7.3 says as ENOENT."""
+        if bind.step is Step.LOOK_UP and answer == AttachHandleGot(answer.call, NULL):
+            answer = Refused(answer.call, Errno.ENOENT)
+        super().go_on_binding(bind, answer, out)
+
+
+CLASSES: Final[dict[str, type]] = {
+    "iommu_core": NullSlotCore,
+    "sva": NullSlotSva,
+    "intel_iommu": Linux612Driver,
+}

@@ -30,7 +30,7 @@ from actors.sva.state import (
 )
 from protocol.effects import Out, Site
 from protocol.errors import Errno
-from protocol.facts.software import LockReleased, LockTaken, LockWaited, ThreadEntered
+from protocol.facts import LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.machine import Machine
 from protocol.messages.accelerators import GetMmPasid, InitMmPasid
 from protocol.messages.address_spaces import InvalidateKva

@@ -108,7 +108,6 @@ from protocol.facts.software import (
     SlotProgrammed,
     SvmCreated,
     SvmFreed,
-    ThreadEntered,
     TranslationCleared,
     TranslationWritten,
     UnbindRequested,
@@ -122,6 +121,7 @@ from protocol.facts.software import (
     WorkQueued,
 )
 from protocol.facts.sva import SvaFact
+from protocol.facts.thread import ThreadEntered
 from protocol.facts.world import (
     FaultBegun,
     FaultHealed,

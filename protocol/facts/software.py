@@ -398,10 +398,3 @@ class PageWithheld(Event, frozen=True, tag="page.withheld"):
     pasid: Pasid
     incarnation: Incarnation
     group: int
-
-
-class ThreadEntered(Event, frozen=True, tag="thread.entered"):
-    """any: from here on `task` runs in the thread of `caller/call`, with the locks that it has."""
-
-    task: str
-    thread: str

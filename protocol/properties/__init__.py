@@ -60,7 +60,6 @@ from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
 from protocol.properties.locks_in_order import LocksInOrder
 from protocol.properties.mm_held_until_unbound import MmHeldUntilUnbound
-from protocol.properties.mm_keeps_its_pasid import MmKeepsItsPasid
 from protocol.properties.mm_pasid_reused import MmPasidReused
 from protocol.properties.mm_released_before_unbind import MmReleasedBeforeUnbind
 from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
@@ -183,7 +182,6 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FailedBindsLeaveNothing,
     BondsKeepTheirMm,
     MmHeldUntilUnbound,
-    MmKeepsItsPasid,
     NewMmsHaveNoPasid,
     MsrIsTheMms,
     KernelTablesFlushed,

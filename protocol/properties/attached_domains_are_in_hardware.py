@@ -1,11 +1,12 @@
 """I05: what the core believes to be attached is what the hardware translates through.
 
 After its mm has been released an SVA domain has no entry any more; while a reset blocks a device it
-has none at all.
+has none at all.  DMA without PASID has no entry here, whatever its slot says.
 """
 
 from typing import ClassVar
 
+from protocol.domains import NO_PASID
 from protocol.facts import EntryCleared, EntryWritten, Event
 from protocol.facts.intel_iommu import AddressSpaceReleased, DevPasidSet
 from protocol.facts.iommu_core import (
@@ -51,6 +52,9 @@ class AttachedDomainsAreInHardware:
         self.domains: dict[Tag, Name] = {}
         """What the driver has been told to have there."""
         self.released: dict[Name, None] = {}
+        """Domains whose mm has been released."""
+        self.taken: dict[Tag, None] = {}
+        """Entries that a release has cleared."""
         self.blocked: dict[Name, None] = {}
         homes = {device: group.name for group in machine.groups for device in group.devices}
         self.able = [one.name for one in machine.devices if one.unit and one.pasids > 0]
@@ -60,13 +64,17 @@ class AttachedDomainsAreInHardware:
         fact = record.fact
         if type(fact) is EntryWritten:
             self.present[fact.device, fact.pasid] = None
+            self.taken.pop((fact.device, fact.pasid), None)
         elif type(fact) is EntryCleared:
             self.present.pop((fact.device, fact.pasid), None)
             self.cleared[fact.device, fact.pasid] = (record.stamp.actor, record.stamp.n)
+            if fact.why == "release":
+                self.taken[fact.device, fact.pasid] = None
         elif type(fact) is DevPasidSet:
             self.domains[fact.device, fact.pasid] = fact.domain
         elif type(fact) is SlotAttached:
-            return None if fact.domain == fact.old else self._attached(record, fact)
+            if fact.domain != fact.old and fact.pasid != NO_PASID:
+                return self._attached(record, fact)
         elif type(fact) is SlotReleased:
             return self._gone(record, fact) if fact.why == "detach" else None
         elif type(fact) is DeviceBlocked:
@@ -98,7 +106,8 @@ class AttachedDomainsAreInHardware:
         for device in self._concerned(fact.group):
             tag = (device, fact.pasid)
             there = self.domains.get(tag, "nothing")
-            if there != fact.domain or (tag not in self.present and there not in self.released):
+            absent = tag not in self.present and tag not in self.taken
+            if there != fact.domain or (absent and there not in self.released):
                 what = "no entry" if there == fact.domain else there
                 return (
                     f"PASID {fact.pasid} of group {fact.group} has {fact.domain} at "

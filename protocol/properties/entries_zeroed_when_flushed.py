@@ -40,8 +40,8 @@ class EntriesZeroedWhenFlushed:
         fact = record.fact
         if type(fact) is CacheFlushed:
             flushed = self.flushed.get((fact.device, fact.pasid))
-            if flushed is not None:
-                flushed[fact.cache] = (record.stamp.actor, record.stamp.n)
+            if flushed is not None:  # The first that came will do.
+                flushed.setdefault(fact.cache, (record.stamp.actor, record.stamp.n))
         elif type(fact) is EntryCleared:
             self.flushed[fact.device, fact.pasid] = {}
         elif type(fact) is EntryZeroed or type(fact) is EntrySilenced:

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-from protocol.facts import CacheFilled, CacheFlushed, Event, HostGone
+from protocol.facts import CacheFilled, CacheFlushed, EntryWritten, Event, HostGone
 from protocol.facts.intel_iommu import (
-    DevPasidSet,
+    CacheTagAssigned,
     DomainMade,
     SecondaryTlbsFlushBegun,
     SecondaryTlbsFlushed,
@@ -28,7 +28,8 @@ class FlushesReachEveryCache:
     observes: ClassVar[tuple[type[Event], ...]] = (
         CacheFilled,
         CacheFlushed,
-        DevPasidSet,
+        EntryWritten,
+        CacheTagAssigned,
         DomainMade,
         SecondaryTlbsFlushBegun,
         SecondaryTlbsFlushed,
@@ -36,8 +37,12 @@ class FlushesReachEveryCache:
     )
 
     def __init__(self, machine: Machine) -> None:
-        self.lines: dict[Line, None] = {}
-        self.domains: dict[tuple[Name, Pasid], Name] = {}
+        self.lines: dict[Line, Name] = {}
+        """Which domain's entry each was filled from."""
+        self.newest: dict[tuple[Name, Pasid], Name] = {}
+        """The domain that got its tags last, so the one whose entry will be written."""
+        self.owners: dict[tuple[Name, Pasid], Name] = {}
+        """The domain whose entry was written last."""
         self.parents: dict[Name, Name] = {}
         self.wanted: dict[str, dict[Line, tuple[Name, int]]] = {}
         """Of each flush, what is to go, and the input in which it went."""
@@ -46,21 +51,26 @@ class FlushesReachEveryCache:
         fact = record.fact
         if type(fact) is CacheFilled:
             if fact.cache in CACHES:
-                self.lines[fact.cache, fact.device, fact.pasid] = None
+                line = (fact.cache, fact.device, fact.pasid)
+                self.lines[line] = self.owners.get((fact.device, fact.pasid), "")
         elif type(fact) is CacheFlushed:
             line = (fact.cache, fact.device, fact.pasid)
             self.lines.pop(line, None)
             for wanted in self.wanted.values():
-                if line in wanted:
+                if wanted.get(line, ("", 1))[1] == 0:
                     wanted[line] = (record.stamp.actor, record.stamp.n)
-        elif type(fact) is DevPasidSet:
-            self.domains[fact.device, fact.pasid] = fact.domain
-        elif type(fact) is DomainMade:
-            self.parents[fact.domain] = fact.parent
+        elif type(fact) is EntryWritten:
+            tag = (fact.device, fact.pasid)
+            self.owners[tag] = self.newest.get(tag, "")
+        elif type(fact) is CacheTagAssigned:
+            if fact.kind == "iotlb":
+                self.newest[fact.device, fact.pasid] = fact.domain
         elif type(fact) is SecondaryTlbsFlushBegun:
             self._begun(fact)
         elif type(fact) is SecondaryTlbsFlushed:
             return self._flushed(record, fact)
+        elif type(fact) is DomainMade:
+            self.parents[fact.domain] = fact.parent
         elif type(fact) is HostGone:
             self._gone(record.stamp.actor)
         return None
@@ -69,17 +79,16 @@ class FlushesReachEveryCache:
         return []
 
     def _begun(self, fact: SecondaryTlbsFlushBegun) -> None:
-        """A flush of one page may leave the others."""
+        """A flush of one page may leave the others, and one of a first level what is below it."""
         if fact.page != 0:
             return
+        nested = self.parents.get(fact.domain, "") != ""
         self.wanted[fact.task] = {
-            line: ("", 0) for line in self.lines if self._is_of(fact.domain, (line[1], line[2]))
+            line: ("", 0)
+            for line, owner in self.lines.items()
+            if fact.domain in (owner, self.parents.get(owner, ""))
+            and not (nested and line[0] == "iotlb")
         }
-
-    def _is_of(self, domain: Name, tag: tuple[Name, Pasid]) -> bool:
-        """Whether it is attached there, itself or under another."""
-        there = self.domains.get(tag, "")
-        return domain in (there, self.parents.get(there, ""))
 
     def _flushed(self, record: Record, fact: SecondaryTlbsFlushed) -> str | None:
         for (cache, device, pasid), (actor, n) in self.wanted.pop(fact.task, {}).items():
@@ -92,6 +101,6 @@ class FlushesReachEveryCache:
 
     def _gone(self, device: Name) -> None:
         """Nobody translates for it any more."""
-        self.lines = {line: None for line in self.lines if line[1] != device}
+        self.lines = {line: owner for line, owner in self.lines.items() if line[1] != device}
         for task, wanted in self.wanted.items():
             self.wanted[task] = {line: at for line, at in wanted.items() if line[1] != device}

@@ -16,7 +16,7 @@ class GlobalPasidsHaveOneOwner:
 
     name: ClassVar[str] = "global-pasids-have-one-owner"
     kind: ClassVar[Kind] = Kind.ALWAYS
-    invariant: ClassVar[str] = "I01"
+    invariant: ClassVar[str] = "I01, I14"
     source: ClassVar[str] = "iommu_alloc_mm_data, mm_pasid_drop; 701fac40384f, 82e69a121be4"
     observes: ClassVar[tuple[type[Event], ...]] = (
         GlobalPasidAllocated,

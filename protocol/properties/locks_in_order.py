@@ -16,7 +16,9 @@ from protocol.properties.property import Kind, Owed, Thread, when
 ORDERS: Final = (
     ("pasid_lock", "pasid_mutex", "ioasid_allocator_lock", "nb_lock"),
     # Linux 7.3, as its code nests them; a core has `group`, a context `igroup`.
-    ("dev_set", "mock", "ioas", "igroup", "group", "driver", "invalidation"),
+    ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock"),
+    ("group", "cache_lock"),
+    ("group", "iommu->lock"),
     ("igroup", "fault"),
     ("wq_lock", "iommu_sva_lock", "group"),
     ("uacce", "iommu_sva_lock"),
@@ -32,8 +34,9 @@ def inside_of(orders: tuple[tuple[str, ...], ...]) -> dict[str, dict[str, None]]
         for outer, inner in pairwise(order):
             inside.setdefault(outer, {})[inner] = None
     for _ in range(sum(map(len, orders))):
-        for outer, inner in inside.items():
-            inside[outer] = inner | {more: None for lock in inner for more in inside.get(lock, {})}
+        for lock, held in inside.items():
+            further = [more for one in held for more in inside.get(one, {})]
+            inside[lock] = held | dict.fromkeys(further)
     return inside
 
 
@@ -97,4 +100,4 @@ class LocksInOrder:
 
 def kind_of(lock: str) -> str:
     """Which of the locks it is, whosever."""
-    return lock.partition(":")[0]
+    return lock.partition(" " if " " in lock else ":")[0]

@@ -92,6 +92,8 @@ class ReleasedAddressSpacesUnreachable:
         elif type(fact) is HostGone:
             for tag in [one for one in self.there if one[0] == record.stamp.actor]:
                 self.there[tag].pop(("a line in the {}", "device-tlb"), None)
+            for ended in self.ended.values():
+                ended.pop(record.stamp.actor, None)  # Gone with all it had: nobody need know more.
 
     def _tagged(self, fact: CacheTagAssigned | CacheTagUnassigned) -> None:
         tag = (fact.device, fact.pasid)

@@ -110,6 +110,7 @@ def test_the_detach_that_comes_after_makes_up_for_the_drain() -> None:
     hands.settle()
     assert hands.calls() == [
         "ZeroEntry",
+        "InvalidateDevTlb",
         "ReadPrq",
         "FlushIopfDevice",
         "DrainRequests",

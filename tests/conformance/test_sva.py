@@ -139,7 +139,7 @@ class NothingShared(Sva612):
 
     __slots__ = ()
 
-    def may_share(self, bond: Bond, bind: Bind) -> bool:
+    def may_share(self, bond: Bond | None, bind: Bind) -> bool:
         """It never may."""
         return False
 

@@ -61,6 +61,18 @@ BANKED: Final = {
 }
 """Rules, and the bugs of the bank that break just them."""
 
+ALSO: Final = {
+    "global-pasids-have-one-owner": (
+        ("entries-cleared-before-reclaim",),
+        "a number that is taken back is attached once more by the mm that goes on with it",
+    ),
+    "destroyed-when-unused": (
+        ("cache-tags-follow-attachments",),
+        "the domain goes with its page table, and the driver still has it on the device",
+    ),
+}
+"""Rules that are not broken alone, what is broken with them, and why."""
+
 SOFTWARE: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
     *((rule, of_the_bank(bug), mistake(bug)) for rule, bug in BANKED.items()),
     ("bonds-add-up", of_the_bank("shared-domain-without-a-user"), {"sva": ForgetsTheFirstUser}),

@@ -4,24 +4,10 @@ from typing import Final
 
 from actors.accelerators.idxd import Idxd
 from actors.accelerators.state import File, Part
-from actors.sva import Sva
-from actors.sva.state import Domain
+from actors.defects.pasid_dropped_in_mmput import DropsInMmput
 from clusters.cluster import ActorClass, Role
-from protocol.effects import Out
-from protocol.names import Name
 from tests.defects.modern import mistake, of_the_bank
 from tests.defects.stages import Stage
-
-
-class ForgetsThePasid(Sva):
-    """I14.  A process that has nothing bound has no PASID: its next bind gets another."""
-
-    __slots__ = ()
-
-    def unlink(self, mm: Name, domain: Domain, out: Out) -> None:
-        super().unlink(mm, domain, out)
-        if not self.mms[mm].domains:
-            self.mms[mm].pasid = 0
 
 
 class KeepsTheMm(Idxd):
@@ -34,8 +20,8 @@ class KeepsTheMm(Idxd):
         return None if part is Part.MM else part
 
 
-ONCE_MORE: Final = """\
-title = "A process opens, closes and opens again"
+OPENED: Final = """\
+title = "A process opens a device, and goes or makes another"
 stack = "iommufd"
 
 [[machine.unit]]
@@ -48,16 +34,14 @@ pasids = 16
 driver = "idxd"
 
 [processes]
-count = 1
+count = 2
 
 [[process]]
 name  = "proc1"
-steps = ["open d1", "close d1", "open d1"%s]
+steps = ["open d1", "%s"]
 """
 BANKED: Final = {
-    "bonds-keep-their-mm": "pasid-dropped-in-mmput",
     "mm-held-until-unbound": "driver-lets-the-mm-go-first",
-    "new-mms-have-no-pasid": "fork-copies-the-pasid",
     "msr-is-the-mms": "msr-loaded-by-broadcast",
     "kernel-tables-flushed": "kernel-tables-freed-at-once",
     "failed-opens-leave-nothing": "failed-open-reported-as-success",
@@ -68,7 +52,12 @@ BANKED: Final = {
 
 PROCESSES: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
     *((rule, of_the_bank(bug), mistake(bug)) for rule, bug in BANKED.items()),
-    ("mm-keeps-its-pasid", Stage(ONCE_MORE % "", 20), {"sva": ForgetsThePasid}),
-    ("exited-mms-leave-nothing", Stage(ONCE_MORE % ', "exit"', 20), {"idxd": KeepsTheMm}),
+    ("exited-mms-leave-nothing", Stage(OPENED % "exit", 20), {"idxd": KeepsTheMm}),
+    ("bonds-keep-their-mm", Stage(OPENED % "exit", 20), {"sva_process": DropsInMmput}),
+    (
+        "new-mms-have-no-pasid",
+        Stage(OPENED % "fork proc2", 20),
+        mistake("fork-copies-the-pasid"),
+    ),
 )
 """A rule, where it is broken, and by whom."""

@@ -187,7 +187,10 @@ PLANTED: Final[tuple[Planted, ...]] = (
     ),
     planted("exited-processes-leave-nothing", stages.EXITED_OPEN, process=PinsTheAddressSpace),
     planted("vm-entry-lifted", stages.FREED, kvm=LeavesTheBlockUp),
-    *(Planted(name, at, classes) for name, at, classes in modern.SOFTWARE),
+    *(
+        Planted(name, at, classes, *modern.ALSO.get(name, ()))
+        for name, at, classes in modern.SOFTWARE
+    ),
     *(Planted(name, at, classes) for name, at, classes in modern_faults.FAULTS),
     *(Planted(name, at, classes) for name, at, classes in modern_processes.PROCESSES),
     *(Planted(name, at, classes) for name, at, classes in modern_hardware.HARDWARE),

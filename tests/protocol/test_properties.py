@@ -135,7 +135,7 @@ def test_every_witness_is_a_sometimes() -> None:
 def test_every_file_of_the_folder_is_listed() -> None:
     files = {path.stem for path in Path(properties.__file__).parent.glob("*.py")}
     listed = {one.name.replace("-", "_") for one in PROPERTIES}
-    assert files - listed == {"__init__", "modern", "property"}
+    assert files - listed == {"__init__", "concerning", "modern", "property"}
 
 
 def test_a_property_is_found_by_its_name() -> None:

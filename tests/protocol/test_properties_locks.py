@@ -158,7 +158,7 @@ SVA_HOLDS = (
 
 
 def test_a_thread_goes_through_several_actors() -> None:
-    inner = ("intel_iommu", taken("driver:d1", "iommu_core/2"))
+    inner = ("intel_iommu", taken("domain->lock pt1", "iommu_core/2"))
     assert told("locks-in-order", *SVA_HOLDS, inner) == []
 
 
@@ -179,7 +179,7 @@ def test_err_who_waits_inside_for_what_it_holds_outside(lock: str) -> None:
         ("group:g", "igroup:f.g"),
         ("group:g", "iommu_sva_lock"),
         ("fault:f.1", "igroup:f.g"),
-        ("invalidation:u", "dev_set:1"),
+        ("cache_lock pt1", "dev_set:1"),
         ("fault_param:d1", "queue:u"),
     ],
 )
