@@ -42,6 +42,7 @@ from protocol.messages import (
     VmExit,
     WorkDone,
 )
+from protocol.messages.accelerators import MmPasidGot, OpenDeviceGot
 from protocol.messages.address_spaces import RespondPageRequest
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
@@ -92,6 +93,8 @@ ANSWERS: Final = (
     MockDeviceGot,
     ObjectGot,
     PtGot,
+    OpenDeviceGot,
+    MmPasidGot,
     SvaBindDeviceGot,
     SvaFindGot,
     SvaGetPasidGot,

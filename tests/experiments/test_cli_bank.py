@@ -66,7 +66,10 @@ def test_the_sound_protocol_alone(pasidlab: Command) -> None:
         (("show", "find-by-spid"), f"'find-by-spid' is neither a bug; did you mean '{BUG}'?"),
         (("show", BUG, "--defect", BUG), "name a Python file that the run was of"),
         (("compare", "right.toml", "--revision", "v77"), "--revision: 'v77' is not a revision"),
-        (("run", "right.toml", "--revision", "linux-7.3"), "of actors that no experiment plays"),
+        (
+            ("run", "right.toml", "--revision", "linux-7.3"),
+            "actors that the stack 'ioasid' does not",
+        ),
         (("explore", "right.toml", "--bisect-revisions", "sound"), "is not a range like v1..v4"),
         (("explore", "right.toml", "--bisect-revisions", "x..sound"), "'x' is not a revision"),
     ],

@@ -10,7 +10,7 @@ from clusters.nemesis import FAULTS, LATER
 from experiments.harness import verb_doctor
 from experiments.harness.verb_list import NOUNS
 from protocol.calls import CALLS
-from protocol.plan import MISBEHAVIOURS, OPERATIONS
+from protocol.plan import MISBEHAVIOURS, OPERATIONS, SVA_OPERATIONS
 from protocol.properties import PROPERTIES
 from tests.experiments.command import Command
 
@@ -34,7 +34,7 @@ def test_what_is_listed_is_what_there_is(pasidlab: Command) -> None:
         return [thing["name"] for thing in pasidlab("list", noun, "--json").object[noun]]
 
     assert names("properties") == [one.name for one in PROPERTIES]
-    assert names("operations") == [*OPERATIONS, *CALLS]
+    assert names("operations") == [*OPERATIONS, *SVA_OPERATIONS, *CALLS]
     assert names("misbehaviours") == list(MISBEHAVIOURS)
     assert names("faults") == list(FAULTS)
     assert "core.alloc.nospc" in names("sites")

@@ -21,14 +21,18 @@ TREE: Final = Path(__file__).parents[2] / "experiments"
 FILES: Final = {
     path.stem: path
     for path in sorted(TREE.glob("*/*.toml"))
-    if path.parent.name not in ("bugs", "network")
+    if path.parent.name not in ("bugs", "network") and path.stem != "lives_20000"
 }
-"""Those in which nothing may break: neither the bank's nor those whose links are not reliable."""
+"""Those in which nothing may break: neither the bank's nor those whose links are not reliable.
+
+Twenty thousand lives are a load for real hosts: one schedule of it takes a second.
+"""
 WHOLE: Final = "normal_life"
 POINTS: Final = {"failing steps": 22, "crashes": 372, "losses": 1448}
 STRIDES: Final = {
     "kill_everyone": 997,
     "cut_and_lossy": 997,
+    "kill_nodes": 997,
     "concurrent_multi_device_bind": 499,
 }
 STRIDE: Final = 97
@@ -67,7 +71,10 @@ def test_single_faults_of_every_experiment_leave_the_protocol_sound(name: str) -
     (plain,) = made.round()
     _, lesson = follow(setup_for(name), plain)
     assert list(lesson.points) == ["failing steps", "crashes", "losses"]
-    assert all(lesson.points.values())
+    steps, crashes, losses = lesson.points.values()
+    assert steps
+    assert crashes
+    assert losses or not setup_for(name).machine.vms  # Only who is of a VM can be lost alone.
     assert lesson.end == sum(lesson.points.values())
     made.learn(plain, lesson)
     orders = made.round()
