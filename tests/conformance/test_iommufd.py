@@ -61,16 +61,16 @@ def test_a_changed_result_is_refused_and_so_is_a_question_that_is_not_there() ->
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
-def test_a_hundred_mutations_are_refused_or_have_an_order() -> None:
-    assert verdicts(105, seed=2) == {
-        ("return", "refused"): 21,
-        ("question", "refused"): 21,
-        ("lost", "refused"): 21,
-        ("id", "refused"): 16,
-        ("id", "explained"): 5,
-        ("drop", "refused"): 10,
-        ("drop", "explained"): 11,
+def test_mutations_are_refused_or_have_an_order() -> None:
+    """A hundred and five were tried once: 89 refused, 16 explained; a third of them is a test."""
+    assert verdicts(35, seed=2) == {
+        ("return", "refused"): 9,
+        ("question", "refused"): 8,
+        ("lost", "refused"): 6,
+        ("id", "refused"): 4,
+        ("id", "explained"): 2,
+        ("drop", "refused"): 2,
+        ("drop", "explained"): 4,
     }
 
 
