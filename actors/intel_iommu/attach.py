@@ -59,7 +59,10 @@ def on_remove_dev_pasid(driver: IntelIommu, request: RemoveDevPasid, core: Name,
 
 
 def incompatible(driver: IntelIommu, task: Task, out: Out) -> Errno | None:
-    """EOPNOTSUPP the device has no PASIDs; EINVAL an SVA domain without ATS, or another unit's."""
+    """EOPNOTSUPP the device has no PASIDs; EINVAL an SVA domain without ATS.
+
+    A domain of another unit does not come as far as here: the core refuses it.
+    """
     device = driver.devices.get(task.place.device)
     if device is None or device.pasids == 0:
         return Errno.EOPNOTSUPP
