@@ -41,6 +41,7 @@ from protocol.messages.iommu_core import (
     ReplaceGroupHandle,
     ResetDone,
     ResetPrepare,
+    SetDevPasid,
     UnplugDevice,
 )
 from protocol.messages.iommufd import (
@@ -175,6 +176,7 @@ CALLS: Final[dict[str, Operation]] = {
         AllocDomain,
         AllocNestedDomain,
         FreeDomain,
+        SetDevPasid,
         ReleaseMm,
         InvalidateSecondaryTlbs,
     ),

@@ -18,15 +18,39 @@ IOMMUFD: Final = "iommufd"
 STACKS: Final = (IOASID, IOMMUFD)
 
 
+LACKS: Final = {
+    "pasids": "no PASID in what it translates (ECAP.PASID)",
+    "first-level": "no first level (ECAP.FLTS)",
+    "second-level": "no second level (ECAP.SLTS)",
+    "5-level": "no first level of five levels (CAP.FL5LP)",
+    "sre": "no supervisor requests (ECAP.SRS)",
+    "eafe": "no extended accessed flags (ECAP.EAFS)",
+    "svm": "its paging is not that of the CPU (VTD_FLAG_SVM_CAPABLE is not set)",
+    "sva-domains": "its driver has no domain_alloc_sva",
+    "blocking-pasids": "its driver's blocking domain cannot be set on a PASID",
+    "dirty-tracking": "it does not say which pages were written (ECAP.SSADS)",
+}
+"""What a unit, or the driver of one, may be without."""
+QUIRKS: Final = {
+    "pasid-off": "the PASID capability is there and could not be enabled",
+    "pri-off": "PRI is supported and could not be enabled",
+    "copied-context": "its context entry is still the crashed kernel's (kdump)",
+    "real-dma-subdevice": "it uses the context of another device (VMD)",
+}
+"""What may be wrong with a device."""
+
+
 class Unit(Struct, frozen=True):
     """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1).
 
     `pds`: it supports page-request drain; without that nobody can be drained, and PRI stays off.
+    `lacks`: of the modern stack, what it or its driver cannot do, of LACKS.
     """
 
     name: Name
     prq: int = 4
     pds: bool = True
+    lacks: tuple[str, ...] = ()
 
 
 class Device(Struct, frozen=True):
@@ -36,7 +60,8 @@ class Device(Struct, frozen=True):
     mode of its work queues: `shared` (ENQCMD, PASID from KVM's table) or `dedicated` (PASID from
     the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
     modern stack, whose it is: `uacce`, `idxd`, or nobody's.
-    `system_pasid`: idxd has a PASID of the kernel's own there.
+    `system_pasid`: idxd has a PASID of the kernel's own there.  `quirks`: of the modern stack, what
+    is wrong with it, of QUIRKS.
     """
 
     name: Name
@@ -48,6 +73,7 @@ class Device(Struct, frozen=True):
     wq_size: int = 8
     driver: str = ""
     system_pasid: bool = False
+    quirks: tuple[str, ...] = ()
 
 
 class Mdev(Struct, frozen=True):
@@ -105,6 +131,8 @@ class Machine(Struct, frozen=True):
 
     def has_pri(self, device: Device) -> bool:
         """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
+        if "pri-off" in device.quirks:
+            return False
         return device.pri and any(u.pds for u in self.units if u.name == device.unit)
 
     def device(self, name: Name) -> Device:

@@ -60,7 +60,7 @@ def argument(name: str, kind: object, text: str, values: dict[str, Got]) -> obje
     if text.startswith(VARIABLE):
         got = values.get(text.removeprefix(VARIABLE))
         return field_of(got, name) if got is not None else (0 if kind is int else "")
-    if name == "flags":
+    if name in ("flags", "data"):
         return [one for one in text.split(SEVERAL) if one]
     return text
 

@@ -67,7 +67,8 @@ Inbox: TypeAlias = (
 class IntelIommu(Steps):
     """`table` is what the CPU has written into PASID tables; `iopf` counts references by device.
 
-    `locks` are those that somebody keeps; `given` are the domains of the machine.
+    `locks` are those that somebody keeps; `given` are the domains of the machine, and `lacks` what
+    units and devices of it cannot do.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (NOMEM_DOMAIN, NOMEM_RECORD, NOMEM_TAG)
@@ -76,6 +77,7 @@ class IntelIommu(Steps):
     devices: dict[Name, Device]
     given: tuple[Domain, ...]
     processes: tuple[Name, ...]
+    lacks: dict[Name, tuple[str, ...]] = field(default_factory=dict)
     domains: dict[Name, DomainState] = field(default_factory=dict)
     table: dict[Tag, Pte] = field(default_factory=dict)
     iopf: dict[Name, int] = field(default_factory=dict)
@@ -88,7 +90,10 @@ class IntelIommu(Steps):
         """Nothing is attached; PRI is off where its unit cannot drain what it asks for."""
         behind = [one for one in machine.devices if one.unit]
         devices = {one.name: replace(one, pri=machine.has_pri(one)) for one in behind}
-        return cls(devices, (*machine.domains, BLOCKING, DEFAULT), machine.processes)
+        lacks = {one.name: one.lacks for one in machine.units if one.lacks}
+        lacks |= {one.name: one.quirks for one in behind if one.quirks}
+        domains = (*machine.domains, BLOCKING, DEFAULT)
+        return cls(devices, domains, machine.processes, lacks)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The driver's table of contents."""

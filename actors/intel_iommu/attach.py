@@ -59,7 +59,7 @@ def on_remove_dev_pasid(driver: IntelIommu, request: RemoveDevPasid, core: Name,
 
 
 def incompatible(driver: IntelIommu, task: Task, out: Out) -> Errno | None:
-    """EOPNOTSUPP the device has no PASIDs; EINVAL an SVA domain without ATS.
+    """EOPNOTSUPP the device has no PASIDs; else what its hardware cannot do.
 
     A domain of another unit does not come as far as here: the core refuses it.
     """
@@ -67,9 +67,7 @@ def incompatible(driver: IntelIommu, task: Task, out: Out) -> Errno | None:
     if device is None or device.pasids == 0:
         return Errno.EOPNOTSUPP
     domain = driver.domain(task.domain, out)
-    if domain.kind == SVA and not device.ats:
-        return Errno.EINVAL
-    return None
+    return driver.set_refusal(device, domain) or driver.setup_refusal(device.unit, domain)
 
 
 def attach_steps(driver: IntelIommu, task: Task, out: Out) -> list[Do]:

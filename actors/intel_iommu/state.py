@@ -59,7 +59,8 @@ class Did(Struct):
 class DomainState(Struct):
     """`vm` is whose tables it has: an mm's, or its maker's.  `notified`: the mm calls it back.
 
-    `released`: the mm has gone, and no entry will point to its tables again.
+    `released`: the mm has gone, and no entry will point to its tables again.  `data`: what a nested
+    one wants.
     """
 
     name: Name
@@ -69,6 +70,7 @@ class DomainState(Struct):
     faults: bool = False
     notified: bool = False
     released: bool = False
+    data: tuple[str, ...] = ()
     places: list[Place] = field(default_factory=list)
     tags: list[CacheTag] = field(default_factory=list)
     dids: dict[Name, Did] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from actors.intel_iommu import (
     attach,
     callbacks,
+    capabilities,
     domains,
     drain,
     iopf,
@@ -107,6 +108,12 @@ class Steps:
     write_entry = attach.write_entry
     refused = attach.refused
     finish = attach.finish
+
+    is_without = capabilities.is_without
+    sva_refusal = capabilities.sva_refusal
+    set_refusal = capabilities.set_refusal
+    setup_refusal = capabilities.setup_refusal
+    alloc_refusal = capabilities.alloc_refusal
 
     assign_tags = records.assign_tags
     tags_for = records.tags_for

@@ -51,7 +51,8 @@ ITS_OWN: Final[Name] = ""
 class IommuCore:
     """`handles`: the domain that each handle in a slot says; `numbers` are out, each with its life.
 
-    `numbered` are the groups by the number of their driver calls.
+    `numbered` are the groups by the number of their driver calls.  `stuck` are units whose driver
+    could not take a PASID away again.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, CLAIM_NOMEM, NUMBER_NOMEM)
@@ -64,6 +65,7 @@ class IommuCore:
     handles: dict[Name, Name] = field(default_factory=dict)
     numbers: dict[Pasid, Incarnation] = field(default_factory=dict)
     incarnations: int = 0
+    stuck: tuple[Name, ...] = ()
 
     @classmethod
     def of(cls, machine: Machine, _name: Name) -> Self:
@@ -71,7 +73,8 @@ class IommuCore:
         devices = devices_of(machine)
         groups = groups_of(devices)
         domains = (*machine.domains, BLOCKING, DEFAULT)
-        return cls(domains, devices, groups, ("", *groups))
+        stuck = tuple(one.name for one in machine.units if "blocking-pasids" in one.lacks)
+        return cls(domains, devices, groups, ("", *groups), stuck=stuck)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Look-ups and numbers at once, all else when it has the lock of its group."""

@@ -48,7 +48,7 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
     parent.users += 1
     task.then(Do.HWPT_GOT)
     if isinstance(parent, Paging):
-        message = AllocNestedDomain(task.number, device, parent.domain, flags, faults)
+        message = AllocNestedDomain(task.number, device, parent.domain, flags, faults, asked.data)
         out.send(IOMMU, message)
     else:
         out.send(IOMMU, AllocDomain(task.number, device, flags, faults))

@@ -58,10 +58,19 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
                 raise ExperimentError(f"{place}: '{name}' is in a group already")
             grouped.append(name)
     return Machine(
-        units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
+        units=tuple(Unit(unit.name, unit.prq, unit.pds, unit.lacks) for unit in table.unit),
         devices=tuple(
             Device(
-                d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size, d.driver, d.system_pasid
+                name=d.name,
+                unit=d.unit,
+                pasids=d.pasids,
+                ats=d.ats,
+                pri=d.pri,
+                wq=d.wq,
+                wq_size=d.wq_size,
+                driver=d.driver,
+                system_pasid=d.system_pasid,
+                quirks=d.quirks,
             )
             for d in table.device
         ),
@@ -87,7 +96,10 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
     _refuse(where, "machine.group", bool(table.group), IOASID)
     _refuse(where, "machine.domain", bool(table.domain), IOASID)
     _refuse(where, "callers.count", experiment.callers.count > 0, IOASID)
+    for k, unit in enumerate(table.unit):
+        _refuse(where, f"machine.unit[{k}].lacks", bool(unit.lacks), IOASID)
     for k, device in enumerate(table.device):
+        _refuse(where, f"machine.device[{k}].quirks", bool(device.quirks), IOASID)
         _refuse(where, f"machine.device[{k}].driver", bool(device.driver), IOASID)
         _refuse(where, f"machine.device[{k}].system_pasid", device.system_pasid, IOASID)
         if device.pasids == 0:

@@ -22,6 +22,11 @@ Strategy = Literal[
     "portfolio", "random", "pct", "pos", "coverage", "delay-bounded", "fail-nth", "fail-random",
     "breadth-first", "depth-first",
 ]  # fmt: skip
+Lack = Literal[
+    "pasids", "first-level", "second-level", "5-level", "sre", "eafe", "svm", "sva-domains",
+    "blocking-pasids", "dirty-tracking",
+]  # fmt: skip
+Quirk = Literal["pasid-off", "pri-off", "copied-context", "real-dma-subdevice"]
 DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
@@ -34,19 +39,22 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True):
 class UnitTable(Closed, frozen=True):
     """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
 
-    Without `pds` (page-request drain support) PRI stays off on the devices behind it.
+    Without `pds` (page-request drain support) PRI stays off on the devices behind it.  `lacks`: of
+    a modern stack, what it or its driver cannot do.
     """
 
     name: Word
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
     pds: bool = True
+    lacks: tuple[Lack, ...] = ()
 
 
 class DeviceTable(Closed, frozen=True):
     """`[[machine.device]]`: a device behind a unit; of a modern stack also behind none (`""`).
 
     `pasids` is how many PASIDs it has, with 0 among them (max_pasids).  `driver`: whose it is.
-    `system_pasid`: idxd uses it with a PASID of the kernel's own, too.
+    `system_pasid`: idxd uses it with a PASID of the kernel's own, too.  `quirks`: of a modern
+    stack, what is wrong with it.
     """
 
     name: Word
@@ -58,6 +66,7 @@ class DeviceTable(Closed, frozen=True):
     pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = PASID_COUNT
     driver: Literal["", "uacce", "idxd"] = ""
     system_pasid: bool = False
+    quirks: tuple[Quirk, ...] = ()
 
 
 class GroupTable(Closed, frozen=True):
