@@ -64,6 +64,7 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import GetHwInfo, UnuseDefaultDomain, UseDefaultDomain
 from protocol.messages.sva import (
     DomainAllocSva,
     DomainFree,
@@ -130,6 +131,8 @@ CALLS: Final[dict[str, Operation]] = {
         FreeGlobalPasid,
         ResetPrepare,
         ResetDone,
+        UseDefaultDomain,
+        UnuseDefaultDomain,
         PlugDevice,
         UnplugDevice,
     ),
@@ -160,6 +163,7 @@ CALLS: Final[dict[str, Operation]] = {
         ReadFaults,
         AnswerFault,
         CloseFaultQueue,
+        GetHwInfo,
     ),
     **_named(
         IOPF,

@@ -35,10 +35,14 @@ class Domain(Struct, frozen=True):
 
 
 class Group(Struct, frozen=True):
-    """Devices that the IOMMU cannot tell apart, in the order in which they are asked."""
+    """Devices that the IOMMU cannot tell apart, in the order in which they are asked.
+
+    `finalised`: it has a default domain; the IOMMU driver's probe ends with that.
+    """
 
     name: Name
     devices: tuple[Name, ...]
+    finalised: bool = True
 
 
 BLOCKING: Final = Domain("blocked", BLOCKED)

@@ -36,6 +36,7 @@ QUIRKS: Final = {
     "pri-off": "PRI is supported and could not be enabled",
     "copied-context": "its context entry is still the crashed kernel's (kdump)",
     "real-dma-subdevice": "it uses the context of another device (VMD)",
+    "msi-not-isolated": "what it writes may be an interrupt of others",
 }
 """What may be wrong with a device."""
 
@@ -61,7 +62,7 @@ class Device(Struct, frozen=True):
     the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
     modern stack, whose it is: `uacce`, `idxd`, or nobody's.
     `system_pasid`: idxd has a PASID of the kernel's own there.  `quirks`: of the modern stack, what
-    is wrong with it, of QUIRKS.
+    is wrong with it, of QUIRKS; `pf`: whose virtual function it is.
     """
 
     name: Name
@@ -74,6 +75,7 @@ class Device(Struct, frozen=True):
     driver: str = ""
     system_pasid: bool = False
     quirks: tuple[str, ...] = ()
+    pf: Name = ""
 
 
 class Mdev(Struct, frozen=True):
@@ -105,7 +107,8 @@ class Machine(Struct, frozen=True):
     `processes` are those of the host itself, which use the devices by native SVA.  `groups` are
     those of more than one device, or with a name of its own: any other device is its own group.
     `domains` are there from the start.  `stack`: which kernel's actors there are, one of STACKS.
-    `callers` are scripted threads inside a modern kernel.
+    `callers` are scripted threads inside a modern kernel.  `without`: `sva`, a modern kernel whose
+    CONFIG_IOMMU_SVA is off.
     """
 
     units: tuple[Unit, ...]
@@ -119,6 +122,7 @@ class Machine(Struct, frozen=True):
     domains: tuple[Domain, ...] = ()
     stack: str = IOASID
     callers: tuple[Name, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def host_quota(self) -> int:
@@ -130,7 +134,12 @@ class Machine(Struct, frozen=True):
         return self.device(device).unit
 
     def has_pri(self, device: Device) -> bool:
-        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
+        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49).
+
+        A virtual function has that of its device.
+        """
+        if device.pf:
+            return self.has_pri(self.device(device.pf))
         if "pri-off" in device.quirks:
             return False
         return device.pri and any(u.pds for u in self.units if u.name == device.unit)

@@ -15,6 +15,7 @@ from protocol.calls import AT, CALLS, FILLED
 from protocol.messages import AnyMessage, EnqcmdWriteGot
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
+from protocol.messages.probing import HwInfoGot
 from protocol.messages.sva import DomainAllocSvaGot, SvaBindDeviceGot, SvaGetPasidGot
 from protocol.names import Call, Incarnation, Pasid
 from protocol.plan import Step
@@ -31,6 +32,7 @@ Got: TypeAlias = (
     | DomainGot
     | DomainAllocSvaGot
     | EnqcmdWriteGot
+    | HwInfoGot
 )
 """Answers with a value."""
 

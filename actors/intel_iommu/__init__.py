@@ -42,6 +42,7 @@ from protocol.messages import (
 from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
 from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
+from protocol.messages.probing import HwInfo
 from protocol.messages.sva import DomainAllocSva, DomainFree
 from protocol.names import Call, Name
 
@@ -56,6 +57,7 @@ Request: TypeAlias = (
     | ReleaseMm
     | InvalidateSecondaryTlbs
     | RespondPageRequest
+    | HwInfo
 )
 Answer: TypeAlias = Done | Refused | ReadPrqGot | DrainRequestsGot
 Inbox: TypeAlias = (
@@ -120,6 +122,8 @@ class IntelIommu(Steps):
                 self.on_alloc(message, sender, out)
             case DomainFree() | FreeDomain():
                 self.on_free(message, sender, out)
+            case HwInfo():
+                self.on_hw_info(message, sender, out)
             case DeviceReset():
                 self.on_device_reset(sender, out)
             case HostLost():

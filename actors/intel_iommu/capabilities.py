@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from actors.intel_iommu.state import DomainState
 from protocol.domains import NESTED, SVA
+from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.machine import Device
 from protocol.messages.iommufd import (
@@ -27,6 +28,7 @@ from protocol.messages.iommufd import (
     AllocDomain,
     AllocNestedDomain,
 )
+from protocol.messages.probing import HwInfo, HwInfoGot
 from protocol.names import Name
 
 if TYPE_CHECKING:
@@ -81,3 +83,11 @@ def alloc_refusal(
     if "DIRTY_TRACKING" in alloc.flags and driver.is_without(unit, "dirty-tracking"):
         return Errno.EOPNOTSUPP
     return None
+
+
+def on_hw_info(driver: IntelIommu, asked: HwInfo, sender: Name, out: Out) -> None:
+    """ilog2 of max_pasids; there are none if the capability is off."""
+    device = driver.devices.get(asked.device)
+    on = device is not None and not driver.is_without(device.name, "pasid-off")
+    pasids = device.pasids if device is not None and on else 0
+    out.send(sender, HwInfoGot(asked.call, max(0, pasids.bit_length() - 1)))

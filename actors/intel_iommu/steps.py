@@ -114,6 +114,7 @@ class Steps:
     set_refusal = capabilities.set_refusal
     setup_refusal = capabilities.setup_refusal
     alloc_refusal = capabilities.alloc_refusal
+    on_hw_info = capabilities.on_hw_info
 
     assign_tags = records.assign_tags
     tags_for = records.tags_for

@@ -10,7 +10,7 @@ Kernel: drivers/iommu/iommu.c of Linux 7.3.  §8.
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self, TypeAlias
 
-from actors.iommu_core import attach, detach, group, lock, lookups, reset, rules
+from actors.iommu_core import attach, detach, driver_core, group, lock, lookups, reset, rules
 from actors.iommu_core.state import (
     CLAIM_NOMEM,
     NUMBER_NOMEM,
@@ -52,7 +52,7 @@ class IommuCore:
     """`handles`: the domain that each handle in a slot says; `numbers` are out, each with its life.
 
     `numbered` are the groups by the number of their driver calls.  `stuck` are units whose driver
-    could not take a PASID away again.
+    could not take a PASID away again, `unfinished` groups without a default domain.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, CLAIM_NOMEM, NUMBER_NOMEM)
@@ -66,6 +66,7 @@ class IommuCore:
     numbers: dict[Pasid, Incarnation] = field(default_factory=dict)
     incarnations: int = 0
     stuck: tuple[Name, ...] = ()
+    unfinished: tuple[Name, ...] = ()
 
     @classmethod
     def of(cls, machine: Machine, _name: Name) -> Self:
@@ -74,7 +75,9 @@ class IommuCore:
         groups = groups_of(devices)
         domains = (*machine.domains, BLOCKING, DEFAULT)
         stuck = tuple(one.name for one in machine.units if "blocking-pasids" in one.lacks)
-        return cls(domains, devices, groups, ("", *groups), stuck=stuck)
+        unfinished = tuple(one.name for one in machine.groups if not one.finalised)
+        made = (domains, devices, groups, ("", *groups))
+        return cls(*made, stuck=stuck, unfinished=unfinished)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Look-ups and numbers at once, all else when it has the lock of its group."""
@@ -158,6 +161,9 @@ class IommuCore:
     group_refusal = rules.group_refusal
     handle_wanted = rules.handle_wanted
     claim_refusal = rules.claim_refusal
+    on_use = driver_core.on_use
+    use_refusal = driver_core.use_refusal
+    on_unuse = driver_core.on_unuse
     begin_attach = attach.begin_attach
     begin_replace = attach.begin_replace
     reserve = attach.reserve

@@ -77,8 +77,8 @@ def on_group_request(
 
 
 def own_domain(_core: IommuCore, group: GroupState) -> Name:
-    """What a group goes back to: blocked while somebody owns it."""
-    return BLOCKING.name if group.claims else DEFAULT.name
+    """What a group goes back to: blocked while somebody owns it by name."""
+    return BLOCKING.name if group.owner != NULL else DEFAULT.name
 
 
 def set_rid(_core: IommuCore, group: GroupState, domain: Name, out: Out) -> None:

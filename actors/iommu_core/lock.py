@@ -31,6 +31,7 @@ from protocol.messages.iommu_core import (
     SetDevPasid,
     UnplugDevice,
 )
+from protocol.messages.probing import UnuseDefaultDomain, UseDefaultDomain
 from protocol.names import IOMMU, Name
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def locked(core: IommuCore, request: Locked, sender: Name, out: Out) -> None:
             core.on_claim(group, request, sender, out)
         case ReleaseDmaOwner():
             core.on_release(group, request, sender, out)
+        case UseDefaultDomain():
+            core.on_use(group, request, sender, out)
+        case UnuseDefaultDomain():
+            core.on_unuse(group, request, sender, out)
         case PlugDevice():
             core.on_plug(request, sender, out)
         case UnplugDevice():

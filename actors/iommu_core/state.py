@@ -26,6 +26,7 @@ from protocol.messages.iommu_core import (
     ResetPrepare,
     UnplugDevice,
 )
+from protocol.messages.probing import UnuseDefaultDomain, UseDefaultDomain
 from protocol.names import Incarnation, Name, Pasid
 
 SLOT_NOMEM: Final = Site("iommu_core.attach.slot", Errno.ENOMEM)
@@ -42,6 +43,8 @@ OfDevice: TypeAlias = (
     | ResetDone
     | PlugDevice
     | UnplugDevice
+    | UseDefaultDomain
+    | UnuseDefaultDomain
 )
 OfGroup: TypeAlias = AttachGroupHandle | ReplaceGroupHandle | DetachGroupHandle
 Locked: TypeAlias = OfDevice | OfGroup

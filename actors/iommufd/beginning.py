@@ -43,6 +43,7 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import GetHwInfo
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -69,6 +70,8 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
                 task.then(Do.UNBIND)
         case MakeMockDevice():
             begin_mock(fd, task, out)
+        case GetHwInfo():
+            begin_hw_info(fd, task, task.request, out)
         case CheckHwpt():
             begin_check(fd, task, task.request, out)
         case TriggerFault():
@@ -174,3 +177,12 @@ def begin_check(fd: Iommufd, task: Task, asked: CheckHwpt, out: Out) -> None:
         return
     task.device, task.pasid = found.device, asked.pasid
     task.then(Do.CHECK)
+
+
+def begin_hw_info(fd: Iommufd, task: Task, asked: GetHwInfo, out: Out) -> None:
+    """The device; only the driver knows more."""
+    if objects.look(fd, task, asked.device, Device, out) is None:
+        task.fail(Errno.ENOENT)
+        return
+    task.device = asked.device
+    task.then(Do.HW_INFO)

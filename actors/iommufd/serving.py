@@ -30,7 +30,8 @@ from protocol.messages.iommufd import (
     ReadFaults,
     ReplacePt,
 )
-from protocol.names import IOMMU_CORE
+from protocol.messages.probing import GetHwInfo, HwInfo, HwInfoGot
+from protocol.names import IOMMU, IOMMU_CORE
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -58,6 +59,12 @@ def checked(fd: Iommufd, task: Task, out: Out) -> bool:
     elif not isinstance(found, Paging | Nested) or found.domain != domain:
         task.errno = Errno.EINVAL
     return True
+
+
+def hw_info(fd: Iommufd, task: Task, out: Out) -> bool:
+    """Of the device's own hardware."""
+    out.send(IOMMU, HwInfo(task.number, fd.device(task.device).device))
+    return False
 
 
 def lock_mock(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -91,6 +98,8 @@ def answer(task: Task) -> AnyMessage:
             return FaultsGot(call, tuple(task.cookies))
         case MakeMockDevice():
             return MockDeviceGot(call, task.mock, task.device, task.hwpt)
+        case GetHwInfo():
+            return HwInfoGot(call, task.pasid)
         case _:
             return Done(call)
 
@@ -100,5 +109,6 @@ STEPS = {
     Do.LOCK_MOCK: lock_mock,
     Do.CHECK: check,
     Do.CHECKED: checked,
+    Do.HW_INFO: hw_info,
     Do.END: end,
 }

@@ -46,6 +46,7 @@ from protocol.messages.accelerators import MmPasidGot, OpenDeviceGot
 from protocol.messages.address_spaces import RespondPageRequest
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
+from protocol.messages.probing import HwInfoGot
 from protocol.messages.sva import (
     DomainAllocSvaGot,
     SvaBindDeviceGot,
@@ -98,6 +99,7 @@ ANSWERS: Final = (
     SvaBindDeviceGot,
     SvaFindGot,
     SvaGetPasidGot,
+    HwInfoGot,
 )
 """What answers something: outside the credit window."""
 

@@ -41,6 +41,12 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
                 f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
                 f'{nearest(device.unit, units)} (units: {", ".join(units)}; none: "")'
             )
+        physical = [one.name for one in table.device if not one.pf]
+        if device.pf and device.pf not in physical:
+            raise ExperimentError(
+                f"{where}: $.machine.device[{k}].pf: '{device.pf}' is not a physical device"
+                f"{nearest(device.pf, physical)} (those are: {', '.join(physical)})"
+            )
         if device.system_pasid and device.driver != "idxd":
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].system_pasid: only driver 'idxd' has one"
@@ -71,6 +77,7 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
                 driver=d.driver,
                 system_pasid=d.system_pasid,
                 quirks=d.quirks,
+                pf=d.pf,
             )
             for d in table.device
         ),
@@ -78,10 +85,11 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
         pasids=experiment.pool.pasids,
         quota=experiment.pool.pasids,
         processes=numbered("proc", experiment.processes.count),
-        groups=tuple(Group(group.name, group.devices) for group in table.group),
+        groups=tuple(Group(group.name, group.devices, group.finalised) for group in table.group),
         domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid) for d in table.domain),
         stack=IOMMUFD,
         callers=numbered("caller", experiment.callers.count),
+        without=table.without,
     )
 
 
@@ -94,12 +102,14 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
     """What an experiment of the older stack cannot say."""
     table = experiment.machine
     _refuse(where, "machine.group", bool(table.group), IOASID)
+    _refuse(where, "machine.without", bool(table.without), IOASID)
     _refuse(where, "machine.domain", bool(table.domain), IOASID)
     _refuse(where, "callers.count", experiment.callers.count > 0, IOASID)
     for k, unit in enumerate(table.unit):
         _refuse(where, f"machine.unit[{k}].lacks", bool(unit.lacks), IOASID)
     for k, device in enumerate(table.device):
         _refuse(where, f"machine.device[{k}].quirks", bool(device.quirks), IOASID)
+        _refuse(where, f"machine.device[{k}].pf", bool(device.pf), IOASID)
         _refuse(where, f"machine.device[{k}].driver", bool(device.driver), IOASID)
         _refuse(where, f"machine.device[{k}].system_pasid", device.system_pasid, IOASID)
         if device.pasids == 0:

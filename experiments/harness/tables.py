@@ -26,7 +26,7 @@ Lack = Literal[
     "pasids", "first-level", "second-level", "5-level", "sre", "eafe", "svm", "sva-domains",
     "blocking-pasids", "dirty-tracking",
 ]  # fmt: skip
-Quirk = Literal["pasid-off", "pri-off", "copied-context", "real-dma-subdevice"]
+Quirk = Literal["pasid-off", "pri-off", "copied-context", "real-dma-subdevice", "msi-not-isolated"]
 DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
@@ -54,7 +54,7 @@ class DeviceTable(Closed, frozen=True):
 
     `pasids` is how many PASIDs it has, with 0 among them (max_pasids).  `driver`: whose it is.
     `system_pasid`: idxd uses it with a PASID of the kernel's own, too.  `quirks`: of a modern
-    stack, what is wrong with it.
+    stack, what is wrong with it; `pf`: the device that it is a virtual function of.
     """
 
     name: Word
@@ -67,13 +67,18 @@ class DeviceTable(Closed, frozen=True):
     driver: Literal["", "uacce", "idxd"] = ""
     system_pasid: bool = False
     quirks: tuple[Quirk, ...] = ()
+    pf: Annotated[str, Meta(max_length=64)] = ""
 
 
 class GroupTable(Closed, frozen=True):
-    """`[[machine.group]]`: devices that the IOMMU cannot tell apart, in the order of asking."""
+    """`[[machine.group]]`: devices that the IOMMU cannot tell apart, in the order of asking.
+
+    One that is not `finalised` has no default domain yet: drivers are probed later.
+    """
 
     name: Word
     devices: Annotated[tuple[Word, ...], Meta(min_length=1)]
+    finalised: bool = True
 
 
 class DomainTable(Closed, frozen=True):
@@ -96,13 +101,14 @@ class MdevTable(Closed, frozen=True):
 
 
 class MachineTable(Closed, frozen=True):
-    """`[machine]`: what hardware there is."""
+    """`[machine]`: what hardware there is; `without`: what a modern kernel was built without."""
 
     unit: tuple[UnitTable, ...] = (UnitTable("dmar0"),)
     device: tuple[DeviceTable, ...] = (DeviceTable("dsa0", "dmar0"),)
     mdev: tuple[MdevTable, ...] = ()
     group: tuple[GroupTable, ...] = ()
     domain: tuple[DomainTable, ...] = ()
+    without: tuple[Literal["sva"], ...] = ()
 
 
 class PoolTable(Closed, frozen=True):

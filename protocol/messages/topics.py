@@ -6,6 +6,7 @@ from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
 from protocol.messages.pasid_table import PasidTableMessage
+from protocol.messages.probing import ProbingMessage
 from protocol.messages.sva import SvaMessage
 
 TopicMessage = (
@@ -16,5 +17,6 @@ TopicMessage = (
     | AddressSpaceMessage
     | PasidTableMessage
     | AcceleratorMessage
+    | ProbingMessage
 )
 """All of theirs."""

@@ -107,5 +107,12 @@ def test_what_hardware_lacks_is_of_the_modern_stack(after: str, key: str, where:
         read_experiment(older.replace("system_pasid = true\n", ""), "x.toml")
 
 
+@pytest.mark.parametrize("pf", ["d1", "plane"])
+def test_err_a_virtual_function_of_none(pf: str) -> None:
+    text = HEAD.replace('driver = "idxd"\n', f'driver = "idxd"\npf = "{pf}"\n')
+    with pytest.raises(ExperimentError, match=rf"device\[0\].pf: '{pf}' is not a physical device"):
+        read_experiment(text, "x.toml")
+
+
 def test_the_words_of_the_file_are_those_of_the_machine() -> None:
     assert (get_args(Lack), get_args(Quirk)) == (tuple(LACKS), tuple(QUIRKS))
