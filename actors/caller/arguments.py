@@ -7,7 +7,7 @@ errno, `same(v)`, `other(v)`, or the value itself, written `=5`.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_origin
 
 import msgspec
 
@@ -62,7 +62,7 @@ def argument(name: str, kind: object, text: str, values: dict[str, Got]) -> obje
     if text.startswith(VARIABLE):
         got = values.get(text.removeprefix(VARIABLE))
         return field_of(got, name) if got is not None else (0 if kind is int else "")
-    if name in ("flags", "data"):
+    if get_origin(kind) is tuple:
         return [one for one in text.split(SEVERAL) if one]
     return text
 

@@ -19,6 +19,7 @@ from protocol.messages.iommufd import (
     AllocFaultQueue,
     AllocHwpt,
     AllocIoas,
+    AnswerFault,
     AttachPt,
     BindDevice,
     CheckHwpt,
@@ -94,7 +95,9 @@ def answer(task: Task) -> AnyMessage:
             return ObjectGot(call, task.device)
         case AttachPt() | ReplacePt():
             return PtGot(call, task.hwpt)
-        case ReadFaults():
+        case AnswerFault() if not task.request.also:
+            return Done(call)
+        case ReadFaults() | AnswerFault():
             return FaultsGot(call, tuple(task.cookies))
         case MakeMockDevice():
             return MockDeviceGot(call, task.mock, task.device, task.hwpt)

@@ -180,14 +180,15 @@ class TriggerFault(Message, frozen=True, tag=True):
 class ReadFaults(Message, frozen=True, tag=True):
     """read() of a fault queue: whole groups, of which `room` has room for so many requests.
 
-    -> FaultsGot.  ESPIPE `rest` bytes more than whole requests, EINVAL the first group is larger
-    than the buffer, ENOMEM no cookie, EFAULT it cannot be copied: that group is the first again.
+    -> FaultsGot.  ESPIPE an offset, or `rest` bytes more than whole requests, EINVAL the first group
+    is larger than the buffer, ENOMEM no cookie, EFAULT it cannot be copied: it is the first again.
     """
 
     call: Call
     fault: ObjectId
     room: int
     rest: int = 0
+    offset: int = 0
 
 
 class FaultsGot(Message, frozen=True, tag=True):
@@ -200,7 +201,8 @@ class FaultsGot(Message, frozen=True, tag=True):
 class AnswerFault(Message, frozen=True, tag=True):
     """write() to a fault queue: EINVAL nobody waits for the cookie (any more), or a bad code.
 
-    ESPIPE `rest` bytes more than whole answers, EFAULT it cannot be copied.
+    ESPIPE an offset, or `rest` bytes more than whole answers, EFAULT it cannot be copied.  With
+    `also`, further cookies that are answered so, -> FaultsGot, as far as it came.
     """
 
     call: Call
@@ -208,6 +210,8 @@ class AnswerFault(Message, frozen=True, tag=True):
     cookie: int
     code: int
     rest: int = 0
+    offset: int = 0
+    also: tuple[int, ...] = ()
 
 
 class CloseFaultQueue(Message, frozen=True, tag=True):
