@@ -64,7 +64,13 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
-from protocol.messages.probing import GetHwInfo, UnuseDefaultDomain, UseDefaultDomain
+from protocol.messages.probing import (
+    GetHwInfo,
+    PciDisablePasid,
+    PciEnablePasid,
+    UnuseDefaultDomain,
+    UseDefaultDomain,
+)
 from protocol.messages.sva import (
     DomainAllocSva,
     DomainFree,
@@ -184,6 +190,6 @@ CALLS: Final[dict[str, Operation]] = {
         ReleaseMm,
         InvalidateSecondaryTlbs,
     ),
-    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite),
+    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite, PciEnablePasid, PciDisablePasid),
 }
 """Every operation of a caller."""

@@ -32,7 +32,11 @@ LACKS: Final = {
 }
 """What a unit, or the driver of one, may be without."""
 QUIRKS: Final = {
-    "pasid-off": "the PASID capability is there and could not be enabled",
+    "pasid-off": "the PASID capability is there and was not enabled",
+    "no-tlp-prefix": "no path for end-to-end TLP prefixes, so PASID cannot be enabled",
+    "pasid-no-tlp": "its PASIDs need no TLP prefix",
+    "no-acs": "no ACS Request Redirect and Upstream Forwarding on the way up, so no PASID",
+    "no-exec": "no execute permission in its PASID capability",
     "pri-off": "PRI is supported and could not be enabled",
     "copied-context": "its context entry is still the crashed kernel's (kdump)",
     "real-dma-subdevice": "it uses the context of another device (VMD)",
@@ -143,6 +147,17 @@ class Machine(Struct, frozen=True):
         if "pri-off" in device.quirks:
             return False
         return device.pri and any(u.pds for u in self.units if u.name == device.unit)
+
+    def has_pasid(self, device: Device) -> bool:
+        """Whether PASID is on from the start: whoever probes enables what can be enabled.
+
+        A virtual function has that of its device.
+        """
+        if device.pf:
+            return self.has_pasid(self.device(device.pf))
+        prefix = "no-tlp-prefix" not in device.quirks or "pasid-no-tlp" in device.quirks
+        off = any(one in device.quirks for one in ("pasid-off", "no-acs"))
+        return device.pasids > 0 and prefix and not off
 
     def device(self, name: Name) -> Device:
         """The device of that name; of an mdev, its parent."""

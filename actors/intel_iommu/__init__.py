@@ -93,7 +93,10 @@ class IntelIommu(Steps):
         behind = [one for one in machine.devices if one.unit]
         devices = {one.name: replace(one, pri=machine.has_pri(one)) for one in behind}
         lacks = {one.name: one.lacks for one in machine.units if one.lacks}
-        lacks |= {one.name: one.quirks for one in behind if one.quirks}
+        off = [one.name for one in behind if one.pasids and not machine.has_pasid(one)]
+        for one in behind:
+            if one.quirks or one.name in off:
+                lacks[one.name] = (*one.quirks, *(["pasid-off"] if one.name in off else []))
         domains = (*machine.domains, BLOCKING, DEFAULT)
         return cls(devices, domains, machine.processes, lacks)
 

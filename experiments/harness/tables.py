@@ -26,7 +26,10 @@ Lack = Literal[
     "pasids", "first-level", "second-level", "5-level", "sre", "eafe", "svm", "sva-domains",
     "blocking-pasids", "dirty-tracking",
 ]  # fmt: skip
-Quirk = Literal["pasid-off", "pri-off", "copied-context", "real-dma-subdevice", "msi-not-isolated"]
+Quirk = Literal[
+    "pasid-off", "no-tlp-prefix", "pasid-no-tlp", "no-acs", "no-exec", "pri-off", "copied-context",
+    "real-dma-subdevice", "msi-not-isolated",
+]  # fmt: skip
 DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]

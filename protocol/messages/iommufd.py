@@ -180,8 +180,8 @@ class TriggerFault(Message, frozen=True, tag=True):
 class ReadFaults(Message, frozen=True, tag=True):
     """read() of a fault queue: whole groups, of which `room` has room for so many requests.
 
-    -> FaultsGot.  ESPIPE an offset, or `rest` bytes more than whole requests, EINVAL the first group
-    is larger than the buffer, ENOMEM no cookie, EFAULT it cannot be copied: it is the first again.
+    -> FaultsGot.  ESPIPE an offset, or `rest` bytes more than whole requests; EINVAL the first
+    group is larger than the buffer; ENOMEM no cookie; EFAULT no copy: it is the first again.
     """
 
     call: Call

@@ -52,5 +52,38 @@ class HwInfoGot(Message, frozen=True, tag=True):
     width: int
 
 
-ProbingMessage = UseDefaultDomain | UnuseDefaultDomain | GetHwInfo | HwInfo | HwInfoGot
+class PciEnablePasid(Message, frozen=True, tag=True):
+    """pci_enable_pasid, of a function: with `features`, EXEC and PRIV.  A VF has what its PF has.
+
+    EBUSY it is enabled; EINVAL a VF whose PF is not, no path for TLP prefixes, no capability, no
+    ACS on the way up, or no such feature.
+    """
+
+    call: Call
+    features: tuple[str, ...] = ()
+
+
+class PciDisablePasid(Message, frozen=True, tag=True):
+    """pci_disable_pasid: always Done; of a VF nothing."""
+
+    call: Call
+
+
+class PfPasidStatus(Message, frozen=True, tag=True):
+    """VF -> PF: Done if its PASID capability is enabled, else EINVAL; the answer is `whose`."""
+
+    call: Call
+    whose: Name
+
+
+ProbingMessage = (
+    UseDefaultDomain
+    | UnuseDefaultDomain
+    | GetHwInfo
+    | HwInfo
+    | HwInfoGot
+    | PciEnablePasid
+    | PciDisablePasid
+    | PfPasidStatus
+)
 """All of them."""
