@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.intel_iommu.state import DomainState
-from protocol.domains import NESTED, SVA
+from protocol.domains import NESTED, NULL, SVA, made_domain
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.machine import Device
@@ -75,8 +75,13 @@ def setup_refusal(driver: IntelIommu, unit: Name, domain: DomainState) -> Errno 
 def alloc_refusal(
     driver: IntelIommu, unit: Name, alloc: AllocDomain | AllocNestedDomain
 ) -> Errno | None:
-    """EOPNOTSUPP flags or a kind of data that the driver does not know, EINVAL too little of it."""
+    """EOPNOTSUPP flags or a kind of data that the driver does not know, EINVAL too little of it.
+
+    EINVAL, too, a parent that another driver has made.
+    """
     if isinstance(alloc, AllocNestedDomain):
+        if made_domain(alloc.parent).unit not in (NULL, unit):
+            return Errno.EINVAL
         if OTHER_TYPE in alloc.data:
             return Errno.EOPNOTSUPP
         return Errno.EINVAL if SHORT in alloc.data else None
