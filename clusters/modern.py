@@ -10,6 +10,7 @@ from actors.accelerators.uacce import SvaUacce
 from actors.caller import Caller
 from actors.device import Device
 from actors.intel_iommu import IntelIommu
+from actors.intel_iommu.amd import AmdIommu
 from actors.iommu_core import IommuCore
 from actors.iommu_unit import IommuUnit
 from actors.iommufd import Iommufd
@@ -17,7 +18,7 @@ from actors.iopf import Iopf
 from actors.process.sva_process import SvaProcess
 from actors.sva import Sva
 from clusters.cluster import MODERN, ActorClass, Role
-from protocol.machine import Machine
+from protocol.machine import AMD, INTEL, Machine
 from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
 
 CLASSES: Final[dict[Role, ActorClass]] = {
@@ -32,10 +33,14 @@ CLASSES: Final[dict[Role, ActorClass]] = {
     "sva_uacce": SvaUacce,
     "idxd": Idxd,
     "sva_process": SvaProcess,
+    "amd_iommu": AmdIommu,
 }
 assert tuple(CLASSES) == MODERN
 DRIVERS: Final[dict[str, Role]] = {"uacce": "sva_uacce", "idxd": "idxd"}
 """Who plays a driver whose devices have files."""
+
+OF_UNITS: Final[dict[str, Role]] = {INTEL: "intel_iommu", AMD: "amd_iommu"}
+"""Who plays the driver of the units."""
 
 
 def names(machine: Machine) -> dict[Name, Role]:
@@ -43,7 +48,7 @@ def names(machine: Machine) -> dict[Name, Role]:
     roles: dict[Name, Role] = {IOMMU_CORE: "iommu_core", SVA_CORE: "sva"}
     roles |= {unit.name: "unit" for unit in machine.units}
     roles |= {device.name: "device" for device in machine.devices if device.unit}
-    roles[IOMMU] = "intel_iommu"
+    roles[IOMMU] = OF_UNITS[machine.units[0].driver if machine.units else INTEL]
     roles[IOPF] = "iopf"
     for device in machine.devices:
         if device.driver in DRIVERS:

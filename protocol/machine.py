@@ -18,6 +18,10 @@ IOMMUFD: Final = "iommufd"
 STACKS: Final = (IOASID, IOMMUFD)
 
 
+INTEL: Final = "intel"
+AMD: Final = "amd"
+DRIVERS: Final = (INTEL, AMD)
+"""Whose driver a unit has: VT-d's, or AMD's."""
 LACKS: Final = {
     "pasids": "no PASID in what it translates (ECAP.PASID)",
     "first-level": "no first level (ECAP.FLTS)",
@@ -49,13 +53,15 @@ class Unit(Struct, frozen=True):
     """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1).
 
     `pds`: it supports page-request drain; without that nobody can be drained, and PRI stays off.
-    `lacks`: of the modern stack, what it or its driver cannot do, of LACKS.
+    Of the modern stack, `lacks`: what it or its driver cannot do, of LACKS; `driver`: of DRIVERS,
+    one for all units of a machine.
     """
 
     name: Name
     prq: int = 4
     pds: bool = True
     lacks: tuple[str, ...] = ()
+    driver: str = INTEL
 
 
 class Device(Struct, frozen=True):

@@ -132,9 +132,12 @@ class IntelIommu(Steps):
             case HostLost():
                 on_lost(self, message.name, out)
             case Start():
-                pass  # Units and devices are there; nothing is attached.
+                self.on_start(out)
             case _:
                 assert_never(message)
+
+    def on_start(self, out: Out) -> None:
+        """Units and devices are there; nothing is attached."""
 
     def domain_of(self, task: Task) -> Name:
         """Whose place it is that a task tears down: what it was told was there, or what is."""

@@ -18,7 +18,7 @@ from experiments.harness.script import outcomes
 from protocol.calls import AT, CALLS, SAID, Operation
 from protocol.domains import Domain, Group
 from protocol.errors import ExperimentError, nearest
-from protocol.machine import IOASID, IOMMUFD, Device, Machine, Unit
+from protocol.machine import INTEL, IOASID, IOMMUFD, Device, Machine, Unit
 from protocol.names import Name
 from protocol.plan import Step
 
@@ -34,6 +34,12 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
     _refuse(where, "machine.mdev", bool(table.mdev), IOMMUFD)
     _refuse(where, "guests.groups", bool(experiment.guests.groups), IOMMUFD)
     units = [unit.name for unit in table.unit]
+    for k, unit in enumerate(table.unit):
+        if unit.driver != table.unit[0].driver:
+            raise ExperimentError(
+                f"{where}: $.machine.unit[{k}].driver: '{unit.driver}' beside"
+                f" '{table.unit[0].driver}': a machine has units of one driver"
+            )
     devices = [device.name for device in table.device]
     for k, device in enumerate(table.device):
         if device.unit and device.unit not in units:
@@ -64,7 +70,7 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
                 raise ExperimentError(f"{place}: '{name}' is in a group already")
             grouped.append(name)
     return Machine(
-        units=tuple(Unit(unit.name, unit.prq, unit.pds, unit.lacks) for unit in table.unit),
+        units=tuple(Unit(u.name, u.prq, u.pds, u.lacks, u.driver) for u in table.unit),
         devices=tuple(
             Device(
                 name=d.name,
@@ -107,6 +113,7 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
     _refuse(where, "callers.count", experiment.callers.count > 0, IOASID)
     for k, unit in enumerate(table.unit):
         _refuse(where, f"machine.unit[{k}].lacks", bool(unit.lacks), IOASID)
+        _refuse(where, f"machine.unit[{k}].driver", unit.driver != INTEL, IOASID)
     for k, device in enumerate(table.device):
         _refuse(where, f"machine.device[{k}].quirks", bool(device.quirks), IOASID)
         _refuse(where, f"machine.device[{k}].pf", bool(device.pf), IOASID)

@@ -42,14 +42,15 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True):
 class UnitTable(Closed, frozen=True):
     """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
 
-    Without `pds` (page-request drain support) PRI stays off on the devices behind it.  `lacks`: of
-    a modern stack, what it or its driver cannot do.
+    Without `pds` (page-request drain support) PRI stays off on the devices behind it.  Of a
+    modern stack, `lacks`: what it or its driver cannot do; `driver`: the same one for all units.
     """
 
     name: Word
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
     pds: bool = True
     lacks: tuple[Lack, ...] = ()
+    driver: Literal["intel", "amd"] = "intel"
 
 
 class DeviceTable(Closed, frozen=True):

@@ -114,5 +114,12 @@ def test_err_a_virtual_function_of_none(pf: str) -> None:
         read_experiment(text, "x.toml")
 
 
+def test_err_units_of_two_drivers() -> None:
+    amd = '[[machine.unit]]\nname = "u"\ndriver = "amd"\n'
+    text = HEAD.replace("[[machine.device]]", f"{amd}[[machine.device]]", 1)
+    with pytest.raises(ExperimentError, match=r"unit\[1\].driver: 'amd' beside 'intel'"):
+        read_experiment(text, "x.toml")
+
+
 def test_the_words_of_the_file_are_those_of_the_machine() -> None:
     assert (get_args(Lack), get_args(Quirk)) == (tuple(LACKS), tuple(QUIRKS))
