@@ -11,14 +11,16 @@ from actors.caller import Caller
 from actors.device import Device
 from actors.intel_iommu import IntelIommu
 from actors.intel_iommu.amd import AmdIommu
+from actors.intel_iommu.arm_smmu_v3 import ArmSmmuV3
 from actors.iommu_core import IommuCore
+from actors.iommu_core.rid import RidCore
 from actors.iommu_unit import IommuUnit
 from actors.iommufd import Iommufd
 from actors.iopf import Iopf
 from actors.process.sva_process import SvaProcess
 from actors.sva import Sva
 from clusters.cluster import MODERN, ActorClass, Role
-from protocol.machine import AMD, INTEL, Machine
+from protocol.machine import AMD, ARM, INTEL, Machine
 from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
 
 CLASSES: Final[dict[Role, ActorClass]] = {
@@ -34,21 +36,25 @@ CLASSES: Final[dict[Role, ActorClass]] = {
     "idxd": Idxd,
     "sva_process": SvaProcess,
     "amd_iommu": AmdIommu,
+    "arm_smmu_v3": ArmSmmuV3,
+    "rid_core": RidCore,
 }
 assert tuple(CLASSES) == MODERN
 DRIVERS: Final[dict[str, Role]] = {"uacce": "sva_uacce", "idxd": "idxd"}
 """Who plays a driver whose devices have files."""
 
-OF_UNITS: Final[dict[str, Role]] = {INTEL: "intel_iommu", AMD: "amd_iommu"}
+OF_UNITS: Final[dict[str, Role]] = {INTEL: "intel_iommu", AMD: "amd_iommu", ARM: "arm_smmu_v3"}
 """Who plays the driver of the units."""
 
 
 def names(machine: Machine) -> dict[Name, Role]:
     """Every actor of the machine with its role, in the order in which they are started."""
-    roles: dict[Name, Role] = {IOMMU_CORE: "iommu_core", SVA_CORE: "sva"}
+    driver = machine.units[0].driver if machine.units else INTEL
+    core = "rid_core" if driver == ARM else "iommu_core"
+    roles: dict[Name, Role] = {IOMMU_CORE: core, SVA_CORE: "sva"}
     roles |= {unit.name: "unit" for unit in machine.units}
     roles |= {device.name: "device" for device in machine.devices if device.unit}
-    roles[IOMMU] = OF_UNITS[machine.units[0].driver if machine.units else INTEL]
+    roles[IOMMU] = OF_UNITS[driver]
     roles[IOPF] = "iopf"
     for device in machine.devices:
         if device.driver in DRIVERS:

@@ -25,13 +25,14 @@ ANY_KIND: Final = ""
 class Domain(Struct, frozen=True):
     """`unit`: the IOMMU whose driver made it; empty: every driver's (the static blocking domain).
 
-    `pasid`: it can be set on a PASID.
+    `pasid`: it can be set on a PASID.  `stage`: of SMMUv3, 2 if its tables are a VM's.
     """
 
     name: Name
     kind: str = UNMANAGED
     unit: Name = ""
     pasid: bool = True
+    stage: int = 1
 
 
 class Group(Struct, frozen=True):

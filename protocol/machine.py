@@ -20,8 +20,9 @@ STACKS: Final = (IOASID, IOMMUFD)
 
 INTEL: Final = "intel"
 AMD: Final = "amd"
-DRIVERS: Final = (INTEL, AMD)
-"""Whose driver a unit has: VT-d's, or AMD's."""
+ARM: Final = "arm-smmu-v3"
+DRIVERS: Final = (INTEL, AMD, ARM)
+"""Whose driver a unit has: VT-d's, AMD's, or SMMUv3's."""
 LACKS: Final = {
     "pasids": "no PASID in what it translates (ECAP.PASID)",
     "first-level": "no first level (ECAP.FLTS)",

@@ -42,7 +42,7 @@ from protocol.messages import (
 from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
 from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
-from protocol.messages.probing import HwInfo
+from protocol.messages.probing import AttachDev, HwInfo
 from protocol.messages.sva import DomainAllocSva, DomainFree
 from protocol.names import Call, Name
 
@@ -58,6 +58,7 @@ Request: TypeAlias = (
     | InvalidateSecondaryTlbs
     | RespondPageRequest
     | HwInfo
+    | AttachDev
 )
 Answer: TypeAlias = Done | Refused | ReadPrqGot | DrainRequestsGot
 Inbox: TypeAlias = (
@@ -125,6 +126,8 @@ class IntelIommu(Steps):
                 self.on_alloc(message, sender, out)
             case DomainFree() | FreeDomain():
                 self.on_free(message, sender, out)
+            case AttachDev():
+                self.on_attach_dev(message, sender, out)
             case HwInfo():
                 self.on_hw_info(message, sender, out)
             case DeviceReset():
@@ -135,6 +138,11 @@ class IntelIommu(Steps):
                 self.on_start(out)
             case _:
                 assert_never(message)
+
+    def on_attach_dev(self, attach: AttachDev, core: Name, out: Out) -> None:
+        """Nobody refuses it here: what DMA without PASID has is kept by the core."""
+        if attach.call:
+            out.send(core, Done(attach.call))
 
     def on_start(self, out: Out) -> None:
         """Units and devices are there; nothing is attached."""

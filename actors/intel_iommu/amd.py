@@ -1,10 +1,10 @@
-"""The AMD driver, where it is another than VT-d's: only SVA has PASIDs, and they are not drained.
+"""The AMD driver, where it is another than VT-d's: only SVA has PASIDs.
 
 A PASID's entry is one pointer in the device's GCR3 table: it is set when nothing was there, and it
 is gone with one write and one flush.  When an mm goes its records and entries go at once, and the
-detach that comes later finds nothing.  Page faults are the device's: it is on the fault core's
-queue for good, and a detach flushes no fault work, since whoever detaches has stopped and drained
-the device.  The unit is that of VT-d, whose several commands stand for AMD's one.
+detach that comes later finds nothing but requests.  Page faults are the device's: it is on the
+fault core's queue for good.  Here a detach drains, as VT-d's; Linux 7.3 leaves that to the driver
+of the device.  The unit is that of VT-d, whose several commands stand for AMD's one.
 
 Kernel: drivers/iommu/amd/pasid.c, iommu.c of Linux 7.3.  §8.
 """
@@ -41,8 +41,10 @@ class AmdIommu(IntelIommu):
         """Of a device, not of a domain."""
         return ask(task, IOPF, AddIopfDevice(task.number, name), out)
 
-    def iopf_got(self, task: Task, out: Out) -> None:
-        """There is nothing to count."""
+    def iopf_got(self, task: Task, _out: Out) -> None:
+        """The one reference is the device's own."""
+        assert task.doing is not None, "somebody has been put on the queue"
+        self.iopf[task.doing.domain] = 1
 
     def counts_faults(self, _name: Name, _device: Name, _out: Out) -> bool:
         """A domain that is detached takes no page faults away."""
@@ -82,13 +84,11 @@ class AmdIommu(IntelIommu):
         return [Do(What.TAG, task.domain), Do(What.LINK, task.domain), Do(What.WRITE, task.domain)]
 
     def detach_steps(self, task: Task, out: Out) -> list[Do]:
-        """What is recorded; a release may have left nothing."""
+        """What is recorded; of what a release has taken apart, the page requests."""
         old = self.recorded(self.domain_of(task), out)
-        return [Do(What.TEAR_DOWN), Do(What.UNLINK, old), Do(What.UNTAG, old)] if old else []
-
-    def after_zero(self, _task: Task) -> list[What]:
-        """Nobody waits for faults; who detaches has seen to that."""
-        return []
+        if not old:
+            return [Do(What.FETCH), Do(What.DRAIN), Do(What.TORN_DOWN)]
+        return [Do(What.TEAR_DOWN), Do(What.UNLINK, old), Do(What.UNTAG, old)]
 
     def next_place(self, task: Task, out: Out) -> bool:
         """With its record, under the same lock."""

@@ -92,7 +92,7 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
         quota=experiment.pool.pasids,
         processes=numbered("proc", experiment.processes.count),
         groups=tuple(Group(group.name, group.devices, group.finalised) for group in table.group),
-        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid) for d in table.domain),
+        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid, d.stage) for d in table.domain),
         stack=IOMMUFD,
         callers=numbered("caller", experiment.callers.count),
         without=table.without,

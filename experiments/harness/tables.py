@@ -50,7 +50,7 @@ class UnitTable(Closed, frozen=True):
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
     pds: bool = True
     lacks: tuple[Lack, ...] = ()
-    driver: Literal["intel", "amd"] = "intel"
+    driver: Literal["intel", "amd", "arm-smmu-v3"] = "intel"
 
 
 class DeviceTable(Closed, frozen=True):
@@ -88,13 +88,14 @@ class GroupTable(Closed, frozen=True):
 class DomainTable(Closed, frozen=True):
     """`[[machine.domain]]`: one that is there from the start, of the driver of `unit`.
 
-    Without `pasid` it cannot be set on a PASID.
+    Without `pasid` it cannot be set on a PASID.  `stage`: 2 is one of SMMUv3 for a VM.
     """
 
     name: Word
     unit: str = ""
     kind: Literal["UNMANAGED", "NESTED", "SVA", "BLOCKED", "DMA"] = "UNMANAGED"
     pasid: bool = True
+    stage: Literal[1, 2] = 1
 
 
 class MdevTable(Closed, frozen=True):

@@ -76,6 +76,18 @@ class PfPasidStatus(Message, frozen=True, tag=True):
     whose: Name
 
 
+class AttachDev(Message, frozen=True, tag=True):
+    """core -> driver, attach_dev, under the group's lock: the domain of DMA without PASID.
+
+    Done, or Refused, which has changed nothing.  Call 0 is a domain of the core's own, which no
+    driver refuses: not answered.
+    """
+
+    call: Call
+    device: Name
+    domain: Name
+
+
 ProbingMessage = (
     UseDefaultDomain
     | UnuseDefaultDomain
@@ -85,5 +97,6 @@ ProbingMessage = (
     | PciEnablePasid
     | PciDisablePasid
     | PfPasidStatus
+    | AttachDev
 )
 """All of them."""
