@@ -35,7 +35,7 @@ class Device(Struct, frozen=True):
     `pasids` is the number of PASIDs it supports; a guest bind wants exactly 2**20.  `wq` is the
     mode of its work queues: `shared` (ENQCMD, PASID from KVM's table) or `dedicated` (PASID from
     the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
-    modern stack, whose it is: `uacce`, `idxd`, or nobody's.
+    modern stack, whose it is: `uacce`, `idxd`, `vfio` (vfio-pci), `vfio-platform`, or nobody's.
     `system_pasid`: idxd has a PASID of the kernel's own there.
     """
 

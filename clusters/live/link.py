@@ -52,6 +52,7 @@ from protocol.messages.sva import (
     SvaFindGot,
     SvaGetPasidGot,
 )
+from protocol.messages.vfio_cdev import CdevGot
 from protocol.names import Name
 
 REQUESTS_MAX: Final = 256
@@ -98,6 +99,7 @@ ANSWERS: Final = (
     SvaBindDeviceGot,
     SvaFindGot,
     SvaGetPasidGot,
+    CdevGot,
 )
 """What answers something: outside the credit window."""
 

@@ -7,6 +7,7 @@ from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
 from protocol.messages.pasid_table import PasidTableMessage
 from protocol.messages.sva import SvaMessage
+from protocol.messages.vfio_cdev import VfioCdevMessage
 
 TopicMessage = (
     NativeMessage
@@ -16,5 +17,6 @@ TopicMessage = (
     | AddressSpaceMessage
     | PasidTableMessage
     | AcceleratorMessage
+    | VfioCdevMessage
 )
 """All of theirs."""
