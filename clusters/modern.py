@@ -16,9 +16,10 @@ from actors.iommufd import Iommufd
 from actors.iopf import Iopf
 from actors.process.sva_process import SvaProcess
 from actors.sva import Sva
+from actors.vfio_cdev import VfioCdev
 from clusters.cluster import MODERN, ActorClass, Role
 from protocol.machine import Machine
-from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, VFIO, Name
 
 CLASSES: Final[dict[Role, ActorClass]] = {
     "iommu_core": IommuCore,
@@ -32,6 +33,7 @@ CLASSES: Final[dict[Role, ActorClass]] = {
     "sva_uacce": SvaUacce,
     "idxd": Idxd,
     "sva_process": SvaProcess,
+    "vfio_cdev": VfioCdev,
 }
 assert tuple(CLASSES) == MODERN
 DRIVERS: Final[dict[str, Role]] = {"uacce": "sva_uacce", "idxd": "idxd"}
@@ -48,7 +50,9 @@ def names(machine: Machine) -> dict[Name, Role]:
     for device in machine.devices:
         if device.driver in DRIVERS:
             roles[machine.door_of(device.name)] = DRIVERS[device.driver]
+    if machine.has_vfio:
+        roles[VFIO] = "vfio_cdev"
     roles |= dict.fromkeys(machine.processes, "sva_process")
-    roles |= {iommufd_of(caller): "iommufd" for caller in machine.callers}
+    roles |= dict.fromkeys(machine.contexts, "iommufd")
     roles |= dict.fromkeys(machine.callers, "caller")
     return roles

@@ -16,6 +16,7 @@ from protocol.messages import AnyMessage, EnqcmdWriteGot
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
 from protocol.messages.sva import DomainAllocSvaGot, SvaBindDeviceGot, SvaGetPasidGot
+from protocol.messages.vfio_cdev import CdevGot
 from protocol.names import Call, Incarnation, Pasid
 from protocol.plan import Step
 
@@ -31,6 +32,7 @@ Got: TypeAlias = (
     | DomainGot
     | DomainAllocSvaGot
     | EnqcmdWriteGot
+    | CdevGot
 )
 """Answers with a value."""
 

@@ -114,6 +114,7 @@ from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
 from protocol.properties.unhandled_faults_are_invalid import UnhandledFaultsAreInvalid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
 from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
+from protocol.properties.vfio_keeps_what_is_attached import VfioKeepsWhatIsAttached
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
 from protocol.properties.works_in_order import WorksInOrder
@@ -177,6 +178,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     AttachmentsAreCounted,
     DestroyedWhenUnused,
     DevicesUnboundWhenDetached,
+    VfioKeepsWhatIsAttached,
     OwnersChangeWhenNothingIsAttached,
     ResetDevicesStayBlocked,
     FailedBindsLeaveNothing,
