@@ -40,6 +40,7 @@ from protocol.messages import (
     TimerFired,
 )
 from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
+from protocol.messages.hotplug import ProbeDevice, ReleaseDevice
 from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
 from protocol.messages.sva import DomainAllocSva, DomainFree
@@ -56,6 +57,8 @@ Request: TypeAlias = (
     | ReleaseMm
     | InvalidateSecondaryTlbs
     | RespondPageRequest
+    | ProbeDevice
+    | ReleaseDevice
 )
 Answer: TypeAlias = Done | Refused | ReadPrqGot | DrainRequestsGot
 Inbox: TypeAlias = (
@@ -67,7 +70,8 @@ Inbox: TypeAlias = (
 class IntelIommu(Steps):
     """`table` is what the CPU has written into PASID tables; `iopf` counts references by device.
 
-    `locks` are those that somebody keeps; `given` are the domains of the machine.
+    `locks` are those that somebody keeps; `given` are the domains of the machine.  Devices that are
+    `gone` answer nothing; those `released` are the driver's no more.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (NOMEM_DOMAIN, NOMEM_RECORD, NOMEM_TAG)
@@ -82,6 +86,7 @@ class IntelIommu(Steps):
     tasks: dict[Call, Task | Round] = field(default_factory=dict)
     locks: dict[str, Lock] = field(default_factory=dict)
     gone: list[Name] = field(default_factory=list)
+    released: list[Name] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, _name: Name) -> Self:
@@ -115,6 +120,10 @@ class IntelIommu(Steps):
                 self.on_alloc(message, sender, out)
             case DomainFree() | FreeDomain():
                 self.on_free(message, sender, out)
+            case ProbeDevice():
+                self.on_probe(message, sender, out)
+            case ReleaseDevice():
+                self.on_release(message, sender, out)
             case DeviceReset():
                 self.on_device_reset(sender, out)
             case HostLost():

@@ -107,6 +107,9 @@ class What(Enum):
     FENCE = "fenced drain in hardware"
     TORN_DOWN = "the PASID is off the device"
     NEXT = "the next place of a release"
+    FORGET = "no page request of the device is reported"
+    LEAVE = "the next place of a device that goes"
+    LEFT = "the device has it no more"
     FLUSH = "the next cache tag of a flush"
     NOTIFIER = "register the notifier"
     PUT_NOTIFIER = "put the notifier"
@@ -173,6 +176,11 @@ class Round(Struct, tag=True):
     reported: int = 0
     again: bool = False
     overflow: bool = False
+
+    @property
+    def title(self) -> str:
+        """As facts call it."""
+        return f"prq:{self.number}"
 
 
 class Lock(Struct):

@@ -10,7 +10,7 @@ Kernel: drivers/iommu/iommu.c of Linux 7.3.  §8.
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Self, TypeAlias
 
-from actors.iommu_core import attach, detach, group, lock, lookups, reset, rules
+from actors.iommu_core import attach, detach, group, hotplug, lock, lookups, reset, rules
 from actors.iommu_core.state import (
     CLAIM_NOMEM,
     NUMBER_NOMEM,
@@ -51,7 +51,8 @@ ITS_OWN: Final[Name] = ""
 class IommuCore:
     """`handles`: the domain that each handle in a slot says; `numbers` are out, each with its life.
 
-    `numbered` are the groups by the number of their driver calls.
+    `numbered` are the groups by the number of their driver calls.  `told`: there is a driver that
+    hears of devices that come and go.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, CLAIM_NOMEM, NUMBER_NOMEM)
@@ -61,6 +62,7 @@ class IommuCore:
     devices: dict[Name, Dev]
     groups: dict[Name, GroupState]
     numbered: tuple[Name, ...]
+    told: bool
     handles: dict[Name, Name] = field(default_factory=dict)
     numbers: dict[Pasid, Incarnation] = field(default_factory=dict)
     incarnations: int = 0
@@ -71,7 +73,7 @@ class IommuCore:
         devices = devices_of(machine)
         groups = groups_of(devices)
         domains = (*machine.domains, BLOCKING, DEFAULT)
-        return cls(domains, devices, groups, ("", *groups))
+        return cls(domains, devices, groups, ("", *groups), bool(machine.units))
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Look-ups and numbers at once, all else when it has the lock of its group."""
@@ -179,10 +181,12 @@ class IommuCore:
     on_claim = group.on_claim
     on_release = group.on_release
     may_release = group.may_release
-    on_plug = group.on_plug
-    on_unplug = group.on_unplug
-    on_left = group.on_left
-    let_go = group.let_go
+    on_plug = hotplug.on_plug
+    on_unplug = hotplug.on_unplug
+    told_driver = hotplug.told_driver
+    end_hotplug = hotplug.end_hotplug
+    on_left = hotplug.on_left
+    let_go = hotplug.let_go
     begin_prepare = reset.begin_prepare
     counts = reset.counts
     attached = reset.attached

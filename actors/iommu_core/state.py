@@ -98,7 +98,7 @@ class Task(Struct):
     `made` have succeeded.  With an `errno` a device has refused, and `calls` set the others back.
     """
 
-    request: Attaching | DetachDevicePasid | ResetPrepare | ResetDone
+    request: Attaching | DetachDevicePasid | ResetPrepare | ResetDone | PlugDevice | UnplugDevice
     sender: Name
     calls: list[DriverCall]
     made: list[DriverCall] = []

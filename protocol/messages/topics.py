@@ -2,6 +2,7 @@
 
 from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
+from protocol.messages.hotplug import HotplugMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
@@ -18,5 +19,6 @@ TopicMessage = (
     | PasidTableMessage
     | AcceleratorMessage
     | VfioCdevMessage
+    | HotplugMessage
 )
 """All of theirs."""

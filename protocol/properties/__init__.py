@@ -69,6 +69,7 @@ from protocol.properties.no_chained_notification import NoChainedNotification
 from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_fault_under_a_freed_handle import NoFaultUnderAFreedHandle
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
+from protocol.properties.no_report_of_a_released_device import NoReportOfAReleasedDevice
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
 from protocol.properties.one_bind_per_device import OneBindPerDevice
@@ -197,6 +198,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FaultReferencesAddUp,
     DevicesLeaveTheFaultQueueDrained,
     DrainsLeaveAnEmptyRing,
+    NoReportOfAReleasedDevice,
     FlushesReachEveryCache,
     CacheTagsFollowAttachments,
     FreedPasidsAreReclaimed,

@@ -19,6 +19,7 @@ ORDERS: Final = (
     ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock"),
     ("group", "cache_lock"),
     ("group", "iommu->lock"),
+    ("group", "iopf_lock"),
     ("igroup", "fault"),
     ("wq_lock", "iommu_sva_lock", "group"),
     ("uacce", "iommu_sva_lock"),
