@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from actors.intel_iommu.attach import state_outcome
 from actors.intel_iommu.prq import iopf_lock
 from actors.intel_iommu.state import Do, Place, Task, What
-from actors.intel_iommu.tasks import enter, leave, new_task, run
+from actors.intel_iommu.tasks import enter, leave, new_task, run, state_thread
 from protocol.domains import BLOCKING
 from protocol.effects import Out
 from protocol.facts.intel_iommu import DeviceProbed, DeviceReleased
@@ -38,6 +38,7 @@ def on_probe(driver: IntelIommu, probe: ProbeDevice, core: Name, out: Out) -> No
 def on_release(driver: IntelIommu, release: ReleaseDevice, core: Name, out: Out) -> None:
     """Out of the tree first, so that nothing new is reported; then place by place."""
     task = new_task(driver, "unplug", core, release.call, Place(release.device, 0, 0))
+    state_thread(task, out)
     task.domain = BLOCKING.name
     task.todo = [Do(What.FORGET), Do(What.LEAVE)]
     run(driver, task, out)

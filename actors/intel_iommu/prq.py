@@ -15,7 +15,7 @@ from actors.intel_iommu.order import insert, smallest_free
 from actors.intel_iommu.state import Lock, Round, Stage, Task
 from actors.intel_iommu.tasks import answered, awaits_round, run
 from protocol.effects import Out
-from protocol.facts import LockReleased, LockTaken, PageAnswered, PageReported
+from protocol.facts import LockReleased, LockTaken, PageAnswered, PageReported, ThreadEntered
 from protocol.facts.intel_iommu import ReportBegun, ReportEnded
 from protocol.messages import (
     AdvancePrq,
@@ -74,6 +74,7 @@ def on_timer_fired(driver: IntelIommu, fired: TimerFired, out: Out) -> None:
     """The thread runs.  PPR is cleared before the ring is read, so that nothing comes unseen."""
     one = round_of(driver, fired.timer.removeprefix(TIMER))
     assert one is not None, "there is one timer per round"
+    out.record(ThreadEntered(one.title, f"{TIMER}{one.unit}/0"))
     one.stage = Stage.READ
     out.send(one.unit, ReadPrq(one.number, thread=True))
 
