@@ -68,7 +68,7 @@ class DeviceTable(Closed, frozen=True):
     ats: bool = True
     pri: bool = True
     pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = PASID_COUNT
-    driver: Literal["", "uacce", "idxd"] = ""
+    driver: Literal["", "uacce", "idxd", "vfio", "vfio-platform"] = ""
     system_pasid: bool = False
     quirks: tuple[Quirk, ...] = ()
     pf: Annotated[str, Meta(max_length=64)] = ""
