@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta, field, structs
 
 from clusters.cluster import MODERN, ROLES
 from clusters.lineup import Lineup, check_played, lineup
@@ -173,6 +173,18 @@ def _unique(names: list[str], where: str) -> None:
         if name in seen:
             raise ExperimentError(f"{where}: the name '{name}' is given twice")
         seen[name] = None
+
+
+def at_large(experiment: Experiment) -> Experiment:
+    """As hosts run it: with the VMs and rounds of `[live]`, which the simulator does not heed."""
+    guests, live = experiment.guests, experiment.live
+    return structs.replace(
+        experiment,
+        guests=structs.replace(
+            guests, count=live.guests or guests.count, operations=guests.operations * live.rounds
+        ),
+        live=structs.replace(live, guests=0, rounds=1),
+    )
 
 
 def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Plan]:

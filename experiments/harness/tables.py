@@ -214,7 +214,8 @@ class LiveTable(Closed, frozen=True):
 
     `hosts`: at most so many (0: as many as the placement makes).  `disk_mb`: the run ends when its
     folder has them.  Without `history` none is written; the journals have it all.
-    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
+    `guests`: so many VMs instead of `guests.count`, if it is not 0.  `rounds` repeats each guest's
+    plan: a mix's operations are multiplied by it.  The simulator heeds neither.  `journal` is the
     Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
     User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
     """
@@ -222,6 +223,7 @@ class LiveTable(Closed, frozen=True):
     placement: Literal["each", "packed", "kernel"] = "packed"
     durability: Literal["process", "power"] = "process"
     hosts: Annotated[int, Meta(ge=0, le=1024)] = 0
+    guests: Annotated[int, Meta(ge=0, le=256)] = 0
     rounds: Positive = 1
     disk_mb: Positive = 20_000
     history: bool = True
