@@ -11,9 +11,10 @@ from urllib.parse import quote
 import click
 from msgspec import Struct, structs
 
-from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from clusters.live.fleet import ready_fleet
+from clusters.live.live_setup import LiveResult, LiveSetup, Progress
 from clusters.live.node_strikes import check_nodes
+from clusters.live.run import run_live
 from experiments.harness.config import Experiment, at_large, machine_of, plans_of
 from experiments.harness.errors import UnwritableError
 from experiments.harness.follow_saying import say_followed, strayed_of
