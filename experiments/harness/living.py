@@ -264,8 +264,8 @@ def _say(run: Run, outcome: Outcome, result: Result, voice: Voice) -> None:
         voice.answer(
             "witnesses  " + "  ".join(f"{w.name} x{w.schedules}" for w in result.witnesses)
         )
-    lives = result.counts.get("lives", 0)
-    voice.answer(f"lives      {lives:,} PASIDs came to their end")
+    lives, bound = (result.counts.get(what, 0) for what in ("lives", "bound"))
+    voice.answer(f"lives      {lives:,} PASIDs came to their end, {bound:,} at most bound at once")
     voice.answer(f"faults     {_in_short(live.faults) or 'none'}")
     by_target = [(what, f"x{count}") for what, count in sorted(live.faults.items())]
     for line in columns(by_target):

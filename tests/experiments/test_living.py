@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.guest.script import spread
 from clusters.live.redis_journal import hidden
 from clusters.live.redis_server import why_none
 from experiments.harness import living
@@ -46,3 +47,13 @@ def test_hosts_have_the_vms_and_the_rounds_that_the_simulator_does_not_have() ->
     assert [plans_of(one)["vm1.guest"].operations for one in (small, large)] == [10, 1200]
     assert at_large(large) == large
     assert at_large(load(FILE)).guests.count == load(FILE).guests.count
+
+
+def test_a_step_of_many_variables_is_many_steps_and_more_of_them_on_hosts() -> None:
+    small = load(FILE.with_name("bound_at_once.toml"))
+    large = at_large(small)
+    assert [plans_of(one)["vm3.guest"].steps[0].count for one in (small, large)] == [2, 256]
+    assert [step.variable for step in spread(plans_of(small)["vm3.guest"].steps[1])] == ["p1", "p2"]
+    assert large.process[0].steps[2].endswith("x256 -> any(ok, ENOSPC)")
+    assert large.process[0].name == "vm*.guest"
+    assert list(plans_of(large)) == [f"vm{k}.guest" for k in range(1, 65)]
