@@ -7,8 +7,8 @@ import pytest
 
 from clusters import lineup
 from clusters.lineup import Lineup, Own, admit
-from clusters.live import run_live
 from clusters.live.ray_cluster import RayCluster
+from clusters.live.run import run_live
 from tests.live.test_faults import guests
 
 pytestmark = pytest.mark.live
