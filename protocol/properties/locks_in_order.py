@@ -17,9 +17,9 @@ from protocol.properties.property import Kind, Owed, Thread, when
 ORDERS: Final = (
     ("pasid_lock", "pasid_mutex", "ioasid_allocator_lock", "nb_lock"),
     # Linux 7.3, as its code nests them; a core has `group`, a context `igroup`.
-    ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock"),
+    ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock", "iommu->lock"),
     ("group", "cache_lock"),
-    ("group", "iommu->lock"),
+    ("group", "iopf_lock"),
     ("igroup", "fault"),
     ("wq_lock", "iommu_sva_lock", "group"),
     ("uacce", "iommu_sva_lock"),
