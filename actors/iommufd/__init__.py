@@ -25,6 +25,8 @@ from actors.iommufd import (
     pagetables,
     replacing,
     serving,
+    viommus,
+    waiting,
 )
 from actors.iommufd.inbox import Answer, Inbox, Request
 from actors.iommufd.objects import may_remove
@@ -53,13 +55,18 @@ STEPS: Final[dict[Do, Step]] = {
     **faults.STEPS,
     **fault_files.STEPS,
     **serving.STEPS,
+    **viommus.STEPS,
+    **waiting.STEPS,
 }
 """What a task does; False: it waits for an answer or for a lock, and then goes on with the next."""
 
 
 @dataclass(slots=True)
 class Iommufd:
-    """`attached` by group and PASID; who holds a lock is first in it, the others wait."""
+    """`attached` by group and PASID; who holds a lock is first in it, the others wait.
+
+    `units` by device; `tombstones` are ids that went before their user has destroyed them.
+    """
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
     LOSABLE: ClassVar[bool] = False
@@ -70,11 +77,13 @@ class Iommufd:
     handles: dict[Name, Name] = field(default_factory=dict)
     locks: dict[str, list[Call]] = field(default_factory=dict)
     tasks: dict[Call, Task] = field(default_factory=dict)
+    units: dict[Name, Name] = field(default_factory=dict)
+    tombstones: list[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, _machine: Machine, name: Name) -> Self:
+    def of(cls, machine: Machine, name: Name) -> Self:
         """An empty context."""
-        return cls(name)
+        return cls(name, units={one.name: one.unit for one in machine.devices})
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """A request becomes a task; an answer, or its turn, lets one go on."""
@@ -169,9 +178,14 @@ class Iommufd:
     bind = devices.bind
     bound = devices.bound
     take_in = faults.take_in
+    wake = waiting.wake
     lock_trigger = faults.lock_trigger
     read = fault_files.read
     abort_queue = fault_files.abort_queue
+    vdevice_refusal = viommus.vdevice_refusal
+    has_vdevice = viommus.has_vdevice
+    bury = viommus.bury
+    mark = viommus.mark
 
     def lock_mock(self, task: Task, out: Out) -> bool:
         """One call at a time for a mock device."""

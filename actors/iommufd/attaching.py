@@ -64,7 +64,9 @@ def try_it(fd: Iommufd, task: Task, out: Out) -> bool:
         message = AttachGroupHandle(task.number, group, domain, task.handle)
         out.send(IOMMU_CORE, message)
     else:
-        pasid = AttachDevicePasid(task.number, name, task.pasid, 0, domain, task.handle)
+        pasid = AttachDevicePasid(
+            task.number, name, task.pasid, task.incarnation, domain, task.handle
+        )
         out.send(IOMMU_CORE, pasid)
     return False
 
@@ -80,6 +82,8 @@ def refusal(fd: Iommufd, task: Task, device: Device, out: Out) -> Errno | None:
         return None if found.hwpt == task.hwpt else Errno.EINVAL
     if not fd.compatible(device.group, task.hwpt, task.pasid):
         return Errno.EINVAL
+    if not fd.has_vdevice(task.hwpt, device):
+        return Errno.ENOENT
     if out.may_fail(HANDLE):
         return Errno.ENOMEM
     return None

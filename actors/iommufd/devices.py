@@ -36,7 +36,8 @@ def bind(fd: Iommufd, task: Task, out: Out) -> bool:
     """An object first, then the claim."""
     asked = task.request
     assert isinstance(asked, BindDevice | MakeMockDevice), "only these bind"
-    made = Device(device=asked.device, group=asked.group)
+    shared = isinstance(asked, BindDevice) and asked.shared
+    made = Device(device=asked.device, group=asked.group, shared=shared)
     task.device = objects.reserve(fd, task, made, out)
     if task.device and (errno := out.may_fail(BIND)) is not None:
         del fd.objects[task.device]
@@ -45,6 +46,8 @@ def bind(fd: Iommufd, task: Task, out: Out) -> bool:
         drop_mock(fd, task)
         return True
     task.then(Do.BOUND)
+    if shared:
+        return True
     out.send(IOMMU_CORE, ClaimDmaOwner(task.number, asked.device, fd.name))
     return False
 
@@ -96,6 +99,7 @@ def unbind(fd: Iommufd, task: Task, out: Out) -> bool:
         task.then(Do.UNBIND)
         return False
     device.users -= 1
+    fd.bury(device, out)
     has = fd.attaches_of(device.group)
     left = tuple(sorted(one for one, record in has.items() if task.device in record.devices))
     out.record(DeviceUnbound(device.device, device.group, left))
@@ -103,6 +107,8 @@ def unbind(fd: Iommufd, task: Task, out: Out) -> bool:
         drop_mock(fd, task)  # A bug of the driver, and a warning: the object stays.
         return True
     task.then(Do.UNBOUND)
+    if device.shared:
+        return True
     out.send(IOMMU_CORE, ReleaseDmaOwner(task.number, device.device))
     return False
 

@@ -38,10 +38,11 @@ def take_in(fd: Iommufd, fault: DeliverFault, sender: Name, out: Out) -> None:
         out.send(sender, Refused(fault.call, Errno.EINVAL))
         return
     where = (fault.device, fault.pasid, fault.number)
-    group = Group(fault.handle, *where, fault.incarnation, fault.group, fault.count)
+    group = Group(fault.handle, *where, fault.incarnation, fault.group, fault.count, fault.page)
     fd.queue(at).deliver.append(group)
     out.record(FaultQueued(at, group.handle, *where, group.group))
     out.send(sender, Done(fault.call))
+    fd.wake(at, out)
 
 
 def queue_for(fd: Iommufd, handle: Name) -> int:

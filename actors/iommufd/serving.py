@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import objects, waiting
 from actors.iommufd.state import (
     Do,
     Nested,
@@ -14,6 +14,7 @@ from actors.iommufd.state import (
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages import AnyMessage, Done, Refused
+from protocol.messages.guests import AllocVdevice, AllocViommu, WaitForFaults
 from protocol.messages.iommu_core import AttachHandleGet
 from protocol.messages.iommufd import (
     AllocFaultQueue,
@@ -71,22 +72,24 @@ def end(fd: Iommufd, task: Task, out: Out) -> bool:
         objects.put(fd, task, at, out)
     fd.unlock(task, "", out)
     del fd.tasks[task.number]
-    out.send(task.sender, answer(task))
+    out.send(task.sender, answer(fd, task))
     return False
 
 
-def answer(task: Task) -> AnyMessage:
+def answer(fd: Iommufd, task: Task) -> AnyMessage:
     """With what was asked for."""
     call = task.request.call
     if task.errno is not None:
         return Refused(call, task.errno)
     match task.request:
-        case AllocIoas() | AllocFaultQueue() | AllocHwpt():
+        case AllocIoas() | AllocFaultQueue() | AllocHwpt() | AllocViommu() | AllocVdevice():
             return ObjectGot(call, task.fresh)
         case BindDevice():
             return ObjectGot(call, task.device)
         case AttachPt() | ReplacePt():
             return PtGot(call, task.hwpt)
+        case WaitForFaults():
+            return waiting.taken(fd, task)
         case ReadFaults():
             return FaultsGot(call, tuple(task.cookies))
         case MakeMockDevice():

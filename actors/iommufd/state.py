@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from actors.iommufd.inbox import Request
 from protocol.errors import Errno
+from protocol.messages.iommufd import AttachPt, DetachPt, ReplacePt
 from protocol.names import Call, Incarnation, Name, Pasid
 
 FLAGS: Final = ("NEST_PARENT", "DIRTY_TRACKING", "FAULT_ID_VALID", "PASID")
@@ -44,9 +45,10 @@ class Paging(Object, tag=True):
 
 
 class Nested(Object, tag=True):
-    """A guest's page table on top of a page table."""
+    """A guest's page table on top of a page table, or of a vIOMMU that stands on one."""
 
     parent: int = 0
+    viommu: int = 0
     flags: tuple[str, ...] = ()
     domain: Name = ""
     fault: int = 0
@@ -55,7 +57,7 @@ class Nested(Object, tag=True):
 class Group(Struct, frozen=True):
     """Page requests with one number, and under which handle they came.
 
-    `group` is the fault core's name of it, `count` its requests.
+    `group` is the fault core's name of it, `count` its requests, `page` that of the last.
     """
 
     handle: Name
@@ -65,21 +67,28 @@ class Group(Struct, frozen=True):
     incarnation: Incarnation = 0
     group: int = 0
     count: int = 1
+    page: int = 0
 
 
 class FaultQueue(Object, tag=True):
-    """Groups that nobody has read, and those that somebody has, by cookie."""
+    """Groups that nobody has read, and those that somebody has, by cookie; `released`: its file."""
 
     deliver: list[Group] = []
     responses: dict[int, Group] = {}
+    released: bool = False
 
 
 class Device(Object, tag=True):
-    """A device that a driver has bound; `unbinder` waits until nobody looks at it."""
+    """A device that a driver has bound; `unbinder` waits until nobody looks at it.
+
+    `shared`: nobody has claimed it.
+    """
 
     device: Name = ""
     group: Name = ""
     unbinder: Call = 0
+    shared: bool = False
+    vdevice: int = 0
 
 
 class Mock(Object, tag=True):
@@ -88,7 +97,21 @@ class Mock(Object, tag=True):
     device: int = 0
 
 
-AnyObject: TypeAlias = Ioas | Paging | Nested | FaultQueue | Device | Mock
+class Viommu(Object, tag=True):
+    """The IOMMU that a guest sees, on a page table that is a parent."""
+
+    parent: int = 0
+
+
+class Vdevice(Object, tag=True):
+    """A device as the guest of a vIOMMU knows it."""
+
+    viommu: int = 0
+    device: int = 0
+    virt: int = 0
+
+
+AnyObject: TypeAlias = Ioas | Paging | Nested | FaultQueue | Device | Mock | Viommu | Vdevice
 
 
 class Attach(Struct):
@@ -143,6 +166,9 @@ class Do(Enum):
     TRIGGERED = "somebody has it, or nobody"
     READ = "groups for the user"
     WRITE = "an answer of the user"
+    VIOMMU = "a vIOMMU"
+    VDEVICE = "a vDevice, with the group locked"
+    WAIT = "waits for page requests"
     END = "answers, and lets go of everything"
 
 
@@ -173,6 +199,12 @@ class Task(Struct):
     locks: list[str] = []
     dying: list[AnyObject] = []
     cookies: list[int] = []
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """Ghost of the PASID that is attached or detached, if its driver has said it."""
+        named = isinstance(self.request, AttachPt | ReplacePt | DetachPt)
+        return self.request.incarnation if named else 0
 
     def then(self, *steps: Do) -> None:
         """These next, in this order."""

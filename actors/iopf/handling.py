@@ -49,6 +49,7 @@ def delivery(task: Report, group: Group) -> DeliverFault:
         incarnation=group.last.incarnation,
         group=task.group,
         count=len(group.requests),
+        page=group.last.page,
     )
 
 

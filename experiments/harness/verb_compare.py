@@ -111,7 +111,7 @@ def lined_up(asked: Asked, chosen: Sequence[str]) -> "dict[str, Experiment]":
     experiment = loaded(asked)
     made = {name: structs.replace(experiment, revision=name) for name in dict.fromkeys(chosen)}
     for one in made.values():
-        check_played(one.lineup, one.stack, "--revision", "--defect")
+        check_played(one.lineup, one.played, "--revision", "--defect")
     return made
 
 

@@ -2,6 +2,7 @@
 
 from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
+from protocol.messages.guests import GuestMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
@@ -16,5 +17,6 @@ TopicMessage = (
     | AddressSpaceMessage
     | PasidTableMessage
     | AcceleratorMessage
+    | GuestMessage
 )
 """All of theirs."""

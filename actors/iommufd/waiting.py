@@ -1,0 +1,59 @@
+"""poll() and read() of a fault queue as one call: who has nothing to do but answer page requests.
+
+Kernel: iommufd_eventq_fops_poll and iommufd_fault_fops_read in eventq.c of Linux 7.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.iommufd.fault_files import begin_file, locked_read
+from actors.iommufd.state import Do, FaultQueue, Task
+from protocol.effects import Out
+from protocol.errors import Errno
+from protocol.messages.guests import FaultsTaken, PageFault, WaitForFaults
+
+if TYPE_CHECKING:
+    from actors.iommufd import Iommufd
+
+
+def begin(fd: Iommufd, task: Task, asked: WaitForFaults) -> None:
+    """Of a file that is there."""
+    begin_file(fd, task, asked, Do.WAIT)
+
+
+def wait(fd: Iommufd, task: Task, out: Out) -> bool:
+    """Until somebody brings a page request; then it is a read like any other."""
+    found = fd.objects.get(task.queue)
+    if not isinstance(found, FaultQueue) or found.released:
+        task.fail(Errno.ENOENT)
+        return True
+    if not found.deliver:
+        task.todo.append(Do.WAIT)
+        return False
+    return read(fd, task, out)
+
+
+def read(fd: Iommufd, task: Task, out: Out) -> bool:
+    """Behind other readers and writers."""
+    return locked_read(fd, task, out)
+
+
+def wake(fd: Iommufd, queue: int, out: Out) -> None:
+    """There is something to be read, or the file is released."""
+    for task in [one for one in fd.tasks.values() if one.queue == queue]:
+        if task.todo and task.todo[-1] is Do.WAIT:
+            fd.go_on(task, out)
+
+
+def taken(fd: Iommufd, task: Task) -> FaultsTaken:
+    """What was read, with its cookies."""
+    responses = fd.queue(task.queue).responses
+    faults = [
+        PageFault(cookie, one.device, one.pasid, one.incarnation, one.number, one.page)
+        for cookie, one in ((cookie, responses[cookie]) for cookie in task.cookies)
+    ]
+    return FaultsTaken(task.request.call, tuple(faults))
+
+
+STEPS = {Do.WAIT: wait}
