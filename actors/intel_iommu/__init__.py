@@ -40,6 +40,7 @@ from protocol.messages import (
     TimerFired,
 )
 from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
+from protocol.messages.guests import SettleAnswers
 from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
 from protocol.messages.sva import DomainAllocSva, DomainFree
@@ -56,6 +57,7 @@ Request: TypeAlias = (
     | ReleaseMm
     | InvalidateSecondaryTlbs
     | RespondPageRequest
+    | SettleAnswers
 )
 Answer: TypeAlias = Done | Refused | ReadPrqGot | DrainRequestsGot
 Inbox: TypeAlias = (
@@ -103,6 +105,8 @@ class IntelIommu(Steps):
                 self.on_page_request_interrupt(sender, out)
             case TimerFired():
                 self.on_timer_fired(message, out)
+            case SettleAnswers():
+                self.on_settle(message, sender, out)
             case RespondPageRequest():
                 self.on_respond(message, out)
             case InvalidateSecondaryTlbs():

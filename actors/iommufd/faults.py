@@ -95,7 +95,9 @@ def respond_to(task: Task, group: Group, code: int, out: Out) -> None:
     by = "user" if isinstance(task.request, AnswerFault) else "kernel"
     where = (group.device, group.pasid, group.number)
     out.record(FaultSettled(task.queue, group.handle, *where, by, group.group))
-    out.send(IOPF, RespondFault(task.number, *where, code, group.incarnation, group.group))
+    life = (group.incarnation, group.group)
+    settle = by == "kernel"
+    out.send(IOPF, RespondFault(task.number, *where, code, *life, settle=settle))
 
 
 def respond(fd: Iommufd, task: Task, out: Out) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects, waiting
+from actors.iommufd import objects
 from actors.iommufd.state import (
     Do,
     Nested,
@@ -14,7 +14,7 @@ from actors.iommufd.state import (
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages import AnyMessage, Done, Refused
-from protocol.messages.guests import AllocVdevice, AllocViommu, WaitForFaults
+from protocol.messages.guests import AllocVdevice, AllocViommu, FaultsTaken, WaitForFaults
 from protocol.messages.iommu_core import AttachHandleGet
 from protocol.messages.iommufd import (
     AllocFaultQueue,
@@ -72,11 +72,11 @@ def end(fd: Iommufd, task: Task, out: Out) -> bool:
         objects.put(fd, task, at, out)
     fd.unlock(task, "", out)
     del fd.tasks[task.number]
-    out.send(task.sender, answer(fd, task))
+    out.send(task.sender, answer(task))
     return False
 
 
-def answer(fd: Iommufd, task: Task) -> AnyMessage:
+def answer(task: Task) -> AnyMessage:
     """With what was asked for."""
     call = task.request.call
     if task.errno is not None:
@@ -89,7 +89,7 @@ def answer(fd: Iommufd, task: Task) -> AnyMessage:
         case AttachPt() | ReplacePt():
             return PtGot(call, task.hwpt)
         case WaitForFaults():
-            return waiting.taken(fd, task)
+            return FaultsTaken(call, tuple(task.faults))
         case ReadFaults():
             return FaultsGot(call, tuple(task.cookies))
         case MakeMockDevice():

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from actors.iommufd.inbox import Request
 from protocol.errors import Errno
+from protocol.messages.guests import PageFault
 from protocol.messages.iommufd import AttachPt, DetachPt, ReplacePt
 from protocol.names import Call, Incarnation, Name, Pasid
 
@@ -199,6 +200,7 @@ class Task(Struct):
     locks: list[str] = []
     dying: list[AnyObject] = []
     cookies: list[int] = []
+    faults: list[PageFault] = []
 
     @property
     def incarnation(self) -> Incarnation:

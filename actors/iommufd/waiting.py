@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd.fault_files import begin_file, locked_read
+from actors.iommufd.fault_files import begin_file
 from actors.iommufd.state import Do, FaultQueue, Task
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.messages.guests import FaultsTaken, PageFault, WaitForFaults
+from protocol.messages.guests import PageFault, WaitForFaults
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -29,31 +29,26 @@ def wait(fd: Iommufd, task: Task, out: Out) -> bool:
         task.fail(Errno.ENOENT)
         return True
     if not found.deliver:
+        fd.unlock(task, "queue:", out)
         task.todo.append(Do.WAIT)
         return False
-    return read(fd, task, out)
-
-
-def read(fd: Iommufd, task: Task, out: Out) -> bool:
-    """Behind other readers and writers."""
-    return locked_read(fd, task, out)
+    if not fd.lock(task, f"queue:{task.queue}", Do.WAIT, out):
+        return False
+    fd.read(task, out)
+    for cookie in task.cookies:
+        one = found.responses[cookie]
+        where = (one.device, one.pasid, one.incarnation, one.number, one.page)
+        task.faults.append(PageFault(cookie, *where))
+    return True
 
 
 def wake(fd: Iommufd, queue: int, out: Out) -> None:
     """There is something to be read, or the file is released."""
+    locked = fd.locks.get(f"queue:{queue}", [])
     for task in [one for one in fd.tasks.values() if one.queue == queue]:
-        if task.todo and task.todo[-1] is Do.WAIT:
+        # Who waits for the lock has been told already.
+        if task.todo and task.todo[-1] is Do.WAIT and task.number not in locked:
             fd.go_on(task, out)
-
-
-def taken(fd: Iommufd, task: Task) -> FaultsTaken:
-    """What was read, with its cookies."""
-    responses = fd.queue(task.queue).responses
-    faults = [
-        PageFault(cookie, one.device, one.pasid, one.incarnation, one.number, one.page)
-        for cookie, one in ((cookie, responses[cookie]) for cookie in task.cookies)
-    ]
-    return FaultsTaken(task.request.call, tuple(faults))
 
 
 STEPS = {Do.WAIT: wait}

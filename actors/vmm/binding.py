@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.vmm import closing, running
-from actors.vmm.state import Answer, Do, Task, Vm, What
+from actors.vmm.state import Answer, Do, Task, What
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import (

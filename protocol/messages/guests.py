@@ -62,5 +62,17 @@ class FaultsTaken(Message, frozen=True, tag=True):
     faults: tuple[PageFault, ...]
 
 
-GuestMessage = AllocViommu | AllocVdevice | WaitForFaults | FaultsTaken
+class SettleAnswers(Message, frozen=True, tag=True):
+    """iopf -> driver: Done when the device has what was answered to it before this.
+
+    7.3 has no such call: it answers what is pending behind the drain of a detach, and goes on.
+    """
+
+    call: Call
+    device: Name
+    pasid: Pasid
+    incarnation: Incarnation
+
+
+GuestMessage = AllocViommu | AllocVdevice | WaitForFaults | FaultsTaken | SettleAnswers
 """All of them."""

@@ -269,7 +269,10 @@ class DeliverFault(Message, frozen=True, tag=True):
 
 
 class RespondFault(Message, frozen=True, tag=True):
-    """iommufd -> iopf, iopf_group_response and iopf_free_group: a group's answer; always Done."""
+    """iommufd -> iopf, iopf_group_response and iopf_free_group: a group's answer; always Done.
+
+    `settle`: Done when the device has it, since no drain comes after this.
+    """
 
     call: Call
     device: Name
@@ -278,6 +281,7 @@ class RespondFault(Message, frozen=True, tag=True):
     code: int
     incarnation: Incarnation = 0
     group: int = 0
+    settle: bool = False
 
 
 class Proceed(Message, frozen=True, tag=True):

@@ -22,10 +22,12 @@ from protocol.properties.one_pasid_for_an_mm import OnePasidForAnMm
 from protocol.properties.only_the_owner_acts import OnlyTheOwnerActs
 from protocol.properties.page_requests_end import PageRequestsEnd
 from protocol.properties.property import Property
+from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
 from protocol.properties.translations_cleared_before_reclaim import (
     TranslationsClearedBeforeReclaim,
 )
 from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
+from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
 
 MODERN: Final = tuple(
     f"protocol.facts.{topic}"
@@ -47,6 +49,8 @@ OF_GUESTS: Final[tuple[type[Property], ...]] = (
     OnlyTheOwnerActs,
     OneBindPerDevice,
     DamageConfinedToTheVm,
+    VcpusKeptOutWhileCleared,
+    RegisteredBeforeTheFirstPasid,
     FreedPasidsAreReclaimed,
     PageRequestsEnd,
     ExitedVmsLeaveNothing,
