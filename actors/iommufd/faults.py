@@ -96,8 +96,7 @@ def respond_to(task: Task, group: Group, code: int, out: Out) -> None:
     where = (group.device, group.pasid, group.number)
     out.record(FaultSettled(task.queue, group.handle, *where, by, group.group))
     life = (group.incarnation, group.group)
-    settle = by == "kernel"
-    out.send(IOPF, RespondFault(task.number, *where, code, *life, settle=settle))
+    out.send(IOPF, RespondFault(task.number, *where, code, *life))
 
 
 def respond(fd: Iommufd, task: Task, out: Out) -> bool:

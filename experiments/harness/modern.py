@@ -106,12 +106,18 @@ def with_guests(machine: Machine, experiment: Experiment, where: str) -> Machine
         ("machine.mdev", machine.mdevs, "it has no aux domains, and nobody attaches twice"),
         ("processes.count", machine.processes, "its processes have drivers and calls of their own"),
         ("guests.count", not machine.vms, "only guests can be played on it"),
+        ("nemesis", resets(experiment), "nobody asks iommufd's user for what was reset"),
     ):
         if given:
             raise ExperimentError(f"{where}: $.{key}: cannot be played with '{revision}': {why}")
     return msgspec.structs.replace(
         machine, stack=IOMMUFD, pasids=PASID_COUNT - 1, quota=PASID_COUNT - 1
     )
+
+
+def resets(experiment: Experiment) -> bool:
+    """Whether devices are reset by themselves: what is with a user of iommufd then stays there."""
+    return any(one.fault == "reset" for one in experiment.nemesis)
 
 
 def _refuse(where: str, key: str, given: bool, stack: str) -> None:  # noqa: FBT001  one use

@@ -269,10 +269,7 @@ class DeliverFault(Message, frozen=True, tag=True):
 
 
 class RespondFault(Message, frozen=True, tag=True):
-    """iommufd -> iopf, iopf_group_response and iopf_free_group: a group's answer; always Done.
-
-    `settle`: Done when the device has it, since no drain comes after this.
-    """
+    """iommufd -> iopf, iopf_group_response and iopf_free_group: a group's answer; always Done."""
 
     call: Call
     device: Name
@@ -281,7 +278,6 @@ class RespondFault(Message, frozen=True, tag=True):
     code: int
     incarnation: Incarnation = 0
     group: int = 0
-    settle: bool = False
 
 
 class Proceed(Message, frozen=True, tag=True):

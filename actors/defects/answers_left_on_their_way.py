@@ -1,0 +1,26 @@
+"""A detach answers what is pending behind its drain, and nobody waits until the device has it.
+
+The PASID may be another's by then.  Linux 7.3 is thought to do so: the drain is the driver's, and
+over when iommufd answers; nobody has reported that it hurts.
+"""
+
+from typing import Final
+
+from actors.iopf import Iopf
+from actors.iopf.state import Request
+from protocol.messages.iommufd import RespondFault
+
+SOURCE: Final = "iommufd_hwpt_detach_device, iommufd_auto_response_faults of Linux 7.3; derived"
+
+
+class WaitsForNobody(Iopf):
+    """The answer is on its way."""
+
+    __slots__ = ()
+
+    def settles(self, _respond: RespondFault, _request: Request) -> bool:
+        """It goes on at once."""
+        return False
+
+
+CLASSES: Final[dict[str, type]] = {"iopf": WaitsForNobody}
