@@ -1,6 +1,6 @@
-"""A detach answers what is pending behind its drain, and nobody waits until the device has it.
+"""What is answered behind the drain of a detach is left on its way to the device.
 
-The PASID may be another's by then.  Linux 7.3 is thought to do so: the drain is the driver's, and
+The PASID may be another's when the device has it.  Linux 7.3 is thought to do so: the drain is the driver's, and
 over when iommufd answers; nobody has reported that it hurts.
 """
 
@@ -8,7 +8,6 @@ from typing import Final
 
 from actors.iopf import Iopf
 from actors.iopf.state import Request
-from protocol.messages.iommufd import RespondFault
 
 SOURCE: Final = "iommufd_hwpt_detach_device, iommufd_auto_response_faults of Linux 7.3; derived"
 
@@ -18,7 +17,7 @@ class WaitsForNobody(Iopf):
 
     __slots__ = ()
 
-    def settles(self, _respond: RespondFault, _request: Request) -> bool:
+    def settles(self, _request: Request) -> bool:
         """It goes on at once."""
         return False
 

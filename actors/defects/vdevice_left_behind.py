@@ -1,4 +1,4 @@
-"""Who unbinds a device does not look for its vDevice: the guest's IOMMU keeps a device that is gone.
+"""Who unbinds a device does not look for its vDevice: a vIOMMU keeps a device that is gone.
 
 A flush or an event for that id of the guest goes by a pointer to what has been freed.
 """

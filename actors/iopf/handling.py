@@ -102,7 +102,7 @@ def on_respond_fault(iopf: Iopf, respond: RespondFault, sender: Name, out: Out) 
     if group is not None:
         iopf.answer_group(respond.group, ResponseCode(respond.code), out)
         iopf.free_group(respond.group, out)
-        if iopf.settles(respond, group.last):
+        if iopf.settles(group.last):
             settling = Settling(iopf.number_for(respond), sender, respond.call)
             iopf.tasks[settling.number] = settling
             where = (respond.device, respond.pasid, respond.incarnation)
@@ -111,12 +111,13 @@ def on_respond_fault(iopf: Iopf, respond: RespondFault, sender: Name, out: Out) 
     out.send(sender, Done(respond.call))
 
 
-def settles(_iopf: Iopf, respond: RespondFault, request: Request) -> bool:
-    """Whether who answers waits until the device has it: INVALID, as behind the drain of a detach.
+def settles(_iopf: Iopf, request: Request) -> bool:
+    """Whether who answers waits until the device has it; a mock device waits for nothing.
 
-    No other drain comes, and the PASID may be another's next.  Stricter than 7.3 (§8.23).
+    A detach waits for a writer, and answers the rest itself, all behind its drain: no other comes,
+    and the PASID may be another's next.  Stricter than 7.3 (§8.23).
     """
-    return respond.code == ResponseCode.INVALID and not request.mock
+    return not request.mock
 
 
 def settled(iopf: Iopf, settling: Settling, out: Out) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.vmm import running
-from actors.vmm.state import NOBODY, Answer, Vm
+from actors.vmm.state import NOBODY, Answer, Task, Vm
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages import Done, PageRequestReport, Refused, RespondPage, ResponseCode
@@ -49,7 +49,7 @@ def report(vmm: Vmm, vm: Vm, fault: PageFault, out: Out) -> None:
     if life is None or fault.device not in life.tables:
         return
     if not vmm.answers_pages(vm):
-        answer(vmm, vm, fault.cookie, ResponseCode.INVALID, out)
+        answer(vmm, vm, fault, out)
         return
     vm.faults[fault.device, fault.pasid, fault.group] = fault.cookie
     request = PageRequestReport(
@@ -64,10 +64,12 @@ def report(vmm: Vmm, vm: Vm, fault: PageFault, out: Out) -> None:
     out.send(guest_of(vm.name), request)
 
 
-def answer(vmm: Vmm, vm: Vm, cookie: int, code: ResponseCode, out: Out) -> None:
+def answer(vmm: Vmm, vm: Vm, fault: PageFault, out: Out) -> None:
     """In the guest's place."""
     task = running.new(vmm, RESPONDS, vm.name, vm.name, NOBODY)
-    out.send(iommufd_of(vm.name), AnswerFault(task.number, vm.queue, cookie, int(code)))
+    task.device, task.pasid, task.cookie = fault.device, fault.pasid, fault.cookie
+    task.code = int(ResponseCode.INVALID)
+    write(vmm, task, out)
 
 
 def on_respond_page(vmm: Vmm, respond: RespondPage, sender: Name, out: Out) -> None:
@@ -81,8 +83,15 @@ def on_respond_page(vmm: Vmm, respond: RespondPage, sender: Name, out: Out) -> N
         out.send(sender, Refused(respond.call, Errno.EINVAL))
         return
     task = running.new(vmm, RESPONDS, vm.name, sender, respond.call)
-    code = int(respond.code)
-    out.send(iommufd_of(vm.name), AnswerFault(task.number, vm.queue, cookie, code))
+    task.device, task.pasid, task.cookie = respond.device, respond.pasid, cookie
+    task.code = int(respond.code)
+    write(vmm, task, out)
+
+
+def write(vmm: Vmm, task: Task, out: Out) -> None:
+    """To the fault queue."""
+    vm = vmm.vms[task.vm]
+    out.send(iommufd_of(vm.name), AnswerFault(task.number, vm.queue, task.cookie, task.code))
 
 
 def answered(vmm: Vmm, got: Answer, out: Out) -> bool:
@@ -93,12 +102,21 @@ def answered(vmm: Vmm, got: Answer, out: Out) -> bool:
     if task.name == WAITS:
         waited(vmm, got, out)
         return True
+    if isinstance(got, Refused) and got.errno is Errno.EFAULT and waits(vmm, task):
+        write(vmm, task, out)  # Its own memory was not there.
+        return True
     del vmm.tasks[got.call]
     if task.call != NOBODY:
         errno = got.errno if isinstance(got, Refused) else None
         own = Done(task.call) if errno is None else Refused(task.call, errno)
         out.send(task.caller, own)
     return True
+
+
+def waits(vmm: Vmm, task: Task) -> bool:
+    """Whether the kernel still waits for the cookie: not when its PASID is being detached."""
+    life = vmm.vms[task.vm].pasids.get(task.pasid)
+    return life is not None and task.device in life.tables
 
 
 def waited(vmm: Vmm, got: Answer, out: Out) -> None:

@@ -109,7 +109,8 @@ class Task(Struct):
     """A request under way, with the steps still `todo`; `done` is what a refusal takes back.
 
     `name` is open, alloc, free, bind, unbind or release; `range` is what is
-    freed, `table` a page table between two steps, `telling` who is still to be told.
+    freed, `table` a page table between two steps, `telling` who is still to be
+    told.  Of an answer to a page request: `device`, `cookie` and `code`.
     """
 
     number: Call
@@ -127,6 +128,9 @@ class Task(Struct):
     done: list[Do] = field(default_factory=list)
     telling: list[Name] = field(default_factory=list)
     table: int = 0
+    device: Name = ""
+    cookie: int = 0
+    code: int = 0
     errno: Errno | None = None
     rolled_back: int = 0
 
