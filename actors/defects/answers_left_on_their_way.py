@@ -1,7 +1,7 @@
 """What is answered behind the drain of a detach is left on its way to the device.
 
-The PASID may be another's when the device has it.  Linux 7.3 is thought to do so: the drain is the driver's, and
-over when iommufd answers; nobody has reported that it hurts.
+The PASID may be another's when the device has it.  Linux 7.3 is thought to do so: the drain is the
+driver's, and over when iommufd answers; nobody has reported that it hurts.
 """
 
 from typing import Final
