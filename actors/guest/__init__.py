@@ -57,9 +57,8 @@ WITHHELD: Final = 3
 class Guest:
     """At most one operation is waited for, `busy`; those that are `async` run beside it.
 
-    `queues` has the PASID of each enabled queue (0: shared), None where it is disabled, and nothing
-    where the guest never touched it; `ims` has that of each interrupt store in use.  `parents` has
-    the device behind each mdev; `door` is whom it asks for PASIDs.
+    `queues` has the PASID of each enabled queue (0: shared), None where it is disabled, nothing
+    where it was never touched; `ims` that of each interrupt store in use.  `door`: who has PASIDs.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = ()

@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING
 
 from actors.iommufd import objects, viommus
 from actors.iommufd.fault_files import QUEUE
-from actors.iommufd.state import (
-    AnyObject,
-    Do,
-    FaultQueue,
-    Mock,
-    Nested,
-    Paging,
-    Task,
-    Vdevice,
-    Viommu,
-)
+from actors.iommufd.state import AnyObject, Do, FaultQueue, Mock, Nested, Paging, Task
+from actors.iommufd.virtual import Vdevice, Viommu
 from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.facts import MemoryFreed

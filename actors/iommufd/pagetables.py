@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
 from actors.iommufd.sites import MAP
-from actors.iommufd.state import Do, FaultQueue, Ioas, Nested, Paging, Task, Viommu
+from actors.iommufd.state import Do, FaultQueue, Ioas, Nested, Paging, Task
+from actors.iommufd.virtual import Viommu
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages.iommufd import AllocDomain, AllocHwpt, AllocNestedDomain

@@ -3,9 +3,10 @@
 from enum import Enum
 from typing import Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from actors.iommufd.inbox import Request
+from actors.iommufd.virtual import Object, Vdevice, Viommu
 from protocol.errors import Errno
 from protocol.messages.guests import PageFault
 from protocol.messages.iommufd import AttachPt, DetachPt, ReplacePt
@@ -13,17 +14,6 @@ from protocol.names import Call, Incarnation, Name, Pasid
 
 FLAGS: Final = ("NEST_PARENT", "DIRTY_TRACKING", "FAULT_ID_VALID", "PASID")
 """What IOMMU_HWPT_ALLOC may ask for."""
-
-
-class Object(Struct):
-    """`users`: 1, and one for each that needs it, those that just look (`looks`) among them.
-
-    An object that is not `ready` has its id, and nobody finds it.
-    """
-
-    users: int = 1
-    looks: int = 0
-    ready: bool = False
 
 
 class Ioas(Object, tag=True):
@@ -74,8 +64,8 @@ class Group(Struct, frozen=True):
 class FaultQueue(Object, tag=True):
     """Groups that nobody has read, and those that somebody has, by cookie; `released`: its file."""
 
-    deliver: list[Group] = []
-    responses: dict[int, Group] = {}
+    deliver: list[Group] = field(default_factory=list)
+    responses: dict[int, Group] = field(default_factory=dict)
     released: bool = False
 
 
@@ -96,20 +86,6 @@ class Mock(Object, tag=True):
     """A device of the mock driver, around a device object."""
 
     device: int = 0
-
-
-class Viommu(Object, tag=True):
-    """The IOMMU that a guest sees, on a page table that is a parent."""
-
-    parent: int = 0
-
-
-class Vdevice(Object, tag=True):
-    """A device as the guest of a vIOMMU knows it."""
-
-    viommu: int = 0
-    device: int = 0
-    virt: int = 0
 
 
 AnyObject: TypeAlias = Ioas | Paging | Nested | FaultQueue | Device | Mock | Viommu | Vdevice

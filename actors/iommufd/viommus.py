@@ -13,7 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
-from actors.iommufd.state import Device, Do, Paging, Task, Vdevice, Viommu
+from actors.iommufd.state import Device, Do, Paging, Task
+from actors.iommufd.virtual import Vdevice, Viommu
 from protocol.domains import made_domain
 from protocol.effects import Out
 from protocol.errors import Errno

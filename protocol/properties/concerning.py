@@ -61,11 +61,12 @@ those.  All others that observe them speak of that core alone: sets, references,
 
 def concerns(judged: type[Property], machine: Machine) -> bool:
     """Whether some history of the machine could break it, or show what it is a witness of."""
-    return _concerns(judged, machine.stack, bool(machine.processes), bool(machine.vms))
+    return _concerns(judged, machine.stack, (bool(machine.processes), bool(machine.vms)))
 
 
 @lru_cache(maxsize=1024)
-def _concerns(judged: type[Property], stack: str, processes: bool, vms: bool) -> bool:  # noqa: FBT001
+def _concerns(judged: type[Property], stack: str, there: tuple[bool, bool]) -> bool:
+    processes, vms = there
     modern = any(fact.__module__ in MODERN for fact in judged.observes)
     old = any(fact.__module__ == core.__name__ for fact in judged.observes)
     if stack == IOMMUFD:
