@@ -31,7 +31,15 @@ from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCl
 
 MODERN: Final = tuple(
     f"protocol.facts.{topic}"
-    for topic in ("iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "accelerators")
+    for topic in (
+        "iommu_core",
+        "sva",
+        "iommufd",
+        "intel_iommu",
+        "iopf",
+        "accelerators",
+        "guests",
+    )
 )
 """Modules whose facts only the actors of a modern kernel state."""
 OF_PROCESSES: Final[tuple[type[Property], ...]] = (
