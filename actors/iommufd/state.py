@@ -181,8 +181,8 @@ class Task(Struct):
     @property
     def incarnation(self) -> Incarnation:
         """Ghost of the PASID that is attached or detached, if its driver has said it."""
-        named = isinstance(self.request, AttachPt | ReplacePt | DetachPt)
-        return self.request.incarnation if named else 0
+        asked = self.request
+        return asked.incarnation if isinstance(asked, AttachPt | ReplacePt | DetachPt) else 0
 
     def then(self, *steps: Do) -> None:
         """These next, in this order."""

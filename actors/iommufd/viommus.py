@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
-from actors.iommufd.state import Device, Do, Paging, Task
+from actors.iommufd.state import AnyObject, Device, Do, Paging, Task
 from actors.iommufd.virtual import Vdevice, Viommu
 from protocol.domains import made_domain
 from protocol.effects import Out
@@ -27,13 +27,12 @@ if TYPE_CHECKING:
 
 def begin(fd: Iommufd, task: Task, asked: AllocViommu | AllocVdevice, out: Out) -> None:
     """What it shall stand on is held: the page table, or the vIOMMU and then the device."""
-    kinds = [Device, Paging] if isinstance(asked, AllocViommu) else [Viommu, Device]
-    ids = (
-        [asked.device, asked.hwpt]
-        if isinstance(asked, AllocViommu)
-        else [asked.viommu, asked.device]
-    )
-    for at, kind in zip(ids, kinds, strict=True):
+    wanted: list[tuple[int, type[AnyObject]]]
+    if isinstance(asked, AllocViommu):
+        wanted = [(asked.device, Device), (asked.hwpt, Paging)]
+    else:
+        wanted = [(asked.viommu, Viommu), (asked.device, Device)]
+    for at, kind in wanted:
         if objects.look(fd, task, at, kind, out) is None:
             task.fail(Errno.ENOENT)
             return

@@ -25,12 +25,12 @@ from actors.vmm import (
     freeing,
     opening,
     running,
+    tables,
     telling,
     unbinding,
     users,
 )
 from actors.vmm.state import Answer, Life, Task, Vm
-from actors.vmm.tables import Tables
 from protocol.effects import Out, Site
 from protocol.machine import Machine
 from protocol.messages import (
@@ -68,7 +68,7 @@ Inbox: TypeAlias = (
 
 
 @dataclass(slots=True)
-class Vmm(Tables):
+class Vmm:
     """What a VM does with its PASIDs happens one after the other; page requests wait for nothing.
 
     `units` and `faulting` (whether it can ask for pages) by device.
@@ -149,6 +149,12 @@ class Vmm(Tables):
         """Whether all who used it have let go, but those who are lost and never will."""
         return all(users.actor_of(holder) in self.lost for holder in life.users)
 
+    begin = tables.begin
+    step = tables.step
+    note = tables.note
+    can_undo = tables.can_undo
+    undo = tables.undo
+    end = tables.end
     shares = opening.shares
     free_steps = freeing.free_steps
     unbind_steps = unbinding.unbind_steps

@@ -14,7 +14,7 @@ from actors.vmm import closing, faults, running
 from actors.vmm.state import Answer, Do, Task, What
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.messages import OpenContainer, Refused
+from protocol.messages import AnyMessage, OpenContainer, Refused
 from protocol.messages.guests import AllocVdevice, AllocViommu
 from protocol.messages.iommufd import (
     AllocFaultQueue,
@@ -78,7 +78,7 @@ def make(vmm: Vmm, task: Task, do: Do, out: Out) -> bool:
     unit = vmm.units.get(do.at, "")
     match do.what:
         case What.IOAS:
-            message: object = AllocIoas(call)
+            message: AnyMessage = AllocIoas(call)
         case What.QUEUE:
             message = AllocFaultQueue(call)
         case What.DEVICE:

@@ -103,5 +103,5 @@ def end(vmm: Vmm, task: Task, out: Out) -> None:
 
 def reply(task: Task, out: Out) -> None:
     """As asked, or why not."""
-    done = task.errno is None
-    out.send(task.caller, Done(task.call) if done else Refused(task.call, task.errno))
+    errno = task.errno
+    out.send(task.caller, Done(task.call) if errno is None else Refused(task.call, errno))

@@ -52,34 +52,34 @@ NOTES: Final[dict[What, Callable[[Vmm, Task, Answer, Out], None]]] = {
 }
 
 
-class Tables:
-    """The VMM's operations, by the tables above."""
+def begin(vmm: Vmm, task: Task, out: Out) -> None:
+    """Find out what is to be done."""
+    BEGIN[task.name](vmm, task, out)
 
-    __slots__ = ()
 
-    def begin(self: Vmm, task: Task, out: Out) -> None:
-        """Find out what is to be done."""
-        BEGIN[task.name](self, task, out)
+def step(vmm: Vmm, task: Task, do: Do, out: Out) -> bool:
+    """Whether it is over at once."""
+    return STEPS[do.what](vmm, task, do, out)
 
-    def step(self: Vmm, task: Task, do: Do, out: Out) -> bool:
-        """Whether it is over at once."""
-        return STEPS[do.what](self, task, do, out)
 
-    def note(self: Vmm, task: Task, answer: Answer, out: Out) -> None:
-        """What a step has got, if there is anything to note of it."""
-        assert task.doing is not None, "it waits for an answer"
-        if task.doing.what in NOTES:
-            NOTES[task.doing.what](self, task, answer, out)
+def note(vmm: Vmm, task: Task, answer: Answer, out: Out) -> None:
+    """What a step has got, if there is anything to note of it."""
+    assert task.doing is not None, "it waits for an answer"
+    if task.doing.what in NOTES:
+        NOTES[task.doing.what](vmm, task, answer, out)
 
-    def can_undo(self, task: Task) -> bool:
-        """Whether it is one that can be refused."""
-        return task.name in UNDO
 
-    def undo(self: Vmm, task: Task, out: Out) -> list[Do]:
-        """The way back from the step that was refused."""
-        return UNDO[task.name](self, task, out)
+def can_undo(_vmm: Vmm, task: Task) -> bool:
+    """Whether it is one that can be refused."""
+    return task.name in UNDO
 
-    def end(self: Vmm, task: Task, out: Out) -> None:
-        """What is said of it before its answer."""
-        if task.name in END:
-            END[task.name](self, task, out)
+
+def undo(vmm: Vmm, task: Task, out: Out) -> list[Do]:
+    """The way back from the step that was refused."""
+    return UNDO[task.name](vmm, task, out)
+
+
+def end(vmm: Vmm, task: Task, out: Out) -> None:
+    """What is said of it before its answer."""
+    if task.name in END:
+        END[task.name](vmm, task, out)

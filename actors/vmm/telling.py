@@ -27,7 +27,11 @@ from protocol.names import Name
 if TYPE_CHECKING:
     from actors.vmm import Vmm
 
-WORDS: Final = {What.BIND: NotifyBind, What.UNBIND: NotifyUnbind, What.FREE: NotifyFree}
+WORDS: Final[dict[What, type[NotifyBind | NotifyUnbind | NotifyFree]]] = {
+    What.BIND: NotifyBind,
+    What.UNBIND: NotifyUnbind,
+    What.FREE: NotifyFree,
+}
 
 
 def subscribers(vmm: Vmm, task: Task, what: What) -> list[Name]:
