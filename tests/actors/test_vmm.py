@@ -1,6 +1,6 @@
 """The VMM of guests on a modern machine: refusals, what is undone, who is told and waited for."""
 
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
@@ -94,7 +94,7 @@ class Around:
         queue: list[tuple[AnyMessage, Name]] = [(message, sender)]
         while queue:
             given, whose = queue.pop(0)
-            out = step(self.vmm, given, whose, name=VMM)  # type: ignore[arg-type]
+            out = step(self.vmm, cast("Inbox", given), whose, name=VMM)
             self.facts += out.facts
             queue += self.answered(out)
         return next((one for to, one in self.answers[before:] if to == sender), None)
