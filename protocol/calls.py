@@ -42,6 +42,7 @@ from protocol.messages.iommu_core import (
     ReplaceGroupHandle,
     ResetDone,
     ResetPrepare,
+    SetDevPasid,
     UnplugDevice,
 )
 from protocol.messages.iommufd import (
@@ -64,6 +65,13 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import (
+    GetHwInfo,
+    PciDisablePasid,
+    PciEnablePasid,
+    UnuseDefaultDomain,
+    UseDefaultDomain,
+)
 from protocol.messages.sva import (
     DomainAllocSva,
     DomainFree,
@@ -74,7 +82,14 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
+from protocol.messages.vfio_cdev import (
+    AttachIommufdPt,
+    BindIommufd,
+    CloseCdev,
+    DetachIommufdPt,
+    OpenCdev,
+)
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, VFIO, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
@@ -130,6 +145,8 @@ CALLS: Final[dict[str, Operation]] = {
         FreeGlobalPasid,
         ResetPrepare,
         ResetDone,
+        UseDefaultDomain,
+        UnuseDefaultDomain,
         PlugDevice,
         UnplugDevice,
     ),
@@ -162,6 +179,7 @@ CALLS: Final[dict[str, Operation]] = {
         CloseFaultQueue,
         AllocViommu,
         AllocVdevice,
+        GetHwInfo,
     ),
     **_named(
         IOPF,
@@ -178,9 +196,11 @@ CALLS: Final[dict[str, Operation]] = {
         AllocDomain,
         AllocNestedDomain,
         FreeDomain,
+        SetDevPasid,
         ReleaseMm,
         InvalidateSecondaryTlbs,
     ),
-    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite),
+    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite, PciEnablePasid, PciDisablePasid),
+    **_named(VFIO, OpenCdev, BindIommufd, AttachIommufdPt, DetachIommufdPt, CloseCdev),
 }
 """Every operation of a caller."""

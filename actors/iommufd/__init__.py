@@ -37,6 +37,7 @@ from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Refused, Start
 from protocol.messages.iommu_core import AttachHandleGot
 from protocol.messages.iommufd import DeliverFault, DomainGot, Proceed
+from protocol.messages.probing import HwInfoGot
 from protocol.names import Call, Name, Pasid
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ STEPS: Final[dict[Do, Step]] = {
     **fault_files.STEPS,
     **serving.STEPS,
     **viommus.STEPS,
-    **waiting.STEPS,
 }
 """What a task does; False: it waits for an answer or for a lock, and then goes on with the next."""
 
@@ -66,6 +66,7 @@ class Iommufd:
     """`attached` by group and PASID; who holds a lock is first in it, the others wait.
 
     `units` by device; `tombstones` are ids that went before their user has destroyed them.
+    The groups that are `unsafe` can raise interrupts of others; `functions` are VFs with PRI.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
@@ -79,11 +80,15 @@ class Iommufd:
     tasks: dict[Call, Task] = field(default_factory=dict)
     units: dict[Name, Name] = field(default_factory=dict)
     tombstones: list[int] = field(default_factory=list)
+    unsafe: tuple[Name, ...] = ()
+    functions: tuple[Name, ...] = ()
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """An empty context."""
-        return cls(name, units={one.name: one.unit for one in machine.devices})
+        units = {one.name: one.unit for one in machine.devices}
+        unsafe, functions = devices.unsafe(machine), devices.functions(machine)
+        return cls(name, units=units, unsafe=unsafe, functions=functions)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """A request becomes a task; an answer, or its turn, lets one go on."""
@@ -94,7 +99,7 @@ class Iommufd:
                 self.take_in(message, sender, out)
             case Proceed():
                 self.go_on(self.tasks[message.call], out)
-            case Done() | Refused() | AttachHandleGot() | DomainGot():
+            case Done() | Refused() | AttachHandleGot() | DomainGot() | HwInfoGot():
                 self.on_answer(message, out)
             case _:
                 self.on_request(message, sender, out)
@@ -117,6 +122,8 @@ class Iommufd:
                 task.got = answer.handle
             case DomainGot():
                 task.got = answer.domain
+            case HwInfoGot():
+                task.pasid = answer.width
             case _:
                 assert isinstance(answer, Done), "there is nothing to note of it"
         self.go_on(task, out)
@@ -141,6 +148,7 @@ class Iommufd:
         return f"{self.name}.h{number}"
 
     compatible = attaching.compatible
+    listed = automatic.listed
     queue_of_faults = replacing.queue_of_faults
     users_of = replacing.users_of
     leave = detaching.leave
@@ -182,10 +190,7 @@ class Iommufd:
     lock_trigger = faults.lock_trigger
     read = fault_files.read
     abort_queue = fault_files.abort_queue
-    vdevice_refusal = viommus.vdevice_refusal
-    has_vdevice = viommus.has_vdevice
     bury = viommus.bury
-    mark = viommus.mark
 
     def lock_mock(self, task: Task, out: Out) -> bool:
         """One call at a time for a mock device."""

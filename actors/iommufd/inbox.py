@@ -25,6 +25,7 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import GetHwInfo, HwInfoGot
 
 Request: TypeAlias = (
     AllocIoas
@@ -45,6 +46,7 @@ Request: TypeAlias = (
     | AllocViommu
     | AllocVdevice
     | WaitForFaults
+    | GetHwInfo
 )
-Answer: TypeAlias = Done | Refused | AttachHandleGot | DomainGot
+Answer: TypeAlias = Done | Refused | AttachHandleGot | DomainGot | HwInfoGot
 Inbox: TypeAlias = Start | HostLost | Request | Answer | DeliverFault | Proceed

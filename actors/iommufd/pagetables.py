@@ -49,7 +49,8 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
     task.then(Do.HWPT_GOT)
     if isinstance(made, Nested):
         below = fd.pagetable(made.parent).domain
-        out.send(IOMMU, AllocNestedDomain(task.number, device, below, flags, faults))
+        message = AllocNestedDomain(task.number, device, below, flags, faults, asked.data)
+        out.send(IOMMU, message)
     else:
         out.send(IOMMU, AllocDomain(task.number, device, flags, faults))
     return False
@@ -100,7 +101,7 @@ def hwpt_got(fd: Iommufd, task: Task, out: Out) -> bool:
     if task.errno is not None:
         task.then(Do.ABORT)
     else:
-        objects.publish(fd, task.fresh, out)
+        objects.publish_table(fd, task.fresh, out)
     return True
 
 

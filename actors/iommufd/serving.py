@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import objects, waiting
 from actors.iommufd.state import (
     Do,
     Nested,
@@ -20,6 +20,7 @@ from protocol.messages.iommufd import (
     AllocFaultQueue,
     AllocHwpt,
     AllocIoas,
+    AnswerFault,
     AttachPt,
     BindDevice,
     CheckHwpt,
@@ -31,7 +32,8 @@ from protocol.messages.iommufd import (
     ReadFaults,
     ReplacePt,
 )
-from protocol.names import IOMMU_CORE
+from protocol.messages.probing import GetHwInfo, HwInfo, HwInfoGot
+from protocol.names import IOMMU, IOMMU_CORE
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -59,6 +61,12 @@ def checked(fd: Iommufd, task: Task, out: Out) -> bool:
     elif not isinstance(found, Paging | Nested) or found.domain != domain:
         task.errno = Errno.EINVAL
     return True
+
+
+def hw_info(fd: Iommufd, task: Task, out: Out) -> bool:
+    """Of the device's own hardware."""
+    out.send(IOMMU, HwInfo(task.number, fd.device(task.device).device))
+    return False
 
 
 def lock_mock(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -90,18 +98,24 @@ def answer(task: Task) -> AnyMessage:
             return PtGot(call, task.hwpt)
         case WaitForFaults():
             return FaultsTaken(call, tuple(task.faults))
-        case ReadFaults():
+        case AnswerFault() if not task.request.also:
+            return Done(call)
+        case ReadFaults() | AnswerFault():
             return FaultsGot(call, tuple(task.cookies))
         case MakeMockDevice():
             return MockDeviceGot(call, task.mock, task.device, task.hwpt)
+        case GetHwInfo():
+            return HwInfoGot(call, task.pasid)
         case _:
             return Done(call)
 
 
 STEPS = {
     **objects.STEPS,
+    **waiting.STEPS,
     Do.LOCK_MOCK: lock_mock,
     Do.CHECK: check,
     Do.CHECKED: checked,
+    Do.HW_INFO: hw_info,
     Do.END: end,
 }

@@ -146,6 +146,7 @@ class Do(Enum):
     VIOMMU = "a vIOMMU"
     VDEVICE = "a vDevice, with the group locked"
     WAIT = "waits for page requests"
+    HW_INFO = "asks the driver about a device"
     END = "answers, and lets go of everything"
 
 

@@ -63,7 +63,7 @@ def vdevice(fd: Iommufd, task: Task, out: Out) -> bool:
     assert isinstance(above, Viommu), "it was looked up as one"
     if not fd.lock(task, f"group:{device.group}", Do.VDEVICE, out):
         return False
-    errno = fd.vdevice_refusal(asked, device, above)
+    errno = refusal(fd, asked, device, above)
     if errno is None:
         made = Vdevice(viommu=asked.viommu, device=asked.device, virt=asked.virt)
         task.fresh = objects.reserve(fd, task, made, out)
@@ -78,9 +78,7 @@ def vdevice(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
-def vdevice_refusal(
-    fd: Iommufd, asked: AllocVdevice, device: Device, above: Viommu
-) -> Errno | None:
+def refusal(fd: Iommufd, asked: AllocVdevice, device: Device, above: Viommu) -> Errno | None:
     """EINVAL of another IOMMU; ENOENT the device is on its way out; EEXIST."""
     unit = made_domain(fd.pagetable(above.parent).domain).unit
     if unit != asked_unit(fd, device):
@@ -115,13 +113,8 @@ def bury(fd: Iommufd, device: Device, out: Out) -> None:
     at, device.vdevice = device.vdevice, 0
     fd.objects[found.viommu].users -= 1
     del fd.objects[at]
-    fd.mark(at)
-    out.record(VdeviceBuried(at))
-
-
-def mark(fd: Iommufd, at: int) -> None:
-    """The id is nobody's, and nobody will get it."""
     fd.tombstones.append(at)
+    out.record(VdeviceBuried(at))
 
 
 def release(fd: Iommufd, gone: Viommu | Vdevice) -> None:

@@ -123,6 +123,7 @@ from protocol.facts.software import (
 )
 from protocol.facts.sva import SvaFact
 from protocol.facts.thread import ThreadEntered
+from protocol.facts.vfio_cdev import VfioCdevFact
 from protocol.facts.world import (
     FaultBegun,
     FaultHealed,
@@ -242,6 +243,7 @@ ActorFact = (
     | AcceleratorFact
     | ThreadEntered
     | GuestFact
+    | VfioCdevFact
 )
 """Every fact an actor can state."""
 

@@ -28,19 +28,13 @@ from protocol.properties.translations_cleared_before_reclaim import (
 )
 from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
 from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
+from protocol.properties.vfio_keeps_what_is_attached import VfioKeepsWhatIsAttached
 
-MODERN: Final = tuple(
-    f"protocol.facts.{topic}"
-    for topic in (
-        "iommu_core",
-        "sva",
-        "iommufd",
-        "intel_iommu",
-        "iopf",
-        "accelerators",
-        "guests",
-    )
+TOPICS: Final = (
+    *("iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "accelerators", "vfio_cdev"),
+    "guests",
 )
+MODERN: Final = tuple(f"protocol.facts.{topic}" for topic in TOPICS)
 """Modules whose facts only the actors of a modern kernel state."""
 OF_PROCESSES: Final[tuple[type[Property], ...]] = (
     OnePasidForAnMm,
@@ -69,6 +63,8 @@ those.  All others that observe them speak of that core alone: sets, references,
 
 def concerns(judged: type[Property], machine: Machine) -> bool:
     """Whether some history of the machine could break it, or show what it is a witness of."""
+    if judged is VfioKeepsWhatIsAttached and not machine.has_vfio:
+        return False
     return _concerns(judged, machine.stack, (bool(machine.processes), bool(machine.vms)))
 
 

@@ -84,6 +84,7 @@ BANKED: Final = {
     "destroyed-when-unused": "destroyed-while-attached",
     "devices-unbound-when-detached": "detach-leaves-the-device-listed",
     "vdevices-end-with-their-device": "vdevice-left-behind",
+    "vfio-keeps-what-is-attached": "undo-takes-the-rid",
     "owners-change-when-nothing-is-attached": "claimed-with-pasids-attached",
     "reset-devices-stay-blocked": "nested-reset-not-counted",
 }
