@@ -76,7 +76,7 @@ class Device:
     service: Service = Service.IN
     processes: tuple[Name, ...] = ()
     pasid_on: bool = True
-    quirks: tuple[str, ...] = ()
+    quirks: str = ""
     pf: Name = ""
 
     @classmethod
@@ -87,7 +87,7 @@ class Device:
         fields = (name, spec.unit, mode, spec.wq_size, spec.ats, pri)
         made = cls(*fields, processes=(*machine.processes, *machine.callers))
         made.pasid_on, made.pf = machine.has_pasid(spec), spec.pf
-        made.quirks = spec.quirks if spec.pasids else (*spec.quirks, capability.NONE)
+        made.quirks = "+".join(spec.quirks if spec.pasids else (*spec.quirks, capability.NONE))
         return made
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:

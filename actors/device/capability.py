@@ -50,9 +50,10 @@ def refusal(device: Device, features: tuple[str, ...]) -> Errno | None:
     """Enabled already, TLP prefixes, the capability, ACS, features, in this order."""
     if device.pasid_on:
         return Errno.EBUSY
-    if "no-tlp-prefix" in device.quirks and "pasid-no-tlp" not in device.quirks:
+    quirks = device.quirks.split("+")
+    if "no-tlp-prefix" in quirks and "pasid-no-tlp" not in quirks:
         return Errno.EINVAL
-    if NONE in device.quirks or "no-acs" in device.quirks:
+    if NONE in quirks or "no-acs" in quirks:
         return Errno.EINVAL
-    supported = [one for one in FEATURES if one != "EXEC" or "no-exec" not in device.quirks]
+    supported = [one for one in FEATURES if one != "EXEC" or "no-exec" not in quirks]
     return None if all(one in supported for one in features) else Errno.EINVAL

@@ -66,8 +66,9 @@ def setup_refusal(driver: IntelIommu, unit: Name, domain: DomainState) -> Errno 
     """EINVAL: the levels that an entry of the domain would have."""
     if domain.kind == NESTED:
         needs = {FIVE_LEVELS: "5-level", SUPERVISOR_REQUESTS: "sre", ACCESSED: "eafe"}
-        wanting = any(driver.is_without(unit, needs.get(one, "")) for one in domain.data)
-        return Errno.EINVAL if wanting or BAD_WIDTH in domain.data else None
+        data = domain.data.split("+")
+        wanting = any(driver.is_without(unit, needs.get(one, "")) for one in data)
+        return Errno.EINVAL if wanting or BAD_WIDTH in data else None
     level = "first-level" if domain.kind == SVA else "second-level"
     return Errno.EINVAL if driver.is_without(unit, level) else None
 

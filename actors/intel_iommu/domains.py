@@ -114,7 +114,7 @@ def on_alloc(driver: IntelIommu, alloc: Alloc, maker: Name, out: Out) -> None:
         return
     made.vm = vm_of(maker)
     if isinstance(alloc, AllocNestedDomain):
-        made.parent, made.data = alloc.parent, alloc.data
+        made.parent, made.data = alloc.parent, "+".join(alloc.data)
     state_made(made, out)
     out.send(maker, DomainGot(alloc.call, made.name))
 

@@ -70,7 +70,7 @@ class DomainState(Struct):
     faults: bool = False
     notified: bool = False
     released: bool = False
-    data: tuple[str, ...] = ()
+    data: str = ""
     places: list[Place] = field(default_factory=list)
     tags: list[CacheTag] = field(default_factory=list)
     dids: dict[Name, Did] = field(default_factory=dict)

@@ -23,10 +23,10 @@ from actors.iommu_core.state import (
     Table,
     devices_of,
     domain_of,
+    domains_of,
     groups_of,
-    lacking,
 )
-from protocol.domains import BLOCKING, DEFAULT, NULL, Domain
+from protocol.domains import NULL, Domain
 from protocol.effects import Out, Site
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Refused, Start
@@ -51,8 +51,7 @@ class IommuCore:
     """`handles`: the domain that each handle in a slot says; `numbers` are out, each with its life.
 
     `numbered` are the groups by the number of their driver calls.  `told`: there is a driver that
-    hears of devices that come and go.  `stuck` are units whose driver could not take a PASID away
-    again, `unfinished` groups without a default domain.
+    hears of devices that come and go.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, CLAIM_NOMEM, NUMBER_NOMEM)
@@ -63,8 +62,6 @@ class IommuCore:
     groups: dict[Name, GroupState]
     numbered: tuple[Name, ...]
     told: bool
-    stuck: tuple[Name, ...]
-    unfinished: tuple[Name, ...]
     handles: dict[Name, Name] = field(default_factory=dict)
     numbers: dict[Pasid, Incarnation] = field(default_factory=dict)
     incarnations: int = 0
@@ -73,10 +70,8 @@ class IommuCore:
     def of(cls, machine: Machine, _name: Name) -> Self:
         """Nothing is attached, no number is out."""
         devices = devices_of(machine)
-        groups = groups_of(devices)
-        domains = (*machine.domains, BLOCKING, DEFAULT)
-        made = (domains, devices, groups, ("", *groups), bool(machine.units))
-        return cls(*made, *lacking(machine))
+        groups = groups_of(machine, devices)
+        return cls(domains_of(machine), devices, groups, ("", *groups), bool(machine.units))
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Look-ups and numbers at once, all else when it has the lock of its group."""
@@ -148,6 +143,7 @@ class IommuCore:
     on_driver_answer = lock.on_driver_answer
     unlocked_refusal = rules.unlocked_refusal
     can_set = rules.can_set
+    can_remove = rules.can_remove
     fits = rules.fits
     attach_refusal = rules.attach_refusal
     replace_refusal = rules.replace_refusal

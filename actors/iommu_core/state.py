@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from protocol.domains import DEFAULT, NULL, Domain, made_domain
+from protocol.domains import BLOCKED, BLOCKING, DEFAULT, NULL, Domain, made_domain
 from protocol.effects import Site
 from protocol.errors import Errno
 from protocol.machine import Machine
@@ -164,21 +164,25 @@ def devices_of(machine: Machine) -> dict[Name, Dev]:
     }
 
 
-def groups_of(devices: dict[Name, Dev]) -> dict[Name, GroupState]:
-    """The groups, numbered from 1."""
+def domains_of(machine: Machine) -> tuple[Domain, ...]:
+    """Those that are there from the start, and the blocking ones that can block no PASID."""
+    unable = [one.name for one in machine.units if "blocking-pasids" in one.lacks]
+    blocking = [Domain(BLOCKING.name, BLOCKED, unit, pasid=False) for unit in unable]
+    return (*machine.domains, BLOCKING, DEFAULT, *blocking)
+
+
+def groups_of(machine: Machine, devices: dict[Name, Dev]) -> dict[Name, GroupState]:
+    """The groups, numbered from 1; those that are not finalised have no domain at all."""
     groups: dict[Name, GroupState] = {}
     for device in devices.values():
         if device.group and device.group not in groups:
             groups[device.group] = GroupState(device.group, len(groups) + 1, [], {})
         if device.group:
             groups[device.group].devices.append(device.name)
+    for one in machine.groups:
+        if not one.finalised:
+            groups[one.name].domain = NULL
     return groups
-
-
-def lacking(machine: Machine) -> tuple[tuple[Name, ...], tuple[Name, ...]]:
-    """Units whose driver has no way back for a PASID, and groups without a default domain."""
-    stuck = tuple(one.name for one in machine.units if "blocking-pasids" in one.lacks)
-    return stuck, tuple(one.name for one in machine.groups if not one.finalised)
 
 
 def domain_of(known: tuple[Domain, ...], name: Name) -> Domain:

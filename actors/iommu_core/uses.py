@@ -37,9 +37,9 @@ def on_use(
     out.send(sender, Done(use.call))
 
 
-def use_refusal(core: IommuCore, group: GroupState) -> Errno | None:
+def use_refusal(_core: IommuCore, group: GroupState) -> Errno | None:
     """EPROBE_DEFER: the group was made, and its IOMMU's probe is still under way."""
-    if group.name in core.unfinished:
+    if group.domain == NULL:
         return Errno.EPROBE_DEFER
     in_use = group.owner != NULL or group.domain != DEFAULT.name or not group.empty
     return Errno.EBUSY if group.claims and in_use else None
