@@ -23,7 +23,7 @@ from actors.vdcm import Vdcm
 from actors.vfio import Vfio
 from protocol.effects import Out, Site
 from protocol.errors import ExperimentError
-from protocol.machine import IOMMUFD, Machine
+from protocol.machine import GUESTS, IOASID, IOMMUFD, Machine
 from protocol.messages import AnyMessage, HostLost, ReleaseFds, Start
 from protocol.names import (
     CORE,
@@ -85,7 +85,7 @@ ROLES: Final[dict[Role, ActorClass]] = {
 
 MODERN: Final = (
     "iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "caller", "unit", "device",
-    "sva_uacce", "idxd", "sva_process", "amd_iommu", "arm_smmu_v3", "rid_core", "vfio_cdev",
+    "sva_uacce", "idxd", "sva_process", "amd_iommu", "arm_smmu_v3", "rid_core", "vfio_cdev", "vmm",
 )  # fmt: skip
 """Roles of a modern kernel: `clusters.modern` has their actors."""
 NATIVE: Final = ("uacce", "process")
@@ -103,9 +103,11 @@ class GuestClass(Protocol):
 
 def roles_of(stack: str) -> Mapping[Role, ActorClass]:
     """Who plays which role in a stack, where nothing else is said."""
-    if stack != IOMMUFD:
+    if stack == IOASID:
         return ROLES
-    return cast("Mapping[Role, ActorClass]", _modern().CLASSES)
+    modern = _modern()
+    classes = modern.WITH_GUESTS if stack == GUESTS else modern.CLASSES
+    return cast("Mapping[Role, ActorClass]", classes)
 
 
 def _modern() -> ModuleType:
@@ -138,7 +140,9 @@ def build(
     classes: Mapping[Role, ActorClass] | None = None,
 ) -> dict[Name, Actor]:
     """All actors of the machine; `classes` says by role which are of another class (a revision)."""
-    chosen = {**roles_of(machine.stack), **(classes or {})}
+    modern = GUESTS if machine.vms else IOMMUFD
+    stack = modern if machine.stack == IOMMUFD else machine.stack
+    chosen = {**roles_of(stack), **(classes or {})}
     actors: dict[Name, Actor] = {}
     for name, role in names(machine).items():
         if role in PLANNED:
@@ -164,7 +168,7 @@ def losses(machine: Machine, lost: Name, actors: Iterable[Name]) -> list[tuple[N
     said: list[tuple[Name, AnyMessage]] = [(name, HostLost(lost)) for name in others]
     vm = vm_of(lost)
     if lost == guest_of(vm) and any(one.name == vm for one in machine.vms):
-        doors = [VFIO, kvm_of(vm), *(vdcm_of(device) for device in machine.hardware_of(vm))]
+        doors = [machine.door, kvm_of(vm), *(vdcm_of(device) for device in machine.hardware_of(vm))]
         said += [(name, ReleaseFds(vm)) for name in doors if name in others]
     return said
 

@@ -20,7 +20,7 @@ import actors.defects
 import actors.revisions
 from clusters.cluster import MODERN, ROLES, ActorClass, Role, roles_of
 from protocol.errors import ExperimentError, nearest
-from protocol.machine import IOMMUFD
+from protocol.machine import GUESTS, IOASID, IOMMUFD
 
 SOUND: Final = "sound"
 SUFFIX: Final = ".py"
@@ -92,6 +92,16 @@ def about(name: str) -> ModuleType:
     if name in revisions():
         return import_module(f"actors.revisions.{revisions()[name]}")
     return import_module(f"actors.defects.{defects()[name]}")
+
+
+def stack_of(lineup: Lineup, stack: str) -> str:
+    """The stack on which an experiment of `stack` is played: a revision may have its guests."""
+    if lineup.revision == SOUND or stack != IOASID:
+        return stack
+    if not lineup.revision.endswith(SUFFIX) and lineup.revision not in revisions():
+        return stack  # `check` refuses it.
+    guests_on: object = getattr(_module(lineup, lineup.revision), "GUESTS_ON", stack)
+    return GUESTS if guests_on == IOMMUFD else stack
 
 
 def plays(lineup: Lineup, stack: str) -> bool:
@@ -177,7 +187,7 @@ def _sound(role: Role) -> ActorClass:
     """Who plays the role where nothing else is said."""
     if role in ROLES:
         return ROLES[role]
-    return roles_of(IOMMUFD)[role]
+    return roles_of(GUESTS)[role]
 
 
 def _stated(module: ModuleType, name: str) -> dict[Role, type]:

@@ -9,6 +9,7 @@ from actors.accelerators.idxd import Idxd
 from actors.accelerators.uacce import SvaUacce
 from actors.caller import Caller
 from actors.device import Device
+from actors.guest import Guest
 from actors.intel_iommu import IntelIommu
 from actors.intel_iommu.amd import AmdIommu
 from actors.intel_iommu.arm_smmu_v3 import ArmSmmuV3
@@ -17,12 +18,29 @@ from actors.iommu_core.rid import RidCore
 from actors.iommu_unit import IommuUnit
 from actors.iommufd import Iommufd
 from actors.iopf import Iopf
+from actors.kvm import Kvm
+from actors.ordered_workqueue import OrderedWorkqueue
 from actors.process.sva_process import SvaProcess
 from actors.sva import Sva
+from actors.vdcm import Vdcm
 from actors.vfio_cdev import VfioCdev
+from actors.vmm import Vmm
 from clusters.cluster import MODERN, ActorClass, Role
 from protocol.machine import AMD, ARM, INTEL, Machine
-from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, VFIO, Name
+from protocol.names import (
+    IOMMU,
+    IOMMU_CORE,
+    IOPF,
+    SVA_CORE,
+    VFIO,
+    VMM,
+    WORKQUEUE,
+    Name,
+    guest_of,
+    iommufd_of,
+    kvm_of,
+    vdcm_of,
+)
 
 CLASSES: Final[dict[Role, ActorClass]] = {
     "iommu_core": IommuCore,
@@ -41,7 +59,16 @@ CLASSES: Final[dict[Role, ActorClass]] = {
     "rid_core": RidCore,
     "vfio_cdev": VfioCdev,
 }
-assert tuple(CLASSES) == MODERN
+WITH_GUESTS: Final[dict[Role, ActorClass]] = {
+    **CLASSES,
+    "vmm": Vmm,
+    "guest": Guest,
+    "kvm": Kvm,
+    "vdcm": Vdcm,
+    "workqueue": OrderedWorkqueue,
+}
+"""Also who is there for VMs: their VMM, and the design of 2020 as it was."""
+assert (*CLASSES, "vmm") == MODERN
 DRIVERS: Final[dict[str, Role]] = {"uacce": "sva_uacce", "idxd": "idxd"}
 """Who plays a driver whose devices have files."""
 
@@ -66,4 +93,17 @@ def names(machine: Machine) -> dict[Name, Role]:
     roles |= dict.fromkeys(machine.processes, "sva_process")
     roles |= dict.fromkeys(machine.contexts, "iommufd")
     roles |= dict.fromkeys(machine.callers, "caller")
+    return roles | of_guests(machine)
+
+
+def of_guests(machine: Machine) -> dict[Name, Role]:
+    """The VMs, and who is there for them."""
+    if not machine.vms:
+        return {}
+    roles: dict[Name, Role] = {VMM: "vmm", WORKQUEUE: "workqueue"}
+    roles |= {iommufd_of(vm.name): "iommufd" for vm in machine.vms}
+    roles |= {vdcm_of(device.name): "vdcm" for device in machine.devices}
+    for vm in machine.vms:
+        roles[kvm_of(vm.name)] = "kvm"
+        roles[guest_of(vm.name)] = "guest"
     return roles

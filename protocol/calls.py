@@ -26,6 +26,7 @@ from protocol.messages.address_spaces import (
     RemoveIopfDevice,
     ReportPageRequest,
 )
+from protocol.messages.guests import AllocVdevice, AllocViommu
 from protocol.messages.iommu_core import (
     AllocGlobalPasid,
     AttachDevicePasid,
@@ -176,6 +177,8 @@ CALLS: Final[dict[str, Operation]] = {
         ReadFaults,
         AnswerFault,
         CloseFaultQueue,
+        AllocViommu,
+        AllocVdevice,
         GetHwInfo,
     ),
     **_named(

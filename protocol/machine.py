@@ -9,13 +9,15 @@ from typing import Final
 from msgspec import Struct
 
 from protocol.domains import Domain, Group
-from protocol.names import PASID_COUNT, Name, idxd_of, iommufd_of, uacce_of
+from protocol.names import PASID_COUNT, VFIO, VMM, Name, idxd_of, iommufd_of, uacce_of
 
 IOASID: Final = "ioasid"
 """The actors of 2020 and 2021: IOASIDs, VFIO, KVM, the VDCM."""
 IOMMUFD: Final = "iommufd"
 """The modern ones: IOMMU core, SVA, iommufd (§8)."""
 STACKS: Final = (IOASID, IOMMUFD)
+GUESTS: Final = "iommufd with guests"
+"""Not a stack of its own: a modern machine with VMs, where a lineup may be of their actors, too."""
 VFIO_PCI: Final = "vfio"
 """Driver of a device that is a user's, with its PASIDs: vfio-pci."""
 VFIO_DRIVERS: Final = (VFIO_PCI, "vfio-platform")
@@ -143,6 +145,11 @@ class Machine(Struct, frozen=True):
     def host_quota(self) -> int:
         """What the VMs leave to the host's own set, for the PASIDs of processes."""
         return self.pasids - self.quota * len(self.vms)
+
+    @property
+    def door(self) -> Name:
+        """Whom a guest asks for PASIDs and page tables."""
+        return VMM if self.stack == IOMMUFD else VFIO
 
     def unit_of(self, device: Name) -> Name:
         """The unit that the device is behind."""

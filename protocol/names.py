@@ -24,6 +24,8 @@ SVA_CORE: Final[Name] = "sva"
 IOPF: Final[Name] = "iopf"
 """The fault core of the modern stack: io-pgfault.c."""
 VFIO: Final[Name] = "vfio"
+VMM: Final[Name] = CORE
+"""The VMM of a modern machine's guests: it is where KVM and the VDCM look for the IOASID core."""
 SUPERVISOR: Final[Name] = "supervisor"
 """Not an actor: the world itself, when it starts actors, fires timers and announces losses."""
 KERNEL: Final[Name] = "kernel"

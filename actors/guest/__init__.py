@@ -40,7 +40,7 @@ from protocol.messages import (
     Told,
     VmExit,
 )
-from protocol.names import Call, Gpasid, Name, Pasid, guest_of, vm_of
+from protocol.names import VFIO, Call, Gpasid, Name, Pasid, guest_of, vm_of
 from protocol.plan import Plan, Step
 
 __all__ = ["Guest", "Inbox"]
@@ -57,9 +57,8 @@ WITHHELD: Final = 3
 class Guest:
     """At most one operation is waited for, `busy`; those that are `async` run beside it.
 
-    `queues` has the PASID of each enabled queue (0: shared), None where it is disabled, and nothing
-    where the guest never touched it; `ims` has that of each interrupt store in use.  `parents` has
-    the device behind each mdev.
+    `queues` has the PASID of each enabled queue (0: shared), None where it is disabled, nothing
+    where it was never touched; `ims` that of each interrupt store in use.  `door`: who has PASIDs.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
@@ -84,6 +83,7 @@ class Guest:
     ims: dict[Name, Pasid] = field(default_factory=dict)
     lost: list[Name] = field(default_factory=list)
     parents: dict[Name, Name] = field(default_factory=dict)
+    door: Name = VFIO
 
     @classmethod
     def of(cls, machine: Machine, name: Name, plan: Plan = IDLE) -> Self:
@@ -91,7 +91,7 @@ class Guest:
         vm = machine.vm(vm_of(name))
         dedicated = [d for d in vm.devices if machine.device(d).wq == "dedicated"]
         fields = (vm.name, vm.groups, tuple(dedicated), machine.pasids, plan)
-        return cls(*fields, parents=machine.parents)
+        return cls(*fields, parents=machine.parents, door=machine.door)
 
     @property
     def name(self) -> Name:

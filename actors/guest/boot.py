@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from actors.guest.state import Opening, Phase
 from protocol.effects import Out
 from protocol.messages import OpenContainer, OpenVdev, OpenVm
-from protocol.names import VFIO, Name, kvm_of, vdcm_of
+from protocol.names import Name, kvm_of, vdcm_of
 
 if TYPE_CHECKING:
     from actors.guest import Guest
@@ -22,7 +22,7 @@ def on_start(guest: "Guest", out: Out) -> None:
     for vdcm in vdcms(guest):
         ask(guest, vdcm, OpenVdev(guest.free_number()), out)
     for group in range(len(guest.groups)):
-        ask(guest, VFIO, OpenContainer(guest.free_number(), group), out)
+        ask(guest, guest.door, OpenContainer(guest.free_number(), group), out)
     look_whether_booted(guest)
 
 

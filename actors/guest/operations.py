@@ -29,7 +29,7 @@ from protocol.messages import (
     UnbindPgtbl,
     WriteVims,
 )
-from protocol.names import PASID_COUNT, PASID_MIN, VFIO, Name, kvm_of, vdcm_of
+from protocol.names import PASID_COUNT, PASID_MIN, Name, kvm_of, vdcm_of
 from protocol.plan import Step
 
 if TYPE_CHECKING:
@@ -63,19 +63,19 @@ def request_of(guest: "Guest", task: Operation) -> tuple[Name, AnyMessage]:
     number, pasid, ghost = task.number, task.value.pasid, task.value.incarnation
     match task.step.operation:
         case "alloc":
-            return VFIO, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
+            return guest.door, RequestPasid(number, PASID_MIN, PASID_COUNT - 1)
         case "free":
-            return VFIO, FreePasidRange(number, pasid, pasid)
+            return guest.door, FreePasidRange(number, pasid, pasid)
         case "free-all":
-            return VFIO, FreePasidRange(number, PASID_MIN, PASID_COUNT - 1)
+            return guest.door, FreePasidRange(number, PASID_MIN, PASID_COUNT - 1)
         case "open-vm":
             return kvm_of(guest.vm), OpenVm(number)
         case "bind":
             group, gpasid = guest.group_of(guest.device_of(task.step)), task.value.gpasid
-            return VFIO, BindPgtbl(number, group, pasid, ghost, gpasid, table=gpasid)
+            return guest.door, BindPgtbl(number, group, pasid, ghost, gpasid, table=gpasid)
         case "unbind":
             group = guest.group_of(guest.device_of(task.step))
-            return VFIO, UnbindPgtbl(number, group, pasid, ghost)
+            return guest.door, UnbindPgtbl(number, group, pasid, ghost)
         case _:
             return vdcm_of(guest.hardware(task.step)), access_of(guest, task)
 
@@ -162,7 +162,7 @@ def leave(guest: "Guest", task: Operation, out: Out) -> None:
         variables.on_not_allocated(guest, name, out)
     guest.forget()
     out.record(VmExited(guest.vm))
-    out.send(VFIO, ReleaseFds(guest.vm))
+    out.send(guest.door, ReleaseFds(guest.vm))
     out.send(kvm_of(guest.vm), ReleaseFds(guest.vm))
     for vdcm in boot.vdcms(guest):
         out.send(vdcm, ReleaseFds(guest.vm))

@@ -11,7 +11,6 @@ from actors.guest.state import Responding
 from protocol.effects import Out
 from protocol.facts import PageWithheld
 from protocol.messages import PageRequestReport, RespondPage, ResponseCode
-from protocol.names import VFIO
 
 if TYPE_CHECKING:
     from actors.guest import Guest
@@ -24,7 +23,7 @@ def on_page_request_report(guest: "Guest", report: PageRequestReport, out: Out) 
         return
 
     number = guest.free_number()
-    guest.tasks[number] = Responding()
+    guest.tasks[number] = Responding(guest.door)
     response = RespondPage(
         call=number,
         device=report.device,
@@ -33,7 +32,7 @@ def on_page_request_report(guest: "Guest", report: PageRequestReport, out: Out) 
         group=report.group,
         code=ResponseCode.SUCCESS,
     )
-    out.send(VFIO, response)
+    out.send(guest.door, response)
 
 
 def withhold(guest: "Guest", report: PageRequestReport, out: Out) -> None:

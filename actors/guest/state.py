@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, assert_never
 from msgspec import Struct
 
 from protocol.messages import Done, GuestEnqcmdGot, Refused, RequestPasidGot, VmExit
-from protocol.names import VFIO, Call, Gpasid, Incarnation, Name, Pasid
+from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
 from protocol.plan import Step
 
 OK: Final = "ok"
@@ -97,7 +97,9 @@ class Opening(Struct, tag=True):
 
 
 class Responding(Struct, tag=True):
-    """The answer to a page request, handed to VFIO."""
+    """The answer to a page request, handed to `target`."""
+
+    target: Name
 
 
 Task: TypeAlias = Operation | Opening | Responding
@@ -108,9 +110,7 @@ def awaited_from(task: Task) -> Name:
     match task:
         case Operation(waits=Waits.RETRY | Waits.DESCRIPTORS):
             return ""
-        case Operation(target=target) | Opening(target=target):
+        case Operation(target=target) | Opening(target=target) | Responding(target=target):
             return target
-        case Responding():
-            return VFIO
         case _:
             assert_never(task)

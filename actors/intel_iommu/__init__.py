@@ -40,6 +40,7 @@ from protocol.messages import (
     TimerFired,
 )
 from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
+from protocol.messages.guests import SettleAnswers
 from protocol.messages.hotplug import ProbeDevice, ReleaseDevice
 from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
@@ -58,6 +59,7 @@ Request: TypeAlias = (
     | ReleaseMm
     | InvalidateSecondaryTlbs
     | RespondPageRequest
+    | SettleAnswers
     | HwInfo
     | AttachDev
     | ProbeDevice
@@ -119,6 +121,8 @@ class IntelIommu(Steps):
                 self.on_page_request_interrupt(sender, out)
             case TimerFired():
                 self.on_timer_fired(message, out)
+            case SettleAnswers():
+                self.on_settle(message, sender, out)
             case RespondPageRequest():
                 self.on_respond(message, out)
             case InvalidateSecondaryTlbs():

@@ -21,7 +21,7 @@ from protocol.messages import Done, Refused
 from protocol.messages.address_spaces import PutMmuNotifier, RegisterMmuNotifier
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, DomainGot, FreeDomain
 from protocol.messages.sva import DomainAllocSva, DomainAllocSvaGot, DomainFree
-from protocol.names import Name
+from protocol.names import Name, vm_of
 
 if TYPE_CHECKING:
     from actors.intel_iommu import IntelIommu
@@ -112,6 +112,7 @@ def on_alloc(driver: IntelIommu, alloc: Alloc, maker: Name, out: Out) -> None:
     if not make(driver, made, alloc.device, out):
         out.send(maker, Refused(alloc.call, NOMEM_DOMAIN.errno))
         return
+    made.vm = vm_of(maker)
     if isinstance(alloc, AllocNestedDomain):
         made.parent, made.data = alloc.parent, "+".join(alloc.data)
     state_made(made, out)

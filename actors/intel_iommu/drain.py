@@ -27,6 +27,7 @@ from protocol.messages import (
     ReturnToService,
 )
 from protocol.messages.address_spaces import FlushIopfDevice
+from protocol.messages.guests import SettleAnswers
 from protocol.names import IOPF, Name
 
 if TYPE_CHECKING:
@@ -114,6 +115,14 @@ def on_device_reset(driver: IntelIommu, device: Name, out: Out) -> None:
     task = new_task(driver, "reset", NULL, 0, Place(device, 0, 0))
     steps = (What.FENCE, What.SCAN, What.FLUSH_FAULTS, What.FENCE, What.RETURN)
     task.todo = [Do(what) for what in steps]
+    run(driver, task, out)
+
+
+def on_settle(driver: IntelIommu, settle: SettleAnswers, iopf: Name, out: Out) -> None:
+    """A flush of the device TLB is complete when what was answered before has arrived (§5.5)."""
+    place = Place(settle.device, settle.pasid, settle.incarnation)
+    task = new_task(driver, "settle", iopf, settle.call, place)
+    task.todo = [Do(What.FETCH)]
     run(driver, task, out)
 
 

@@ -57,10 +57,10 @@ class Did(Struct):
 
 
 class DomainState(Struct):
-    """`vm` is whose tables it has: an mm's, or its maker's.  `notified`: the mm calls it back.
+    """`vm` is whose tables it has: an mm's, or of whom its maker is the context.
 
-    `released`: the mm has gone, and no entry will point to its tables again.  `data`: what a nested
-    one wants.
+    `notified`: the mm calls it back.  `released`: the mm has gone, and no entry will point to its
+    tables again.  `data`: what a nested one wants.
     """
 
     name: Name

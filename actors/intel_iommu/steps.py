@@ -161,6 +161,7 @@ class Steps:
     fence = drain.fence
     fenced = drain.fenced
     on_device_reset = drain.on_device_reset
+    on_settle = drain.on_settle
     return_to_service = drain.return_to_service
 
     on_page_request_interrupt = prq.on_page_request_interrupt

@@ -25,6 +25,8 @@ from actors.iommufd import (
     pagetables,
     replacing,
     serving,
+    viommus,
+    waiting,
 )
 from actors.iommufd.inbox import Answer, Inbox, Request
 from actors.iommufd.objects import may_remove
@@ -54,6 +56,7 @@ STEPS: Final[dict[Do, Step]] = {
     **faults.STEPS,
     **fault_files.STEPS,
     **serving.STEPS,
+    **viommus.STEPS,
 }
 """What a task does; False: it waits for an answer or for a lock, and then goes on with the next."""
 
@@ -62,6 +65,7 @@ STEPS: Final[dict[Do, Step]] = {
 class Iommufd:
     """`attached` by group and PASID; who holds a lock is first in it, the others wait.
 
+    `units` by device; `tombstones` are ids that went before their user has destroyed them.
     The groups that are `unsafe` can raise interrupts of others; `functions` are VFs with PRI.
     """
 
@@ -74,13 +78,17 @@ class Iommufd:
     handles: dict[Name, Name] = field(default_factory=dict)
     locks: dict[str, list[Call]] = field(default_factory=dict)
     tasks: dict[Call, Task] = field(default_factory=dict)
+    units: dict[Name, Name] = field(default_factory=dict)
+    tombstones: list[int] = field(default_factory=list)
     unsafe: tuple[Name, ...] = ()
     functions: tuple[Name, ...] = ()
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
         """An empty context."""
-        return cls(name, unsafe=devices.unsafe(machine), functions=devices.functions(machine))
+        units = {one.name: one.unit for one in machine.devices}
+        unsafe, functions = devices.unsafe(machine), devices.functions(machine)
+        return cls(name, units=units, unsafe=unsafe, functions=functions)
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """A request becomes a task; an answer, or its turn, lets one go on."""
@@ -178,9 +186,11 @@ class Iommufd:
     bind = devices.bind
     bound = devices.bound
     take_in = faults.take_in
+    wake = waiting.wake
     lock_trigger = faults.lock_trigger
     read = fault_files.read
     abort_queue = fault_files.abort_queue
+    bury = viommus.bury
 
     def lock_mock(self, task: Task, out: Out) -> bool:
         """One call at a time for a mock device."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import handles, objects
+from actors.iommufd import handles, objects, viommus
 from actors.iommufd.sites import HANDLE, RECORD
 from actors.iommufd.state import Attach, Device, Do, Ioas, Nested, Paging, Task
 from protocol.domains import NO_PASID
@@ -64,7 +64,9 @@ def try_it(fd: Iommufd, task: Task, out: Out) -> bool:
         message = AttachGroupHandle(task.number, group, domain, task.handle)
         out.send(IOMMU_CORE, message)
     else:
-        pasid = AttachDevicePasid(task.number, name, task.pasid, 0, domain, task.handle)
+        pasid = AttachDevicePasid(
+            task.number, name, task.pasid, task.incarnation, domain, task.handle
+        )
         out.send(IOMMU_CORE, pasid)
     return False
 
@@ -80,6 +82,8 @@ def refusal(fd: Iommufd, task: Task, device: Device, out: Out) -> Errno | None:
         return None if found.hwpt == task.hwpt else Errno.EINVAL
     if not fd.compatible(device.group, task.hwpt, task.pasid) or faults_refused(fd, task):
         return Errno.EINVAL
+    if not viommus.has_vdevice(fd, task.hwpt, device):
+        return Errno.ENOENT
     if out.may_fail(HANDLE):
         return Errno.ENOMEM
     return None

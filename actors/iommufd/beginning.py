@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import objects, viommus, waiting
 from actors.iommufd.fault_files import QUEUE, begin_close, begin_file
 from actors.iommufd.faults import begin_trigger
 from actors.iommufd.state import (
@@ -25,6 +25,7 @@ from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import MemoryAllocated
 from protocol.facts.iommufd import ObjectBusy
+from protocol.messages.guests import AllocVdevice, AllocViommu, WaitForFaults
 from protocol.messages.iommufd import (
     NO_LENGTH,
     AllocFaultQueue,
@@ -78,6 +79,10 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
             begin_trigger(fd, task, task.request, out)
         case ReadFaults():
             begin_file(fd, task, task.request, Do.READ)
+        case AllocViommu() | AllocVdevice():
+            viommus.begin(fd, task, task.request, out)
+        case WaitForFaults():
+            waiting.begin(fd, task, task.request)
         case AnswerFault():
             begin_file(fd, task, task.request, Do.WRITE)
         case _:

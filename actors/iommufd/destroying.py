@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import objects, viommus
 from actors.iommufd.fault_files import QUEUE
 from actors.iommufd.state import AnyObject, Do, FaultQueue, Mock, Nested, Paging, Task
+from actors.iommufd.virtual import Vdevice, Viommu
 from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.facts import MemoryFreed
@@ -38,6 +39,8 @@ def destroy(fd: Iommufd, task: Task, out: Out) -> bool:
         # Only a destroy gets here: its id is the one that the user named.
         assert isinstance(task.request, DestroyObject), "nobody else takes a queue apart"
         out.record(MemoryFreed(QUEUE, objects.memory(fd, task.request.id)))
+    if isinstance(gone, Viommu | Vdevice):
+        viommus.release(fd, gone)
     if isinstance(gone, Mock):
         task.device, task.pasid = gone.device, NO_PASID
         task.then(Do.DETACH, Do.PUT_OLD, Do.UNBIND)
@@ -58,7 +61,8 @@ def release(fd: Iommufd, gone: AnyObject) -> None:
     assert isinstance(gone, Paging | Nested), "only a page table holds others"
     if gone.fault:
         fd.objects[gone.fault].users -= 1
-    fd.objects[gone.parent].users -= 1
+    above = gone.viommu if isinstance(gone, Nested) else 0
+    fd.objects[above or gone.parent].users -= 1
 
 
 STEPS = {Do.DESTROY: destroy, Do.FREED: freed}

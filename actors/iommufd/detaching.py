@@ -57,8 +57,8 @@ def detach_got(fd: Iommufd, task: Task, out: Out) -> bool:
     if task.pasid == NO_PASID:
         out.send(IOMMU_CORE, DetachGroupHandle(task.number, device.group, domain, task.got))
     else:
-        message = DetachDevicePasid(task.number, device.device, task.pasid, 0, domain)
-        out.send(IOMMU_CORE, message)
+        where = (device.device, task.pasid, task.incarnation)
+        out.send(IOMMU_CORE, DetachDevicePasid(task.number, *where, domain))
     return False
 
 

@@ -37,7 +37,8 @@ def bind(fd: Iommufd, task: Task, out: Out) -> bool:
     """An object first, then the claim."""
     asked = task.request
     assert isinstance(asked, BindDevice | MakeMockDevice), "only these bind"
-    made = Device(device=asked.device, group=asked.group)
+    shared = isinstance(asked, BindDevice) and asked.shared
+    made = Device(device=asked.device, group=asked.group, shared=shared)
     task.device = objects.reserve(fd, task, made, out)
     errno = bind_refusal(fd, asked, out) if task.device else None
     if errno is not None:
@@ -47,6 +48,8 @@ def bind(fd: Iommufd, task: Task, out: Out) -> bool:
         drop_mock(fd, task)
         return True
     task.then(Do.BOUND)
+    if shared:
+        return True
     out.send(IOMMU_CORE, ClaimDmaOwner(task.number, asked.device, fd.name))
     return False
 
@@ -121,6 +124,7 @@ def unbind(fd: Iommufd, task: Task, out: Out) -> bool:
         task.then(Do.UNBIND)
         return False
     device.users -= 1
+    fd.bury(device, out)
     has = fd.attaches_of(device.group)
     left = tuple(sorted(one for one, record in has.items() if task.device in record.devices))
     out.record(DeviceUnbound(device.device, device.group, left))
@@ -128,6 +132,8 @@ def unbind(fd: Iommufd, task: Task, out: Out) -> bool:
         drop_mock(fd, task)  # A bug of the driver, and a warning: the object stays.
         return True
     task.then(Do.UNBOUND)
+    if device.shared:
+        return True
     out.send(IOMMU_CORE, ReleaseDmaOwner(task.number, device.device))
     return False
 

@@ -15,6 +15,7 @@ from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import MemoryFreed, MemoryUsed
 from protocol.facts.iommufd import UserMemoryLeft, UserMemoryTouched
+from protocol.messages.guests import WaitForFaults
 from protocol.messages.iommufd import AnswerFault, CloseFaultQueue, ReadFaults
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ QUEUE: Final = "fault_queue"
 """What kind of memory a fault queue is."""
 
 
-def begin_file(fd: Iommufd, task: Task, asked: ReadFaults | AnswerFault, step: Do) -> None:
+def begin_file(
+    fd: Iommufd, task: Task, asked: ReadFaults | AnswerFault | WaitForFaults, step: Do
+) -> None:
     """Of a file that is there, from its beginning, and whole records only."""
     task.queue = asked.fault
     found = fd.objects.get(asked.fault)
     if not isinstance(found, FaultQueue) or not found.ready:
         task.fail(Errno.ENOENT)
-    elif asked.offset or asked.rest:
+    elif not isinstance(asked, WaitForFaults) and (asked.offset or asked.rest):
         task.fail(Errno.ESPIPE)
     else:
         task.then(step)
@@ -48,7 +51,7 @@ def locked_read(fd: Iommufd, task: Task, out: Out) -> bool:
 def read(fd: Iommufd, task: Task, out: Out) -> bool:
     """Each group gets the smallest free cookie; one that cannot be had whole stays the first."""
     asked = task.request
-    assert isinstance(asked, ReadFaults), "only that reads"
+    assert isinstance(asked, ReadFaults | WaitForFaults), "only those read"
     queue, room = fd.queue(task.queue), asked.room
     begin_copying(fd, task, out)
     errno = None
@@ -107,11 +110,14 @@ def write(fd: Iommufd, task: Task, out: Out) -> bool:
 
 def begin_close(fd: Iommufd, task: Task, asked: CloseFaultQueue, out: Out) -> None:
     """The file was a user."""
-    if not isinstance(fd.objects.get(asked.fault), FaultQueue):
+    found = fd.objects.get(asked.fault)
+    if not isinstance(found, FaultQueue):
         task.fail(Errno.ENOENT)
         return
     out.record(MemoryUsed(QUEUE, objects.memory(fd, asked.fault)))
-    fd.objects[asked.fault].users -= 1
+    found.users -= 1
+    found.released = True
+    fd.wake(asked.fault, out)
 
 
 def abort_queue(fd: Iommufd, task: Task, out: Out) -> bool:

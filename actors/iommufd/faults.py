@@ -38,10 +38,11 @@ def take_in(fd: Iommufd, fault: DeliverFault, sender: Name, out: Out) -> None:
         out.send(sender, Refused(fault.call, Errno.EINVAL))
         return
     where = (fault.device, fault.pasid, fault.number)
-    group = Group(fault.handle, *where, fault.incarnation, fault.group, fault.count)
+    group = Group(fault.handle, *where, fault.incarnation, fault.group, fault.count, fault.page)
     fd.queue(at).deliver.append(group)
     out.record(FaultQueued(at, group.handle, *where, group.group))
     out.send(sender, Done(fault.call))
+    fd.wake(at, out)
 
 
 def queue_for(fd: Iommufd, handle: Name) -> int:
@@ -94,7 +95,8 @@ def respond_to(task: Task, group: Group, code: int, out: Out) -> None:
     by = "user" if isinstance(task.request, AnswerFault) else "kernel"
     where = (group.device, group.pasid, group.number)
     out.record(FaultSettled(task.queue, group.handle, *where, by, group.group))
-    out.send(IOPF, RespondFault(task.number, *where, code, group.incarnation, group.group))
+    life = (group.incarnation, group.group)
+    out.send(IOPF, RespondFault(task.number, *where, code, *life))
 
 
 def respond(fd: Iommufd, task: Task, out: Out) -> bool:

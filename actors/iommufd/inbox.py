@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from protocol.messages import Done, HostLost, Refused, Start
+from protocol.messages.guests import AllocVdevice, AllocViommu, WaitForFaults
 from protocol.messages.iommu_core import AttachHandleGot
 from protocol.messages.iommufd import (
     AllocFaultQueue,
@@ -42,6 +43,9 @@ Request: TypeAlias = (
     | ReadFaults
     | AnswerFault
     | CloseFaultQueue
+    | AllocViommu
+    | AllocVdevice
+    | WaitForFaults
     | GetHwInfo
 )
 Answer: TypeAlias = Done | Refused | AttachHandleGot | DomainGot | HwInfoGot

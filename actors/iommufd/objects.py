@@ -39,7 +39,7 @@ def reserve(fd: Iommufd, task: Task, made: AnyObject, out: Out) -> int:
         task.errno = Errno.ENOMEM
         return 0
     at = 1
-    while at in fd.objects:
+    while at in fd.objects or at in fd.tombstones:
         at += 1
     fd.objects[at] = made
     return at

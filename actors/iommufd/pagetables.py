@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from actors.iommufd import objects
 from actors.iommufd.sites import MAP
 from actors.iommufd.state import Do, FaultQueue, Ioas, Nested, Paging, Task
+from actors.iommufd.virtual import Viommu
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages.iommufd import AllocDomain, AllocHwpt, AllocNestedDomain
@@ -38,21 +39,28 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
         task.fail(errno)
         return True
     device = fd.device(task.device).device
-    nested = isinstance(parent, Paging)
     flags, faults = tuple(flag for flag in asked.flags if flag != FAULT), FAULT in asked.flags
-    made = Nested(parent=task.pt) if nested else Paging(ioas=task.pt)
+    made = empty(parent, task.pt)
     made.flags = asked.flags
     task.fresh = objects.reserve(fd, task, made, out)
     if not task.fresh:
         return True
     parent.users += 1
     task.then(Do.HWPT_GOT)
-    if isinstance(parent, Paging):
-        message = AllocNestedDomain(task.number, device, parent.domain, flags, faults, asked.data)
+    if isinstance(made, Nested):
+        below = fd.pagetable(made.parent).domain
+        message = AllocNestedDomain(task.number, device, below, flags, faults, asked.data)
         out.send(IOMMU, message)
     else:
         out.send(IOMMU, AllocDomain(task.number, device, flags, faults))
     return False
+
+
+def empty(parent: object, at: int) -> Paging | Nested:
+    """What it will be: of an IOAS, of a vIOMMU, or of a page table itself."""
+    if isinstance(parent, Viommu):
+        return Nested(parent=parent.parent, viommu=at)
+    return Nested(parent=at) if isinstance(parent, Paging) else Paging(ioas=at)
 
 
 def refusal(asked: AllocHwpt, parent: object) -> Errno | None:
@@ -61,10 +69,12 @@ def refusal(asked: AllocHwpt, parent: object) -> Errno | None:
         if "NEST_PARENT" in asked.flags and FAULT in asked.flags:
             return Errno.EOPNOTSUPP
         return Errno.EINVAL if asked.nested else None
-    if not isinstance(parent, Paging):
+    if not isinstance(parent, Paging | Viommu):
         return Errno.EINVAL
     if not asked.nested or any(flag not in (FAULT, "PASID") for flag in asked.flags):
         return Errno.EOPNOTSUPP
+    if isinstance(parent, Viommu):
+        return None
     if parent.auto or "NEST_PARENT" not in parent.flags:
         return Errno.EINVAL
     return None

@@ -54,7 +54,9 @@ def replace_got(fd: Iommufd, task: Task, out: Out) -> bool:
         out.send(IOMMU_CORE, rid)
     else:
         name = device.device
-        message = ReplaceDevicePasid(task.number, name, task.pasid, 0, domain, task.handle)
+        message = ReplaceDevicePasid(
+            task.number, name, task.pasid, task.incarnation, domain, task.handle
+        )
         out.send(IOMMU_CORE, message)
     return False
 

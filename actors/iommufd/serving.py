@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import objects
+from actors.iommufd import objects, waiting
 from actors.iommufd.state import (
     Do,
     Nested,
@@ -14,6 +14,7 @@ from actors.iommufd.state import (
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.messages import AnyMessage, Done, Refused
+from protocol.messages.guests import AllocVdevice, AllocViommu, FaultsTaken, WaitForFaults
 from protocol.messages.iommu_core import AttachHandleGet
 from protocol.messages.iommufd import (
     AllocFaultQueue,
@@ -89,12 +90,14 @@ def answer(task: Task) -> AnyMessage:
     if task.errno is not None:
         return Refused(call, task.errno)
     match task.request:
-        case AllocIoas() | AllocFaultQueue() | AllocHwpt():
+        case AllocIoas() | AllocFaultQueue() | AllocHwpt() | AllocViommu() | AllocVdevice():
             return ObjectGot(call, task.fresh)
         case BindDevice():
             return ObjectGot(call, task.device)
         case AttachPt() | ReplacePt():
             return PtGot(call, task.hwpt)
+        case WaitForFaults():
+            return FaultsTaken(call, tuple(task.faults))
         case AnswerFault() if not task.request.also:
             return Done(call)
         case ReadFaults() | AnswerFault():
@@ -109,6 +112,7 @@ def answer(task: Task) -> AnyMessage:
 
 STEPS = {
     **objects.STEPS,
+    **waiting.STEPS,
     Do.LOCK_MOCK: lock_mock,
     Do.CHECK: check,
     Do.CHECKED: checked,

@@ -3,25 +3,17 @@
 from enum import Enum
 from typing import Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from actors.iommufd.inbox import Request
+from actors.iommufd.virtual import Object, Vdevice, Viommu
 from protocol.errors import Errno
+from protocol.messages.guests import PageFault
+from protocol.messages.iommufd import AttachPt, DetachPt, ReplacePt
 from protocol.names import Call, Incarnation, Name, Pasid
 
 FLAGS: Final = ("NEST_PARENT", "DIRTY_TRACKING", "FAULT_ID_VALID", "PASID")
 """What IOMMU_HWPT_ALLOC may ask for."""
-
-
-class Object(Struct):
-    """`users`: 1, and one for each that needs it, those that just look (`looks`) among them.
-
-    An object that is not `ready` has its id, and nobody finds it.
-    """
-
-    users: int = 1
-    looks: int = 0
-    ready: bool = False
 
 
 class Ioas(Object, tag=True):
@@ -44,9 +36,10 @@ class Paging(Object, tag=True):
 
 
 class Nested(Object, tag=True):
-    """A guest's page table on top of a page table."""
+    """A guest's page table on top of a page table, or of a vIOMMU that stands on one."""
 
     parent: int = 0
+    viommu: int = 0
     flags: tuple[str, ...] = ()
     domain: Name = ""
     fault: int = 0
@@ -55,7 +48,7 @@ class Nested(Object, tag=True):
 class Group(Struct, frozen=True):
     """Page requests with one number, and under which handle they came.
 
-    `group` is the fault core's name of it, `count` its requests.
+    `group` is the fault core's name of it, `count` its requests, `page` that of the last.
     """
 
     handle: Name
@@ -65,21 +58,28 @@ class Group(Struct, frozen=True):
     incarnation: Incarnation = 0
     group: int = 0
     count: int = 1
+    page: int = 0
 
 
 class FaultQueue(Object, tag=True):
-    """Groups that nobody has read, and those that somebody has, by cookie."""
+    """Groups that nobody has read, and those that somebody has, by cookie; `released`: its file."""
 
-    deliver: list[Group] = []
-    responses: dict[int, Group] = {}
+    deliver: list[Group] = field(default_factory=list)
+    responses: dict[int, Group] = field(default_factory=dict)
+    released: bool = False
 
 
 class Device(Object, tag=True):
-    """A device that a driver has bound; `unbinder` waits until nobody looks at it."""
+    """A device that a driver has bound; `unbinder` waits until nobody looks at it.
+
+    `shared`: nobody has claimed it.
+    """
 
     device: Name = ""
     group: Name = ""
     unbinder: Call = 0
+    shared: bool = False
+    vdevice: int = 0
 
 
 class Mock(Object, tag=True):
@@ -88,7 +88,7 @@ class Mock(Object, tag=True):
     device: int = 0
 
 
-AnyObject: TypeAlias = Ioas | Paging | Nested | FaultQueue | Device | Mock
+AnyObject: TypeAlias = Ioas | Paging | Nested | FaultQueue | Device | Mock | Viommu | Vdevice
 
 
 class Attach(Struct):
@@ -143,6 +143,9 @@ class Do(Enum):
     TRIGGERED = "somebody has it, or nobody"
     READ = "groups for the user"
     WRITE = "an answer of the user"
+    VIOMMU = "a vIOMMU"
+    VDEVICE = "a vDevice, with the group locked"
+    WAIT = "waits for page requests"
     HW_INFO = "asks the driver about a device"
     END = "answers, and lets go of everything"
 
@@ -174,6 +177,13 @@ class Task(Struct):
     locks: list[str] = []
     dying: list[AnyObject] = []
     cookies: list[int] = []
+    faults: list[PageFault] = []
+
+    @property
+    def incarnation(self) -> Incarnation:
+        """Ghost of the PASID that is attached or detached, if its driver has said it."""
+        asked = self.request
+        return asked.incarnation if isinstance(asked, AttachPt | ReplacePt | DetachPt) else 0
 
     def then(self, *steps: Do) -> None:
         """These next, in this order."""

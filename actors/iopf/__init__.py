@@ -22,6 +22,7 @@ from actors.iopf.state import (
     Group,
     Param,
     Report,
+    Settling,
     Work,
 )
 from protocol.effects import Out, Site
@@ -71,7 +72,7 @@ class Iopf:
     on_queue: dict[Name, int] = field(default_factory=dict)
     params: dict[int, Param] = field(default_factory=dict)
     groups: dict[int, Group] = field(default_factory=dict)
-    tasks: dict[Call, Report | Work] = field(default_factory=dict)
+    tasks: dict[Call, Report | Work | Settling] = field(default_factory=dict)
     flushes: list[Flush] = field(default_factory=list)
 
     @classmethod
@@ -112,6 +113,8 @@ class Iopf:
         task = self.tasks[answer.call]
         if isinstance(task, Report):
             self.go_on_reporting(task, answer, out)
+        elif isinstance(task, Settling):
+            handling.settled(self, task, out)
         else:
             self.go_on_working(task, answer, out)
 
@@ -146,6 +149,7 @@ class Iopf:
     queue_work = handling.queue_work
     go_on_working = handling.go_on_working
     on_respond_fault = handling.on_respond_fault
+    settles = handling.settles
     give_away = answering.unlist
     answer_group = answering.answer_group
     answer_request = answering.answer_request

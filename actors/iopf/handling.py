@@ -11,16 +11,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iopf import reporting
-from actors.iopf.state import GROUP, TIMER, Group, Report, Step, Work
+from actors.iopf.state import GROUP, TIMER, Group, Report, Request, Settling, Step, Work
 from protocol.domains import SVA, made_domain, maker_of
 from protocol.effects import Out
 from protocol.facts import MemoryUsed
 from protocol.facts.iopf import FaultWorkQueued
 from protocol.messages import Done, Refused, ResponseCode
 from protocol.messages.address_spaces import HandleMmFault
+from protocol.messages.guests import SettleAnswers
 from protocol.messages.iommu_core import AttachHandleGot
 from protocol.messages.iommufd import DeliverFault, RespondFault
-from protocol.names import Name
+from protocol.names import IOMMU, Name
 
 if TYPE_CHECKING:
     from actors.iopf import Iopf
@@ -49,6 +50,7 @@ def delivery(task: Report, group: Group) -> DeliverFault:
         incarnation=group.last.incarnation,
         group=task.group,
         count=len(group.requests),
+        page=group.last.page,
     )
 
 
@@ -96,7 +98,29 @@ def go_on_working(
 def on_respond_fault(iopf: Iopf, respond: RespondFault, sender: Name, out: Out) -> None:
     """The context has an answer, of its user or its own; it owns the group, so there is one."""
     out.record(MemoryUsed(GROUP, str(respond.group)))
-    if respond.group in iopf.groups:
+    group = iopf.groups.get(respond.group)
+    if group is not None:
         iopf.answer_group(respond.group, ResponseCode(respond.code), out)
         iopf.free_group(respond.group, out)
+        if iopf.settles(group.last):
+            settling = Settling(iopf.number_for(respond), sender, respond.call)
+            iopf.tasks[settling.number] = settling
+            where = (respond.device, respond.pasid, respond.incarnation)
+            out.send(IOMMU, SettleAnswers(settling.number, *where))
+            return
     out.send(sender, Done(respond.call))
+
+
+def settles(_iopf: Iopf, request: Request) -> bool:
+    """Whether who answers waits until the device has it; a mock device waits for nothing.
+
+    A detach waits for a writer, and answers the rest itself, all behind its drain: no other comes,
+    and the PASID may be another's next.  Stricter than 7.3 (§8.23).
+    """
+    return not request.mock
+
+
+def settled(iopf: Iopf, settling: Settling, out: Out) -> None:
+    """The device has it, and its PASID may be another's."""
+    del iopf.tasks[settling.number]
+    out.send(settling.sender, Done(settling.call))

@@ -85,6 +85,14 @@ class Work(Struct, tag=True):
     done: int = 0
 
 
+class Settling(Struct, tag=True):
+    """Somebody waits until a device has its answer."""
+
+    number: Call
+    sender: Name
+    call: Call
+
+
 class Flush(Struct, frozen=True):
     """Somebody waits until those works have ended that were there when he came."""
 

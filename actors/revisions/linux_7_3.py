@@ -1,7 +1,8 @@
 """Linux 7.3 (2026): the IOMMU core that the base is written after; AMD and SMMUv3 do not drain.
 
 What it does concurrently is held against calls recorded on 7.3.4 (`pasidlab conform`); the date is
-that of the recording.
+that of the recording.  An experiment of guests of 2020 can be played with it: their VMM is built on
+what 7.3 has (`GUESTS_ON`).
 """
 
 from typing import Final
@@ -11,6 +12,7 @@ from actors.revisions._units_7_3 import Linux73Amd, Linux73Smmu
 
 SOURCE: Final = "drivers/iommu/iommu.c, include/linux/iommu.h of Linux 7.3"
 DATE: Final = "2026-11-21"
+GUESTS_ON: Final = "iommufd"
 
 
 class Linux73Core(IommuCore):

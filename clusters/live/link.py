@@ -44,6 +44,7 @@ from protocol.messages import (
 )
 from protocol.messages.accelerators import MmPasidGot, OpenDeviceGot
 from protocol.messages.address_spaces import RespondPageRequest
+from protocol.messages.guests import FaultsTaken
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
 from protocol.messages.probing import HwInfoGot
@@ -92,6 +93,7 @@ ANSWERS: Final = (
     DomainAllocSvaGot,
     DomainGot,
     FaultsGot,
+    FaultsTaken,
     MockDeviceGot,
     ObjectGot,
     PtGot,

@@ -61,7 +61,11 @@ class Column(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
-    """The table: a column for each revision; every property that none of them violates is held."""
+    """The table: a column for each revision.
+
+    `held`: what all are judged by and none violates.  `does_not_apply`: by revision, what others
+    are judged by and it is not, since nothing that it has could break it.
+    """
 
     format: int = RESULT_FORMAT
     verb: str = "compare"
@@ -73,6 +77,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
     exit_code: int
     columns: tuple[Column, ...]
     held: tuple[str, ...]
+    does_not_apply: dict[str, tuple[str, ...]]
     seconds: float
     again: str
 
@@ -275,11 +280,28 @@ def changes(columns: Sequence[Column]) -> list[str]:
     return said
 
 
-def held(experiments: dict[str, Experiment], columns: Sequence[Column], where: str) -> list[str]:
-    """What was judged and nobody violated."""
-    judged = properties_of(next(iter(experiments.values())), where)
-    return [
-        one.name
-        for one in judged
-        if one.kind is not Kind.SOMETIMES and not any(one.name in c.violated for c in columns)
-    ]
+def judged(experiments: dict[str, Experiment], where: str) -> dict[str, tuple[str, ...]]:
+    """By revision, the rules that its runs are judged by."""
+    return {
+        name: tuple(
+            found.name for found in properties_of(one, where) if found.kind is not Kind.SOMETIMES
+        )
+        for name, one in experiments.items()
+    }
+
+
+def held(by: dict[str, tuple[str, ...]], columns: Sequence[Column]) -> list[str]:
+    """What all are judged by, and nobody violated."""
+    first = next(iter(by.values()))
+    every = [name for name in first if all(name in names for names in by.values())]
+    return [name for name in every if not any(name in one.violated for one in columns)]
+
+
+def does_not_apply(by: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """By revision, what the others are judged by."""
+    every = list(dict.fromkeys(name for names in by.values() for name in names))
+    return {
+        revision: tuple(name for name in every if name not in names)
+        for revision, names in by.items()
+        if len(names) < len(every)
+    }

@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, field, structs
 
 from clusters.cluster import MODERN, ROLES
-from clusters.lineup import Lineup, check_played, lineup
+from clusters.lineup import Lineup, check_played, lineup, stack_of
 from clusters.nemesis import OF_HEAD
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.modern import (
@@ -20,6 +20,7 @@ from experiments.harness.modern import (
     modern_machine,
     read_call,
     refuse_modern,
+    with_guests,
 )
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
@@ -42,7 +43,7 @@ from experiments.harness.tables import (
     ProcessTable,
 )
 from protocol.errors import ExperimentError, nearest
-from protocol.machine import IOMMUFD, Device, Machine, Mdev, Unit, Vm
+from protocol.machine import GUESTS, IOMMUFD, Device, Machine, Mdev, Unit, Vm
 from protocol.names import Name, guest_of, vm_of
 from protocol.plan import MANY, MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
 
@@ -82,6 +83,11 @@ class Experiment(Closed, frozen=True):
         """Which protocol is played."""
         return lineup(self.revision, self.defects)
 
+    @property
+    def played(self) -> str:
+        """The stack that it is played on: a revision may have the guests of another."""
+        return stack_of(self.lineup, self.stack)
+
 
 def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment in a file, with `--set` changes (`network.delay_steps=[0,3]`) applied."""
@@ -91,7 +97,8 @@ def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
 def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment that `text` says; everything in it is checked, also what it refers to."""
     experiment = decode(text, where, Experiment, changes)
-    check_played(experiment.lineup, experiment.stack, f"{where}: $.revision", f"{where}: $.defects")
+    places = (f"{where}: $.revision", f"{where}: $.defects")
+    check_played(experiment.lineup, experiment.played, *places)
     for k, nemesis in enumerate(experiment.nemesis):
         if not nemesis.target and nemesis.fault not in ("fail", *OF_HEAD):
             raise ExperimentError(f"{where}: $.nemesis[{k}]: the key 'target' is missing")
@@ -145,7 +152,7 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
             f" {quota * guests.count}, the pool has {pool.pasids}"
             f"{', and the processes of the host need some, too' if processes else ''}"
         )
-    return Machine(
+    machine = Machine(
         units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
         devices=tuple(
             Device(d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size) for d in table.device
@@ -156,6 +163,7 @@ def machine_of(experiment: Experiment, where: str = "experiment") -> Machine:
         mdevs=mdevs,
         processes=processes,
     )
+    return with_guests(machine, experiment, where) if experiment.played == GUESTS else machine
 
 
 def _mdevs(table: MachineTable, where: str) -> tuple[Mdev, ...]:

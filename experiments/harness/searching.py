@@ -293,6 +293,8 @@ class Hunt:
 def _size(machine: Machine) -> str:
     """Who is there, and how much there is of what they share."""
     devices = many(len(machine.devices), "device")
+    if machine.stack == IOMMUFD and machine.vms:
+        return f"{many(len(machine.vms), 'VM')}, {devices}"
     if machine.stack == IOMMUFD:
         who = [many(len(machine.processes), "process")] if machine.processes else []
         return ", ".join([*who, many(len(machine.callers), "caller"), devices])

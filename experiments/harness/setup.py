@@ -56,7 +56,7 @@ def with_defects(experiment: Experiment, defects: Sequence[str]) -> Experiment:
     """The same, with more that is wrong in it; of what the command line names."""
     together = tuple(dict.fromkeys((*experiment.defects, *defects)))
     changed = structs.replace(experiment, defects=together)
-    check_played(changed.lineup, changed.stack, "--revision", "--defect")
+    check_played(changed.lineup, changed.played, "--revision", "--defect")
     return changed
 
 

@@ -7,10 +7,12 @@ import time
 
 from msgspec import Struct, structs
 
+from clusters.lineup import SOUND
 from clusters.sim.strategies import Order, campaign, prepared, title
 from clusters.sim.world import Setup, follow
 from experiments.harness.config import Experiment
 from experiments.harness.setup import setup_of
+from protocol.machine import GUESTS
 
 
 class Limit(Struct, frozen=True):
@@ -60,7 +62,9 @@ class Trial(Struct, frozen=True):
 def subject_of(experiment: Experiment, where: str) -> Subject:
     """The experiment as it is, and without what is wrong in it."""
     strategy = experiment.explore.strategy
-    sound = structs.replace(experiment, revision="sound", defects=())
+    guests_on = experiment.played == GUESTS  # Without its revision they would be on another kernel.
+    revision = experiment.revision if guests_on else SOUND
+    sound = structs.replace(experiment, revision=revision, defects=())
     return Subject(
         strategy,
         experiment.explore.depth,

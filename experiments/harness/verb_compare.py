@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 CELL_MIN: Final = 7
 NAME: Final = 37
+WIDTH: Final = 100
+NOT_JUDGED: Final = "n/a"
 
 
 @click.command(
@@ -111,7 +114,7 @@ def lined_up(asked: Asked, chosen: Sequence[str]) -> "dict[str, Experiment]":
     experiment = loaded(asked)
     made = {name: structs.replace(experiment, revision=name) for name in dict.fromkeys(chosen)}
     for one in made.values():
-        check_played(one.lineup, one.stack, "--revision", "--defect")
+        check_played(one.lineup, one.played, "--revision", "--defect")
     return made
 
 
@@ -122,11 +125,12 @@ def result_of(
     seconds: float,
 ) -> "Comparison":
     """The whole, as `--json` has it."""
-    from experiments.harness.comparing import Comparison, held
+    from experiments.harness.comparing import Comparison, does_not_apply, held, judged
     from experiments.harness.result import Exit, Status
     from experiments.harness.running import command as command_line
 
     violated = any(one.violated for one in columns)
+    by = judged(experiments, wanted.where)
     return Comparison(
         experiment=wanted.where,
         title=next(iter(experiments.values())).title,
@@ -135,7 +139,8 @@ def result_of(
         verdict=Status.VIOLATION if violated else Status.PASS,
         exit_code=int(Exit.VIOLATION if violated else Exit.PASS),
         columns=columns,
-        held=tuple(held(experiments, columns, wanted.where)),
+        held=tuple(held(by, columns)),
+        does_not_apply=does_not_apply(by),
         seconds=round(seconds, 3),
         again=command_line("compare", *sys.argv[2:]),
     )
@@ -158,6 +163,10 @@ def say(result: "Comparison", voice: Voice) -> None:
         broken = first.violated[name]
         voice.answer(f"{name}  ({first.revision}, schedule {broken.first})")
         voice.answer(f"    {broken.sentence}")
+    for revision, names in result.does_not_apply.items():
+        said = f"does not apply to {revision}: {many(len(names), 'property')}, {', '.join(names)}"
+        for line in textwrap.wrap(said, WIDTH, subsequent_indent="    ", break_on_hyphens=False):
+            voice.answer(line)
     voice.answer(
         f"{many(len(result.held), 'property')} more held in all of them;"
         f" {many(result.schedules, 'schedule')} of each, seed {result.seed:#x},"
@@ -187,10 +196,7 @@ def block(result: "Comparison", columns: "Sequence[Column]") -> list[str]:
     """The lines of some columns."""
     names = sorted({name for one in result.columns for name in one.violated})
     rows = [("", [one.revision for one in columns])]
-    rows += [
-        (name, [str(c.violated[name].first) if name in c.violated else "held" for c in columns])
-        for name in names
-    ]
+    rows += [(name, [cell(result, name, one) for one in columns]) for name in names]
     rows += [
         ("messages per life", [f"{one.messages:.1f}" for one in columns]),
         ("free to reclaim, deliveries, p50", [number(one.reclaim_p50) for one in columns]),
@@ -204,6 +210,14 @@ def block(result: "Comparison", columns: "Sequence[Column]") -> list[str]:
         + "".join(f"{cell:>{width(one)}}" for cell, one in zip(cells, columns, strict=True))
         for name, cells in rows
     ]
+
+
+def cell(result: "Comparison", name: str, one: "Column") -> str:
+    """Where a property was violated first; held, unless the revision is not judged by it."""
+    if name in one.violated:
+        return str(one.violated[name].first)
+    judged = name not in result.does_not_apply.get(one.revision, ())
+    return "held" if judged else NOT_JUDGED
 
 
 def number(value: int | None) -> str:

@@ -30,6 +30,7 @@ from protocol.facts.core import (
 from protocol.facts.event import (
     Event,
 )
+from protocol.facts.guests import GuestFact
 from protocol.facts.hardware import (
     CacheFilled,
     CacheFlushed,
@@ -241,6 +242,7 @@ ActorFact = (
     | IopfFact
     | AcceleratorFact
     | ThreadEntered
+    | GuestFact
     | VfioCdevFact
 )
 """Every fact an actor can state."""

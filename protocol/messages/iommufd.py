@@ -83,12 +83,14 @@ class DestroyObject(Message, frozen=True, tag=True):
 class BindDevice(Message, frozen=True, tag=True):
     """driver -> iommufd, iommufd_device_bind: the device becomes an object, -> ObjectGot.
 
-    Refused as its claim of the DMA ownership is.
+    Refused as its claim of the DMA ownership is.  `shared`: the device stays its driver's, and
+    nothing is claimed (iommufd_device_bind_pasid, "[RFC 3/7]", 9 Oct 2023; never merged).
     """
 
     call: Call
     device: Name
     group: Name
+    shared: bool = False
 
 
 class UnbindDevice(Message, frozen=True, tag=True):
@@ -110,6 +112,7 @@ class AttachPt(Message, frozen=True, tag=True):
     pasid: Pasid
     pt: ObjectId
     mock: bool = False
+    incarnation: Incarnation = 0
 
 
 class ReplacePt(Message, frozen=True, tag=True):
@@ -120,6 +123,7 @@ class ReplacePt(Message, frozen=True, tag=True):
     pasid: Pasid
     pt: ObjectId
     mock: bool = False
+    incarnation: Incarnation = 0
 
 
 class DetachPt(Message, frozen=True, tag=True):
@@ -129,6 +133,7 @@ class DetachPt(Message, frozen=True, tag=True):
     device: ObjectId
     pasid: Pasid
     mock: bool = False
+    incarnation: Incarnation = 0
 
 
 class PtGot(Message, frozen=True, tag=True):
@@ -279,7 +284,8 @@ class ReportFault(Message, frozen=True, tag=True):
 class DeliverFault(Message, frozen=True, tag=True):
     """iopf -> iommufd, iommufd_fault_iopf_handler: a group of page requests, under a handle.
 
-    `group` is the fault core's own name of it, `count` its requests.  EINVAL nobody has the handle.
+    `group` is the fault core's own name of it, `count` its requests, `page` the last one's.  EINVAL
+    nobody has the handle.
     """
 
     call: Call
@@ -290,6 +296,7 @@ class DeliverFault(Message, frozen=True, tag=True):
     incarnation: Incarnation = 0
     group: int = 0
     count: int = 1
+    page: int = 0
 
 
 class RespondFault(Message, frozen=True, tag=True):

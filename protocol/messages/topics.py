@@ -2,6 +2,7 @@
 
 from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
+from protocol.messages.guests import GuestMessage
 from protocol.messages.hotplug import HotplugMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
@@ -19,6 +20,7 @@ TopicMessage = (
     | AddressSpaceMessage
     | PasidTableMessage
     | AcceleratorMessage
+    | GuestMessage
     | ProbingMessage
     | VfioCdevMessage
     | HotplugMessage

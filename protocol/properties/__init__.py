@@ -72,6 +72,7 @@ from protocol.properties.no_reference_while_pending import NoReferenceWhilePendi
 from protocol.properties.no_report_of_a_released_device import NoReportOfAReleasedDevice
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
+from protocol.properties.numbers_return_when_detached import NumbersReturnWhenDetached
 from protocol.properties.one_bind_per_device import OneBindPerDevice
 from protocol.properties.one_bond_for_a_pair import OneBondForAPair
 from protocol.properties.one_notification_per_transition import OneNotificationPerTransition
@@ -115,6 +116,7 @@ from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
 from protocol.properties.unhandled_faults_are_invalid import UnhandledFaultsAreInvalid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
 from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
+from protocol.properties.vdevices_end_with_their_device import VdevicesEndWithTheirDevice
 from protocol.properties.vfio_keeps_what_is_attached import VfioKeepsWhatIsAttached
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
@@ -168,6 +170,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     RegisteredBeforeTheFirstPasid,
     GlobalPasidsHaveOneOwner,
     GlobalPasidsWithinTheDevice,
+    NumbersReturnWhenDetached,
     FailedAttachChangesNothing,
     FailedReplaceKeepsTheOld,
     HandlesSeenWhenAttached,
@@ -178,6 +181,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     PageTablesMadeForPasids,
     AttachmentsAreCounted,
     DestroyedWhenUnused,
+    VdevicesEndWithTheirDevice,
     DevicesUnboundWhenDetached,
     VfioKeepsWhatIsAttached,
     OwnersChangeWhenNothingIsAttached,

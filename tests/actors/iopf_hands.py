@@ -19,6 +19,7 @@ from protocol.messages.address_spaces import (
     ReportPageRequest,
     RespondPageRequest,
 )
+from protocol.messages.guests import SettleAnswers
 from protocol.messages.iommu_core import AttachHandleGet, AttachHandleGot
 from protocol.messages.iommufd import DeliverFault, RespondFault
 from protocol.names import IOMMU, IOPF, SUPERVISOR, Name
@@ -119,6 +120,9 @@ class Hands:
                 if message.page in self.pages:
                     return [(Done(message.call), to)]
                 return [(Refused(message.call, Errno.EFAULT), to)]
+            case SettleAnswers():
+                assert self.responses, "it is about an answer that was given"
+                return [(Done(message.call), to)]
             case RespondPageRequest():
                 self.responses.append((message.device, message.group, message.code))
                 assert message.mapped == (message.code is ResponseCode.SUCCESS)

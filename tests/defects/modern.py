@@ -7,11 +7,13 @@ from typing import Final
 
 from actors.sva import Sva
 from actors.sva.state import Bind, Step
+from actors.vmm import Vmm
+from actors.vmm.state import Do, Task, What
 from clusters.cluster import ActorClass, Role
 from clusters.lineup import Lineup
 from experiments.harness.banking import BUGS
 from protocol.effects import Out
-from protocol.names import Name
+from protocol.names import Name, Pasid
 from tests.defects.stages import Stage
 from tests.worlds import world_of
 
@@ -42,6 +44,31 @@ class ForgetsTheFirstUser(Sva):
             self.bonds[bind.handle].users = 0
 
 
+class DetachesNothing(Vmm):
+    """I04.  Those who submit have let go, so the number goes back: the devices have it still."""
+
+    __slots__ = ()
+
+    def free_steps(self, task: Task, pasid: Pasid) -> list[Do]:
+        steps = super().free_steps(task, pasid)
+        return [one for one in steps if one.what not in (What.DETACH, What.DESTROY)]
+
+
+FREED_WHILE_BOUND: Final = Stage(
+    """
+title = "freed while bound, on the kernel of today"
+revision = "linux-7.3"
+[[machine.unit]]
+name = "dmar0"
+[[machine.device]]
+name = "dsa0"
+unit = "dmar0"
+[[process]]
+name = "vm1.guest"
+steps = ["p = alloc", "bind p dsa0", "free p"]
+""",
+    SCHEDULES,
+)
 BANKED: Final = {
     "global-pasids-have-one-owner": "pasid-freed-at-the-last-unbind",
     "global-pasids-within-the-device": "one-number-too-many",
@@ -56,6 +83,7 @@ BANKED: Final = {
     "attachments-are-counted": "replace-moves-one-user",
     "destroyed-when-unused": "destroyed-while-attached",
     "devices-unbound-when-detached": "detach-leaves-the-device-listed",
+    "vdevices-end-with-their-device": "vdevice-left-behind",
     "vfio-keeps-what-is-attached": "undo-takes-the-rid",
     "owners-change-when-nothing-is-attached": "claimed-with-pasids-attached",
     "reset-devices-stay-blocked": "nested-reset-not-counted",
@@ -71,11 +99,16 @@ ALSO: Final = {
         ("cache-tags-follow-attachments",),
         "the domain goes with its page table, and the driver still has it on the device",
     ),
+    "numbers-return-when-detached": (
+        ("entries-cleared-before-reclaim",),
+        "what a slot has is in the table of its devices",
+    ),
 }
 """Rules that are not broken alone, what is broken with them, and why."""
 
 SOFTWARE: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
     *((rule, of_the_bank(bug), mistake(bug)) for rule, bug in BANKED.items()),
+    ("numbers-return-when-detached", FREED_WHILE_BOUND, {"vmm": DetachesNothing}),
     ("bonds-add-up", of_the_bank("shared-domain-without-a-user"), {"sva": ForgetsTheFirstUser}),
 )
 """A rule, where it is broken, and by whom."""

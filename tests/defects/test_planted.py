@@ -10,7 +10,7 @@ import pytest
 
 from clusters.cluster import ROLES, roles_of
 from clusters.sim.world import Setup, simulate
-from protocol.machine import IOMMUFD
+from protocol.machine import GUESTS
 from tests.defects import stages
 from tests.defects.planted import PLANTED, Planted
 from tests.defects.stages import Stage
@@ -53,5 +53,5 @@ def test_a_planted_defect_is_a_mistake_of_a_sound_actor(one: Planted) -> None:
     """What it does not write over is the sound protocol."""
     for role, mistaken in one.classes.items():
         assert isinstance(mistaken, type)
-        sound: object = {**roles_of(IOMMUFD), **ROLES}[role]
+        sound: object = {**roles_of(GUESTS), **ROLES}[role]
         assert mistaken.__bases__ == (sound,)

@@ -128,6 +128,7 @@ STEPS: Final = {
     "AnyMm": 43,
     "LeavesQueues": 32,
     "KeepsTheMm": 83,
+    "LeavesTheVdevice": 27,
 }
 SMALLER: Final = (
     "ReclaimsFromTheLost",

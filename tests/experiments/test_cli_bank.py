@@ -67,7 +67,7 @@ def test_the_sound_protocol_alone(pasidlab: Command) -> None:
         (("show", BUG, "--defect", BUG), "name a Python file that the run was of"),
         (("compare", "right.toml", "--revision", "v77"), "--revision: 'v77' is not a revision"),
         (
-            ("run", "right.toml", "--revision", "linux-7.3"),
+            ("run", "right.toml", "--revision", "linux-6.12"),
             "actors that the stack 'ioasid' does not",
         ),
         (("explore", "right.toml", "--bisect-revisions", "sound"), "is not a range like v1..v4"),
@@ -121,3 +121,19 @@ def test_a_percentile_is_a_value_that_there_is() -> None:
     assert comparing.percentile([1, 2, 3, 4], 50) == 2
     assert comparing.percentile([1, 2, 3, 4], 99) == 4
     assert comparing.percentile([5], 1) == 5
+
+
+@pytest.mark.long
+def test_two_decades_side_by_side_say_what_does_not_apply(pasidlab: Command) -> None:
+    path = banking.BUGS.parent / "ioasid" / "free_before_unbind.toml"
+    words = ("compare", path, "--revision", "v4", "--revision", "linux-7.3", "--schedules", "4")
+    ran = pasidlab(*words)
+    assert ran.code == 1
+    rows = {line.partition(" ")[0]: line.split() for line in ran.out.splitlines()}
+    assert rows["told-while-bound"][2] == "n/a"
+    assert rows["descriptors-ended-before-reclaim"][2] == "held"
+    assert "does not apply to linux-7.3: " in ran.out
+    answer = pasidlab(*words, "--json").object
+    assert "references-add-up" in answer["does_not_apply"]["linux-7.3"]
+    assert "references-add-up" not in answer["held"]
+    assert "dma-in-its-own-life" in answer["held"]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from protocol.errors import UnreadableError
 from protocol.messages import AnyMessage, Done, PageRequest, ReadPrqGot
+from protocol.messages.guests import PageFault
 from protocol.wire import (
     DEPTH_MAX,
     FRAME_BYTES_MAX,
@@ -53,6 +54,8 @@ def value(hint: object, at: int) -> object:
         return next(iter(hint)).value
     if hint in (tuple[int, ...], tuple[str, ...]):
         return [value(get_args(hint)[0], at), value(get_args(hint)[0], at + 1)]
+    if hint == tuple[PageFault, ...]:
+        return [[1, "dsa0", 5, 2, 3, 4]]
     assert hint == tuple[PageRequest, ...], f"say what a sample of {hint} is"
     return [["dsa0", 5, 2, 3, 4], ["dsa1", 6, 3, 4, 5, False]]
 
