@@ -19,9 +19,10 @@ from actors.iommufd import Iommufd
 from actors.iopf import Iopf
 from actors.process.sva_process import SvaProcess
 from actors.sva import Sva
+from actors.vfio_cdev import VfioCdev
 from clusters.cluster import MODERN, ActorClass, Role
 from protocol.machine import AMD, ARM, INTEL, Machine
-from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, VFIO, Name
 
 CLASSES: Final[dict[Role, ActorClass]] = {
     "iommu_core": IommuCore,
@@ -38,6 +39,7 @@ CLASSES: Final[dict[Role, ActorClass]] = {
     "amd_iommu": AmdIommu,
     "arm_smmu_v3": ArmSmmuV3,
     "rid_core": RidCore,
+    "vfio_cdev": VfioCdev,
 }
 assert tuple(CLASSES) == MODERN
 DRIVERS: Final[dict[str, Role]] = {"uacce": "sva_uacce", "idxd": "idxd"}
@@ -59,7 +61,9 @@ def names(machine: Machine) -> dict[Name, Role]:
     for device in machine.devices:
         if device.driver in DRIVERS:
             roles[machine.door_of(device.name)] = DRIVERS[device.driver]
+    if machine.has_vfio:
+        roles[VFIO] = "vfio_cdev"
     roles |= dict.fromkeys(machine.processes, "sva_process")
-    roles |= {iommufd_of(caller): "iommufd" for caller in machine.callers}
+    roles |= dict.fromkeys(machine.contexts, "iommufd")
     roles |= dict.fromkeys(machine.callers, "caller")
     return roles

@@ -81,7 +81,14 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
+from protocol.messages.vfio_cdev import (
+    AttachIommufdPt,
+    BindIommufd,
+    CloseCdev,
+    DetachIommufdPt,
+    OpenCdev,
+)
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, VFIO, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
@@ -191,5 +198,6 @@ CALLS: Final[dict[str, Operation]] = {
         InvalidateSecondaryTlbs,
     ),
     **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite, PciEnablePasid, PciDisablePasid),
+    **_named(VFIO, OpenCdev, BindIommufd, AttachIommufdPt, DetachIommufdPt, CloseCdev),
 }
 """Every operation of a caller."""

@@ -9,13 +9,17 @@ from typing import Final
 from msgspec import Struct
 
 from protocol.domains import Domain, Group
-from protocol.names import PASID_COUNT, Name, idxd_of, uacce_of
+from protocol.names import PASID_COUNT, Name, idxd_of, iommufd_of, uacce_of
 
 IOASID: Final = "ioasid"
 """The actors of 2020 and 2021: IOASIDs, VFIO, KVM, the VDCM."""
 IOMMUFD: Final = "iommufd"
 """The modern ones: IOMMU core, SVA, iommufd (§8)."""
 STACKS: Final = (IOASID, IOMMUFD)
+VFIO_PCI: Final = "vfio"
+"""Driver of a device that is a user's, with its PASIDs: vfio-pci."""
+VFIO_DRIVERS: Final = (VFIO_PCI, "vfio-platform")
+"""Drivers behind VFIO's device files; the other attaches no PASIDs."""
 
 
 INTEL: Final = "intel"
@@ -71,7 +75,7 @@ class Device(Struct, frozen=True):
     `pasids` is the number of PASIDs it supports; a guest bind wants exactly 2**20.  `wq` is the
     mode of its work queues: `shared` (ENQCMD, PASID from KVM's table) or `dedicated` (PASID from
     the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
-    modern stack, whose it is: `uacce`, `idxd`, or nobody's.
+    modern stack, whose it is: `uacce`, `idxd`, `vfio` (vfio-pci), `vfio-platform`, or nobody's.
     `system_pasid`: idxd has a PASID of the kernel's own there.  `quirks`: of the modern stack, what
     is wrong with it, of QUIRKS; `pf`: whose virtual function it is.
     """
@@ -170,6 +174,20 @@ class Machine(Struct, frozen=True):
         """The device of that name; of an mdev, its parent."""
         hardware = self.parents.get(name, name)
         return next(d for d in self.devices if d.name == hardware)
+
+    def group_of(self, device: Name) -> Name:
+        """The group of a modern kernel that the device is in, its own if it is in none."""
+        return next((one.name for one in self.groups if device in one.devices), device)
+
+    @property
+    def has_vfio(self) -> bool:
+        """Whether a modern kernel has device files of VFIO."""
+        return any(one.driver in VFIO_DRIVERS for one in self.devices)
+
+    @property
+    def contexts(self) -> tuple[Name, ...]:
+        """The iommufd contexts of a modern kernel: one for each caller."""
+        return tuple(iommufd_of(caller) for caller in self.callers)
 
     def door_of(self, device: Name) -> Name:
         """The driver behind which the device's files are."""

@@ -17,6 +17,7 @@ from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
 from protocol.messages.probing import HwInfoGot
 from protocol.messages.sva import DomainAllocSvaGot, SvaBindDeviceGot, SvaGetPasidGot
+from protocol.messages.vfio_cdev import CdevGot
 from protocol.names import Call, Incarnation, Pasid
 from protocol.plan import Step
 
@@ -33,6 +34,7 @@ Got: TypeAlias = (
     | DomainAllocSvaGot
     | EnqcmdWriteGot
     | HwInfoGot
+    | CdevGot
 )
 """Answers with a value."""
 

@@ -12,12 +12,12 @@ from typing import ClassVar, Self, TypeAlias, assert_never
 
 from msgspec.structs import replace
 
+from actors.intel_iommu.locks import Lock
 from actors.intel_iommu.state import (
     NOMEM_DOMAIN,
     NOMEM_RECORD,
     NOMEM_TAG,
     DomainState,
-    Lock,
     Pte,
     Round,
     Tag,
@@ -40,6 +40,7 @@ from protocol.messages import (
     TimerFired,
 )
 from protocol.messages.address_spaces import InvalidateSecondaryTlbs, ReleaseMm, RespondPageRequest
+from protocol.messages.hotplug import ProbeDevice, ReleaseDevice
 from protocol.messages.iommu_core import RemoveDevPasid, SetDevPasid
 from protocol.messages.iommufd import AllocDomain, AllocNestedDomain, FreeDomain
 from protocol.messages.probing import AttachDev, HwInfo
@@ -59,6 +60,8 @@ Request: TypeAlias = (
     | RespondPageRequest
     | HwInfo
     | AttachDev
+    | ProbeDevice
+    | ReleaseDevice
 )
 Answer: TypeAlias = Done | Refused | ReadPrqGot | DrainRequestsGot
 Inbox: TypeAlias = (
@@ -71,7 +74,8 @@ class IntelIommu(Steps):
     """`table` is what the CPU has written into PASID tables; `iopf` counts references by device.
 
     `locks` are those that somebody keeps; `given` are the domains of the machine, and `lacks` what
-    units and devices of it cannot do.
+    units and devices of it cannot do.  Devices that are `gone` answer nothing; those `released` are
+    the driver's no more.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (NOMEM_DOMAIN, NOMEM_RECORD, NOMEM_TAG)
@@ -87,6 +91,7 @@ class IntelIommu(Steps):
     tasks: dict[Call, Task | Round] = field(default_factory=dict)
     locks: dict[str, Lock] = field(default_factory=dict)
     gone: list[Name] = field(default_factory=list)
+    released: list[Name] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, _name: Name) -> Self:
@@ -130,6 +135,10 @@ class IntelIommu(Steps):
                 self.on_attach_dev(message, sender, out)
             case HwInfo():
                 self.on_hw_info(message, sender, out)
+            case ProbeDevice():
+                self.on_probe(message, sender, out)
+            case ReleaseDevice():
+                self.on_release(message, sender, out)
             case DeviceReset():
                 self.on_device_reset(sender, out)
             case HostLost():

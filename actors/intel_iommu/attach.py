@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.intel_iommu.state import STATIC, Do, DomainState, Place, Pte, Task, What
-from actors.intel_iommu.tasks import ask, fail, new_task, run
+from actors.intel_iommu.tasks import ask, fail, new_task, run, state_thread
 from protocol.domains import BLOCKED, NESTED, NULL, SVA
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -35,11 +35,13 @@ def on_set_dev_pasid(driver: IntelIommu, request: SetDevPasid, core: Name, out: 
     kind = driver.domain(request.domain, out).kind
     if kind == BLOCKED:
         task = new_task(driver, "detach", core, request.call, place)
+        state_thread(task, out)
         task.domain, task.old = request.domain, request.old
         task.todo = driver.detach_steps(task, out)
         run(driver, task, out)
         return
     task = new_task(driver, "attach", core, request.call, place)
+    state_thread(task, out)
     task.domain, task.old = request.domain, request.old
     errno = driver.incompatible(task, out)
     if errno is None:
@@ -53,6 +55,7 @@ def on_remove_dev_pasid(driver: IntelIommu, request: RemoveDevPasid, core: Name,
     """Up to 6.12: the same as the blocking domain in its place."""
     place = Place(request.device, request.pasid, request.incarnation)
     task = new_task(driver, "detach", core, request.call, place)
+    state_thread(task, out)
     task.old = request.domain
     task.todo = driver.detach_steps(task, out)
     run(driver, task, out)

@@ -109,6 +109,9 @@ class What(Enum):
     FENCE = "fenced drain in hardware"
     TORN_DOWN = "the PASID is off the device"
     NEXT = "the next place of a release"
+    FORGET = "no page request of the device is reported"
+    LEAVE = "the next place of a device that goes"
+    LEFT = "the device has it no more"
     FLUSH = "the next cache tag of a flush"
     NOTIFIER = "register the notifier"
     PUT_NOTIFIER = "put the notifier"
@@ -176,19 +179,7 @@ class Round(Struct, tag=True):
     again: bool = False
     overflow: bool = False
 
-
-class Lock(Struct):
-    """A lock that is kept from one input to the next: who has it, and who waits."""
-
-    holder: Call
-    waiting: list[Call] = field(default_factory=list)
-
-
-def domain_lock(domain: Name) -> str:
-    """Of a domain's list of places."""
-    return f"domain->lock {domain}"
-
-
-def cache_lock(domain: Name) -> str:
-    """Of its cache tags."""
-    return f"cache_lock {domain}"
+    @property
+    def title(self) -> str:
+        """As facts call it."""
+        return f"prq:{self.number}"

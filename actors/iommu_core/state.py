@@ -50,6 +50,8 @@ OfGroup: TypeAlias = AttachGroupHandle | ReplaceGroupHandle | DetachGroupHandle
 Locked: TypeAlias = OfDevice | OfGroup
 """What takes the lock of a group."""
 Request: TypeAlias = Locked | AttachHandleGet | AllocGlobalPasid | FreeGlobalPasid
+ITS_OWN: Final[Name] = ""
+"""The table that all devices of a group share."""
 
 
 class SlotState(Enum):
@@ -101,7 +103,15 @@ class Task(Struct):
     `made` have succeeded.  With an `errno` a device has refused, and `calls` set the others back.
     """
 
-    request: Attaching | DetachDevicePasid | ResetPrepare | ResetDone | OfGroup
+    request: (
+        Attaching
+        | DetachDevicePasid
+        | ResetPrepare
+        | ResetDone
+        | OfGroup
+        | PlugDevice
+        | UnplugDevice
+    )
     sender: Name
     calls: list[DriverCall]
     made: list[DriverCall] = []

@@ -140,6 +140,7 @@ class Iommufd:
         return f"{self.name}.h{number}"
 
     compatible = attaching.compatible
+    listed = automatic.listed
     queue_of_faults = replacing.queue_of_faults
     users_of = replacing.users_of
     leave = detaching.leave

@@ -91,7 +91,7 @@ def hwpt_got(fd: Iommufd, task: Task, out: Out) -> bool:
     if task.errno is not None:
         task.then(Do.ABORT)
     else:
-        objects.publish(fd, task.fresh, out)
+        objects.publish_table(fd, task.fresh, out)
     return True
 
 

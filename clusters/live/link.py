@@ -53,6 +53,7 @@ from protocol.messages.sva import (
     SvaFindGot,
     SvaGetPasidGot,
 )
+from protocol.messages.vfio_cdev import CdevGot
 from protocol.names import Name
 
 REQUESTS_MAX: Final = 256
@@ -100,6 +101,7 @@ ANSWERS: Final = (
     SvaFindGot,
     SvaGetPasidGot,
     HwInfoGot,
+    CdevGot,
 )
 """What answers something: outside the credit window."""
 

@@ -68,7 +68,7 @@ class DeviceTable(Closed, frozen=True):
     ats: bool = True
     pri: bool = True
     pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = PASID_COUNT
-    driver: Literal["", "uacce", "idxd"] = ""
+    driver: Literal["", "uacce", "idxd", "vfio", "vfio-platform"] = ""
     system_pasid: bool = False
     quirks: tuple[Quirk, ...] = ()
     pf: Annotated[str, Meta(max_length=64)] = ""
@@ -146,7 +146,10 @@ class CallersTable(Closed, frozen=True):
 
 
 class ProcessTable(Closed, frozen=True):
-    """`[[process]]`: the script of one process, `vm1.guest`, `proc1` or `caller1`."""
+    """`[[process]]`: the script of one process, `vm1.guest`, `proc1` or `caller1`.
+
+    That of `vm*.guest` is the script of every guest that has none of its own.
+    """
 
     name: str
     steps: tuple[str, ...]
@@ -234,14 +237,17 @@ class LiveTable(Closed, frozen=True):
 
     `hosts`: at most so many (0: as many as the placement makes).  `disk_mb`: the run ends when its
     folder has them.  Without `history` none is written; the journals have it all.
-    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
-    Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
-    User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
+    `guests`: so many VMs instead of `guests.count`, if it is not 0.  `rounds` repeats each guest's
+    plan: a mix's operations are multiplied by it, and the variables of a step of many.  The
+    simulator heeds neither.  `journal` is the Redis server that has the journals while hosts run,
+    for nodes that share no disk; "": files.  User and password, if it wants any, are in the
+    environment: PASIDLAB_REDIS_AUTH=user:password.
     """
 
     placement: Literal["each", "packed", "kernel"] = "packed"
     durability: Literal["process", "power"] = "process"
     hosts: Annotated[int, Meta(ge=0, le=1024)] = 0
+    guests: Annotated[int, Meta(ge=0, le=256)] = 0
     rounds: Positive = 1
     disk_mb: Positive = 20_000
     history: bool = True
