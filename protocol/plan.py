@@ -93,6 +93,7 @@ SVA_OPERATIONS: dict[str, str] = {
     "open": "open the device, which binds it to the process's mm, and map its portal",
     "map": "map the portal of a file that is open, its own or an inherited one",
     "poll": "poll a file that is open",
+    "remap": "move the mapping of a portal (mremap)",
     "start": "start the queue (uacce)",
     "put": "put the queue, which stops it for good (uacce)",
     "write": "have the driver submit descriptors (idxd)",

@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 def unlocked_refusal(
     core: IommuCore, device: Dev | None, request: AttachDevicePasid | ReplaceDevicePasid
 ) -> Errno | None:
-    """What needs no lock: the group, the domain's ability, its maker, the number.  §8.2."""
+    """What needs no lock: the group, the domain's ability, its maker, the number.  §8.2.
+
+    What could not be taken away again is not attached.
+    """
     if device is None or not device.group:
         return Errno.ENODEV
     if not core.can_set(request.domain):
+        return Errno.EOPNOTSUPP
+    if device.unit in core.stuck and isinstance(request, AttachDevicePasid):
         return Errno.EOPNOTSUPP
     if not core.fits(request.domain, device.unit) or request.pasid == NO_PASID:
         return Errno.EINVAL

@@ -26,6 +26,7 @@ from protocol.messages.iommu_core import (
     ResetPrepare,
     UnplugDevice,
 )
+from protocol.messages.probing import UnuseDefaultDomain, UseDefaultDomain
 from protocol.names import Incarnation, Name, Pasid
 
 SLOT_NOMEM: Final = Site("iommu_core.attach.slot", Errno.ENOMEM)
@@ -42,11 +43,15 @@ OfDevice: TypeAlias = (
     | ResetDone
     | PlugDevice
     | UnplugDevice
+    | UseDefaultDomain
+    | UnuseDefaultDomain
 )
 OfGroup: TypeAlias = AttachGroupHandle | ReplaceGroupHandle | DetachGroupHandle
 Locked: TypeAlias = OfDevice | OfGroup
 """What takes the lock of a group."""
 Request: TypeAlias = Locked | AttachHandleGet | AllocGlobalPasid | FreeGlobalPasid
+ITS_OWN: Final[Name] = ""
+"""The table that all devices of a group share."""
 
 
 class SlotState(Enum):
@@ -98,7 +103,15 @@ class Task(Struct):
     `made` have succeeded.  With an `errno` a device has refused, and `calls` set the others back.
     """
 
-    request: Attaching | DetachDevicePasid | ResetPrepare | ResetDone
+    request: (
+        Attaching
+        | DetachDevicePasid
+        | ResetPrepare
+        | ResetDone
+        | OfGroup
+        | PlugDevice
+        | UnplugDevice
+    )
     sender: Name
     calls: list[DriverCall]
     made: list[DriverCall] = []
@@ -160,6 +173,12 @@ def groups_of(devices: dict[Name, Dev]) -> dict[Name, GroupState]:
         if device.group:
             groups[device.group].devices.append(device.name)
     return groups
+
+
+def lacking(machine: Machine) -> tuple[tuple[Name, ...], tuple[Name, ...]]:
+    """Units whose driver has no way back for a PASID, and groups without a default domain."""
+    stuck = tuple(one.name for one in machine.units if "blocking-pasids" in one.lacks)
+    return stuck, tuple(one.name for one in machine.groups if not one.finalised)
 
 
 def domain_of(known: tuple[Domain, ...], name: Name) -> Domain:

@@ -42,8 +42,9 @@ LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS, *OF_NODES)
 AGAIN_SECONDS: Final = 0.1
 """When not all can be hit just now, because somebody suffers something already."""
 FOREVER: Final = float("inf")
-UNDONE_SECONDS: Final = 5.0
-"""So long somebody may suffer something; a fault that waits longer cannot be done."""
+UNDONE_SECONDS: Final = 60.0
+"""So long a fault that is due waits for whom it is to hit: a host may need most of that to come
+back on a busy machine (supervisor.ANSWER_NS).  Then it cannot be done."""
 
 
 def check_live(
@@ -110,6 +111,7 @@ class Faults:
         self._zombies = Zombies(supervisor)
         self._refused: dict[int, tuple[float, float, str]] = {}
         """What is due and could not be done: since when, when it was tried last, why not."""
+        self._ending = False
         for index, nemesis in enumerate(nemeses):
             if begins(nemesis):
                 self._plan(index, 0.0)
@@ -127,6 +129,18 @@ class Faults:
         while self._agenda and self._agenda[0][0] <= now:
             _, index = heappop(self._agenda)
             self._strike(index, now)
+
+    def due(self, now: float) -> bool:
+        """At the end of its time: whether something was never done, though it should, and may be.
+
+        From now on nothing else begins, so that nobody suffers something else for ever.
+        """
+        self._ending = True
+        self._agenda = [one for one in self._agenda if one[1] in self._refused]
+        return any(
+            not self._count[index] and now - since < self._patience(index)
+            for index, (since, _, _) in self._refused.items()
+        )
 
     def heal(self) -> None:
         """Nothing begins any more, and nobody stays paused."""
@@ -206,7 +220,8 @@ class Faults:
         if not at_once or len(targets) < at_once:
             self._put_off(index, now, len(targets), at_once)
             return
-        if self._refused.pop(index, None) is not None and nemesis.fault == "crash":
+        refused = self._refused.pop(index, None) is not None
+        if refused and nemesis.fault == "crash" and not self._ending:
             self._plan(index, now)  # Its time begins when there is somebody who lives.
             return
         until = now + self._random.uniform(*nemesis.lasts_seconds)

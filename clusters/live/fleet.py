@@ -18,13 +18,14 @@ import msgspec
 from msgspec import Struct, structs
 
 from clusters.live.processes import Process
-from clusters.live.ray_cluster import ENVIRONMENT, ROOT, SHORT, UNSET
+from clusters.live.ray_cluster import ENVIRONMENT, OWNERS, ROOT, SHORT, UNSET
 from protocol.errors import ClusterError, ExperimentError, UnreadableError, nearest
 
 FLEET_FORMAT: Final = 1
 FLEET_BYTES_MAX: Final = 1 << 20
 STATE: Final = "fleet.json"
 TOKEN: Final = "token"  # noqa: S105  a file's name
+TOKEN_PATH: Final = "RAY_AUTH_TOKEN_PATH"  # noqa: S105  where Ray is told of it
 KINDS: Final = ("laptop", "lab")
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,11}")
 """A cluster's or a node's: it is part of paths of sockets, and of a network device's name."""
@@ -92,8 +93,18 @@ class Fleet(Struct, frozen=True):
     @property
     def environment(self) -> dict[str, str]:
         """Of all who belong to it, or want to talk to it."""
-        token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / TOKEN)}
+        token = {"RAY_AUTH_MODE": "token", TOKEN_PATH: str(self.folder / TOKEN)}
         return {**ENVIRONMENT, **TUNED, **token}
+
+    @property
+    def access(self) -> dict[str, str]:
+        """What lets Ray's own commands in: the door, the token, and where all of it listens.
+
+        Without the last, Ray looks for 127.0.0.1 at the machine's outer address.
+        """
+        keys = (*OWNERS, TOKEN_PATH)
+        wanted = {key: self.environment[key] for key in keys}
+        return {"RAY_ADDRESS": self.dashboard or self.address, **wanted}
 
     def node(self, name: str) -> Node:
         """The one of that name."""

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import structs
 
 from clusters.live import lab
-from clusters.live.fleet import RESOURCE, Fleet, Node, surroundings
+from clusters.live.fleet import RESOURCE, TOKEN, TOKEN_PATH, Fleet, Node, surroundings
 from clusters.live.keeper import GCS, NODE, RAYLET, named
 from clusters.live.processes import PROC, Process, descendants, process
 from clusters.live.ray_cluster import OBJECT_STORE_BYTES
@@ -181,13 +181,19 @@ def gcs_again(node: Node) -> None:
 
 
 def strays(folder: Path) -> list[Process]:
-    """Keepers of this cluster, whether it is written down that they were started or not."""
+    """Keepers of this cluster, whether it is written down that they were started or not.
+
+    And what has lost its keeper, by the environment that it was born with.
+    """
     sign = f"\0{KEEPER}\0{folder}\0".encode()
+    born = {f"{TOKEN_PATH}={folder / TOKEN}".encode(), f"{NODE}=".encode()}
     found = []
     for entry in PROC.iterdir():
         try:
-            ours = entry.name.isdigit() and entry.stat().st_uid == os.getuid()
-            if ours and sign in (entry / "cmdline").read_bytes():
+            if not (entry.name.isdigit() and entry.stat().st_uid == os.getuid()):
+                continue
+            said = (entry / "environ").read_bytes()
+            if sign in (entry / "cmdline").read_bytes() or all(one in said for one in born):
                 found.append(process(int(entry.name)))
         except OSError:
             continue

@@ -1,8 +1,9 @@
 """Which host runs which actors.
 
 `each`: every actor has a host of its own.  `packed`: the kernel's part (core, workqueue, driver,
-VFIO) is one host, each VM one (guest and KVM), each device one (the device and its VDCM), and all
-IOMMU units together one, named after the first.  `kernel`: all that the host machine is, hardware
+VFIO; of a modern one the IOMMU core, SVA, driver, fault core and iommufd) is one host, each VM one
+(guest and KVM), each device one (the device and its VDCM or driver), and all IOMMU units together
+one, named after the first.  `kernel`: all that the host machine is, hardware
 included, is one host, and each guest another: no lock is held over a call.  Where there are many,
 those beside the kernel's part can share a given number of hosts.  Killing a host kills all that run
 on it.
@@ -23,7 +24,11 @@ PLACEMENTS: Final = ("packed", "each", "kernel")
 HOST_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 """A host's name is its journal's file name, too."""
 
-SOFTWARE: Final = ("core", "workqueue", "iommu", "vfio")
+SOFTWARE: Final = (
+    "core", "workqueue", "iommu", "vfio",
+    "iommu_core", "sva", "intel_iommu", "iopf", "iommufd", "vfio_cdev",
+)  # fmt: skip
+"""Roles that are the kernel's part, of either stack."""
 
 
 def place(roles: Mapping[Name, str], how: str, hosts: int = 0) -> Placement:
@@ -62,7 +67,7 @@ def _home(name: Name, role: str, units: list[Name], how: str) -> Name:
         return units[0]
     if role == "kvm":
         return vm_of(name)
-    return name.removeprefix("vdcm.").removeprefix("uacce.")
+    return name.removeprefix("vdcm.").removeprefix("uacce.").removeprefix("idxd.")
 
 
 def hosts_of(placement: Placement) -> dict[Name, list[Name]]:

@@ -99,8 +99,9 @@ class RayCluster:
 
         if ray.is_initialized():
             raise ClusterError("this process is connected to a Ray already")
+        again: list[str] = []
         if self.fleet is not None:
-            self._attach(self.fleet)
+            again = self._attach(self.fleet)
         elif self.address:
             ray.init(address=self.address, log_to_driver=False, configure_logging=False)
         else:
@@ -122,15 +123,17 @@ class RayCluster:
         where = f"attached to {self.address}" if self.address else "started here, for this run only"
         if self.fleet is not None:
             where = f"cluster '{self.fleet.name}' ({self.fleet.kind}, {self.fleet.address})"
+            where += f", {' and '.join(again)} started again" if again else ""
         cpus = int(ray.cluster_resources().get("CPU", 0))  # type: ignore[no-untyped-call]
         self.name = f"{where}: Ray {ray.__version__}, {cpus} CPUs"
 
-    def _attach(self, fleet: "Fleet") -> None:
-        """To its desk, which is the node that no fault hits."""
+    def _attach(self, fleet: "Fleet") -> list[str]:
+        """To its desk, which is the node that no fault hits; who was off and is not any more."""
         import ray
 
         from clusters.live.fleet import claimed
         from clusters.live.lab import enter
+        from clusters.live.upkeep import made_whole
 
         desk = fleet.node("desk")
         if desk.keeper is None or not desk.keeper.state:
@@ -139,6 +142,7 @@ class RayCluster:
                 " says why, and --address works from any of its nodes"
             )
         self._leave.append(claimed(fleet))
+        self.fleet, again = made_whole(fleet)
         if desk.netns:
             self._leave.append(enter(desk.netns))
         ray.init(
@@ -147,6 +151,7 @@ class RayCluster:
             log_to_driver=False,
             configure_logging=False,
         )
+        return again
 
     def spots(self) -> "list[Spot]":
         """Where hosts may be, one after the other."""

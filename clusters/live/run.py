@@ -87,7 +87,7 @@ class LiveRun:
         self.faults: dict[str, int] = {}
         self.counts: dict[str, int] = {}
         self.namespace = f"pasidlab-{os.getpid()}-{time.time_ns():x}"
-        self._began = time.monotonic()
+        self._began = self._disturbed = time.monotonic()
         self._reported = 0.0
         self._inputs = 0
         self._outcomes: dict[str, int] = {}
@@ -218,7 +218,7 @@ class LiveRun:
 
     def _disturb(self, supervisor: "Supervisor", faults: "Faults") -> None:
         setup = self.setup
-        began = time.monotonic()
+        began = self._disturbed = time.monotonic()
         until = began + setup.seconds if setup.seconds is not None else None
         while not self._done(supervisor, faults, until):
             faults.act(time.monotonic() - began)
@@ -235,12 +235,15 @@ class LiveRun:
             raise ClusterError("; ".join(faults.undone))
 
     def _done(self, supervisor: "Supervisor", faults: "Faults", until: float | None) -> bool:
-        """Faults go on for as long as was said, or until there is nothing left to disturb."""
+        """Faults go on for as long as was said, or until there is nothing left to disturb.
+
+        One that was due and could not be done yet has a while more: else a run passes without it.
+        """
         if self.room.full:
             return True
-        if until is not None:
-            return time.monotonic() >= until
-        return supervisor.quiet() and faults.over
+        now = time.monotonic()
+        over = now >= until if until is not None else supervisor.quiet() and faults.over
+        return over and not faults.due(now - self._disturbed)
 
     def _wait_for_quiet(self, supervisor: "Supervisor", faults: "Faults") -> None:
         until = time.monotonic() + self.setup.quiet_seconds

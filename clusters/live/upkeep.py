@@ -237,6 +237,26 @@ def _await(fleet: Fleet) -> None:
         time.sleep(POLL_SECONDS)
 
 
+def made_whole(fleet: Fleet) -> tuple[Fleet, list[str]]:
+    """What is off or stopped, as a run that was cut short may leave it, starts again; and who."""
+    for node in fleet.nodes:
+        if node.netns:
+            lab.mend(node.netns)
+    hurt = [node for node in fleet.nodes if not _runs(node)]
+    for node in hurt:
+        nodes.power_off(node)
+    for group in (fleet.nodes[:1], fleet.nodes[1:]):
+        fleet = _start(fleet, tuple(node for node in group if node in hurt), lambda _: None)
+    if hurt:
+        _await(fleet)
+    return fleet, [node.name for node in hurt]
+
+
+def _runs(node: Node) -> bool:
+    main = nodes.gcs(node) if node.role == "head" else nodes.raylet(node)
+    return main is not None and main.state != "T"
+
+
 # --- Down -----------------------------------------------------------------------------------------
 
 
@@ -278,6 +298,5 @@ def look(name: str) -> Look:
                 known.get(node.name, "unknown"),
             )
         )  # fmt: skip
-    access = {key: fleet.environment[key] for key in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH")}
-    access = {"RAY_ADDRESS": fleet.dashboard or fleet.address, **access}
-    return Look(name, fleet.kind, fleet.address, fleet.dashboard, fleet.ready, access, tuple(seen))
+    address, access = fleet.address, fleet.access
+    return Look(name, fleet.kind, address, fleet.dashboard, fleet.ready, access, tuple(seen))

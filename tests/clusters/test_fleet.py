@@ -11,8 +11,10 @@ from msgspec import structs
 
 from clusters.live import fleet, lab, nodes, upkeep
 from clusters.live.fleet import Fleet, Node, base, claimed, fleets, read_fleet, ready_fleet
+from clusters.live.keeper import NODE
 from clusters.live.node_strikes import check_nodes
 from clusters.live.processes import Process, process
+from clusters.live.ray_cluster import OWNERS
 from clusters.live.upkeep import Wanted, check, down, look
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, UnreadableError
@@ -42,6 +44,14 @@ def test_what_is_written_is_read_again(place: Path) -> None:
     assert read_fleet("some") == ready_fleet("some") == made
     assert fleets() == ["some"]
     assert not list(place.glob("*/*.part"))
+
+
+@pytest.mark.usefixtures("place")
+def test_what_status_prints_lets_rays_own_commands_in() -> None:
+    made = some()
+    assert made.access["RAY_ADDRESS"] == made.address
+    assert {key: made.access[key] for key in OWNERS}.items() <= made.environment.items()
+    assert made.access["RAY_AUTH_TOKEN_PATH"] == str(made.folder / fleet.TOKEN)
 
 
 def test_the_folder_of_all_clusters_is_its_owners_alone(place: Path) -> None:
@@ -203,6 +213,18 @@ def test_down_ends_what_was_started_and_never_written_down(place: Path) -> None:
     assert list(place.iterdir()) == [place / "orphan"]
 
 
+@pytest.mark.usefixtures("place")
+def test_down_ends_what_has_lost_its_keeper() -> None:
+    born = {**os.environ, **some().environment, NODE: "n1"}
+    orphan = subprocess.Popen(["sleep", "100"], env=born)
+    bystander = subprocess.Popen(["sleep", "100"], env={**os.environ, **some("s").environment})
+    down("some")
+    assert orphan.wait(timeout=30) < 0
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
 def test_a_number_that_another_process_has_now_is_left_alone(place: Path) -> None:
     mine = process(os.getpid())
     assert mine is not None
@@ -220,3 +242,24 @@ def test_up_that_fails_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ClusterError, match="node head does not start: no Ray here"):
         upkeep.up(Wanted("laptop", "some"))
     assert list(place.iterdir()) == []
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("place")
+def test_what_a_run_that_was_cut_short_left_off_or_stopped_starts_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "_await", lambda _: None)
+    command = ("bash", "-c", "exec -a raylet sleep 100 &")
+    names = ("off", "stopped", "well")
+    made = some(nodes=tuple(Node(name, "host", "127.0.0.1", command, {}) for name in names))
+    try:
+        made = upkeep._start(made, made.nodes[1:], lambda _: None)
+        nodes.pause(made.node("stopped"))
+        whole, again = upkeep.made_whole(made)
+        assert again == ["off", "stopped"]
+        assert {one.state for one in look("some").nodes} == {"up"}
+        assert whole.node("well") == made.node("well")
+        assert upkeep.made_whole(whole) == (whole, [])
+    finally:
+        down("some")

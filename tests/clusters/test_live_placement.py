@@ -22,6 +22,14 @@ def test_packed_puts_each_vm_and_each_device_on_a_host() -> None:
     assert hosts["vm2"] == ["vm2.kvm", "vm2.guest"]
 
 
+def test_packed_puts_a_modern_kernel_on_a_host() -> None:
+    unit, device = Unit("dmar0"), Device("d1", "dmar0", pasids=16, driver="idxd")
+    modern = Machine((unit,), (device,), (), stack="iommufd", processes=("proc1",), callers=("c1",))
+    hosts = hosts_of(place(names(modern), "packed"))
+    assert sorted(hosts) == ["c1", "core", "d1", "dmar0", "proc1"]
+    assert hosts["d1"] == ["d1", "idxd.d1"]
+
+
 def test_kernel_leaves_only_the_guests_outside() -> None:
     hosts = hosts_of(place(ROLES, "kernel"))
     assert sorted(hosts) == ["core", *GUESTS]

@@ -236,6 +236,26 @@ def test_err_a_part_of_what_was_asked_for_is_not_done_and_never_is_an_error(
     assert faults.undone == []
 
 
+def test_what_was_due_and_never_done_is_done_after_the_end_and_nothing_else_is(
+    tmp_path: Path,
+) -> None:
+    """A crash is due while its host suffers something; a pause could go on for ever meanwhile."""
+    crash = of_links("crash", "vm1.kvm")
+    pause = Nemesis("pause", "vm2.kvm", every_seconds=(1.0, 1.0), lasts_seconds=(0.1, 0.1))
+    hosts, faults = machine(tmp_path, crash, pause)
+    hosts.hosts["vm1.kvm"].suffers = "crash"
+    for now in (1.0, 1.5, 2.0):
+        faults.act(now)
+    assert faults.due(2.0)
+    faults.act(9.0)
+    assert faults.begun == {"pause vm2.kvm": 2}
+    hosts.hosts["vm1.kvm"].suffers = ""
+    faults.act(9.2)
+    assert faults.begun == {"pause vm2.kvm": 2, "crash vm1.kvm": 1}
+    assert not faults.due(9.2)
+    assert not faults.undone
+
+
 def test_who_is_lost_is_not_waited_for(tmp_path: Path) -> None:
     hosts, faults = machine(tmp_path, of_links("pause", "all kvm"))
     hosts.lost["vm1.kvm"] = None

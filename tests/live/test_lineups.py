@@ -7,10 +7,15 @@ import pytest
 
 from clusters import lineup
 from clusters.lineup import Lineup, Own, admit
+from clusters.live.live_setup import LiveSetup
 from clusters.live.ray_cluster import RayCluster
 from clusters.live.run import run_live
+from experiments.harness.config import machine_of, plans_of
+from experiments.harness.options import Asked
+from experiments.harness.setup import loaded, properties_of
 from tests.live.test_faults import guests
 
+BUGS = Path(__file__).resolve().parents[2] / "experiments" / "bugs"
 pytestmark = pytest.mark.live
 
 MINE = Own(
@@ -47,5 +52,27 @@ def test_a_file_of_the_user_travels_to_the_hosts_and_runs_again_from_the_journal
     result = run_live(setup, inside=cluster)
     broken = {one.name for one in result.judged.properties if one.word in {"violated", "unmet"}}
     assert "subscribers-called-in-order" in broken
+    assert result.match.matched == result.match.total > 0
+    assert not result.match.divergence
+
+
+def test_a_modern_kernel_breaks_live_what_it_breaks_here(
+    tmp_path: Path, cluster: RayCluster
+) -> None:
+    """On two hosts: the kernel, and all else."""
+    file = BUGS / "dead-mm-attached-again.toml"
+    experiment = loaded(Asked(file))
+    setup = LiveSetup(
+        machine=machine_of(experiment, str(file)),
+        plans=plans_of(experiment, str(file)),
+        seed=7,
+        folder=tmp_path,
+        hosts=2,
+        lineup=experiment.lineup,
+        properties=properties_of(experiment, str(file)),
+    )
+    result = run_live(setup, inside=cluster)
+    broken = {one.name for one in result.judged.properties if one.word == "violated"}
+    assert broken == set(experiment.expect.violated)
     assert result.match.matched == result.match.total > 0
     assert not result.match.divergence
