@@ -7,10 +7,10 @@ raylet that does not answer, costs time and nothing else.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
@@ -38,9 +38,14 @@ class Spares:
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
+def lacking(pids: Iterable[int], hosts: int) -> int:
+    """How many more there are to be, beside those; a driver, which is one of them, hosts nothing."""
+    return hosts + SPARES - sum(pid != os.getpid() for pid in pids)
+
+
 def _keep(node: str, hosts: int) -> bool:
     """Whether a spare is there already."""
-    import grpc
+    import grpc  # type: ignore[import-untyped]
     from ray.exceptions import RayError
 
     with suppress(RayError, grpc.RpcError):
@@ -58,21 +63,22 @@ def _asked(node: str, what: "Callable[[NodeManagerServiceStub], bool]") -> bool:
         if one["Alive"] and node in (one["NodeID"], one["NodeName"]):
             at = f"{one['NodeManagerAddress']}:{one['NodeManagerPort']}"
             with init_grpc_channel(at) as channel:
-                return what(NodeManagerServiceStub(channel))
+                return what(NodeManagerServiceStub(channel))  # type: ignore[no-untyped-call]
     return False
 
 
 def _fill(stub: "NodeManagerServiceStub", hosts: int) -> bool:
     import ray
-    from ray.core.generated.common_pb2 import Language
-    from ray.core.generated.node_manager_pb2 import GetWorkerPIDsRequest, PrestartWorkersRequest
+    from ray.core.generated import common_pb2, node_manager_pb2
 
-    there = stub.GetWorkerPIDs(GetWorkerPIDsRequest(), timeout=ANSWER_SECONDS).pids
-    missing = hosts + SPARES - sum(pid != os.getpid() for pid in there)  # A driver is one of them.
+    asks: Any = node_manager_pb2  # Made from a description, at run time: they have no types.
+    languages: Any = common_pb2
+    there = stub.GetWorkerPIDs(asks.GetWorkerPIDsRequest(), timeout=ANSWER_SECONDS).pids
+    missing = lacking(there, hosts)
     if missing <= 0:
         return True
-    request = PrestartWorkersRequest(
-        language=Language.PYTHON,
+    request = asks.PrestartWorkersRequest(
+        language=languages.Language.PYTHON,
         job_id=bytes.fromhex(ray.get_runtime_context().get_job_id()),
         num_workers=missing,
         keep_alive_duration_secs=KEPT_SECONDS,
