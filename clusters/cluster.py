@@ -85,7 +85,7 @@ ROLES: Final[dict[Role, ActorClass]] = {
 
 MODERN: Final = (
     "iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "caller", "unit", "device",
-    "sva_uacce", "idxd", "sva_process",
+    "sva_uacce", "idxd", "sva_process", "amd_iommu", "arm_smmu_v3", "rid_core", "vfio_cdev",
 )  # fmt: skip
 """Roles of a modern kernel: `clusters.modern` has their actors."""
 NATIVE: Final = ("uacce", "process")

@@ -57,6 +57,9 @@ class Moment(Struct):
         Mostly it did, and is near in the chain of causes that led here, or to what the actor did
         shortly before: then no clock is made.
         """
+        origin = self.origin
+        if origin is not None and origin.actor == actor and origin.n >= n:
+            return True
         if is_near(self, actor, n, NEAR):
             return True
         before = self.before

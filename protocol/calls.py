@@ -41,6 +41,7 @@ from protocol.messages.iommu_core import (
     ReplaceGroupHandle,
     ResetDone,
     ResetPrepare,
+    SetDevPasid,
     UnplugDevice,
 )
 from protocol.messages.iommufd import (
@@ -63,6 +64,13 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import (
+    GetHwInfo,
+    PciDisablePasid,
+    PciEnablePasid,
+    UnuseDefaultDomain,
+    UseDefaultDomain,
+)
 from protocol.messages.sva import (
     DomainAllocSva,
     DomainFree,
@@ -73,7 +81,14 @@ from protocol.messages.sva import (
     SvaGetPasid,
     SvaUnbindDevice,
 )
-from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, Name, iommufd_of
+from protocol.messages.vfio_cdev import (
+    AttachIommufdPt,
+    BindIommufd,
+    CloseCdev,
+    DetachIommufdPt,
+    OpenCdev,
+)
+from protocol.names import IOMMU, IOMMU_CORE, IOPF, SVA_CORE, VFIO, Name, iommufd_of
 
 OWN_CONTEXT: Final[Name] = ""
 """Goes to the caller's own iommufd context."""
@@ -129,6 +144,8 @@ CALLS: Final[dict[str, Operation]] = {
         FreeGlobalPasid,
         ResetPrepare,
         ResetDone,
+        UseDefaultDomain,
+        UnuseDefaultDomain,
         PlugDevice,
         UnplugDevice,
     ),
@@ -159,6 +176,7 @@ CALLS: Final[dict[str, Operation]] = {
         ReadFaults,
         AnswerFault,
         CloseFaultQueue,
+        GetHwInfo,
     ),
     **_named(
         IOPF,
@@ -175,9 +193,11 @@ CALLS: Final[dict[str, Operation]] = {
         AllocDomain,
         AllocNestedDomain,
         FreeDomain,
+        SetDevPasid,
         ReleaseMm,
         InvalidateSecondaryTlbs,
     ),
-    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite),
+    **_named(SAID, EnableWq, DisableWq, DrainPasid, EnqcmdWrite, PciEnablePasid, PciDisablePasid),
+    **_named(VFIO, OpenCdev, BindIommufd, AttachIommufdPt, DetachIommufdPt, CloseCdev),
 }
 """Every operation of a caller."""

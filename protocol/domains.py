@@ -25,20 +25,25 @@ ANY_KIND: Final = ""
 class Domain(Struct, frozen=True):
     """`unit`: the IOMMU whose driver made it; empty: every driver's (the static blocking domain).
 
-    `pasid`: it can be set on a PASID.
+    `pasid`: it can be set on a PASID.  `stage`: of SMMUv3, 2 if its tables are a VM's.
     """
 
     name: Name
     kind: str = UNMANAGED
     unit: Name = ""
     pasid: bool = True
+    stage: int = 1
 
 
 class Group(Struct, frozen=True):
-    """Devices that the IOMMU cannot tell apart, in the order in which they are asked."""
+    """Devices that the IOMMU cannot tell apart, in the order in which they are asked.
+
+    `finalised`: it has a default domain; the IOMMU driver's probe ends with that.
+    """
 
     name: Name
     devices: tuple[Name, ...]
+    finalised: bool = True
 
 
 BLOCKING: Final = Domain("blocked", BLOCKED)

@@ -31,6 +31,7 @@ class Errno(Enum):
     EOVERFLOW = "EOVERFLOW"
     ESPIPE = "ESPIPE"
     EBADF = "EBADF"
+    EPROBE_DEFER = "EPROBE_DEFER"
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -79,7 +79,7 @@ def decode_record(line: bytes, where: str = "record") -> Record:
 
 
 _OPENING: Final = b'{"event":"'
-_TAG_AT: Final = len(_OPENING)
+TAG_AT: Final = len(_OPENING)
 
 Skim: TypeAlias = tuple[type[Event], Callable[[bytes], Stamp]]
 """A type of fact, and what checks a line of that type as `decode_record` does, for its stamp."""
@@ -87,6 +87,8 @@ Skim: TypeAlias = tuple[type[Event], Callable[[bytes], Stamp]]
 
 class Skims(dict[bytes, Skim | None]):
     """By their beginning, how lines are skimmed, made when first asked for; None: read them.
+
+    A line's beginning goes up to the end of its tag, the first quote from `TAG_AT` on.
 
     What somebody observes is read, and so are begin and end of a run, and what begins otherwise
     than `encode_record` lets it.
@@ -105,11 +107,6 @@ class Skims(dict[bytes, Skim | None]):
 
 
 _FACTS: Final[tuple[type[Event], ...]] = get_args(Fact)
-
-
-def head_of(line: bytes) -> bytes:
-    """A line's beginning, up to the end of its tag."""
-    return line[: line.find(b'"', _TAG_AT)]
 
 
 def _head(fact: type[Event]) -> bytes:

@@ -9,24 +9,64 @@ from typing import Final
 from msgspec import Struct
 
 from protocol.domains import Domain, Group
-from protocol.names import PASID_COUNT, Name, idxd_of, uacce_of
+from protocol.names import PASID_COUNT, Name, idxd_of, iommufd_of, uacce_of
 
 IOASID: Final = "ioasid"
 """The actors of 2020 and 2021: IOASIDs, VFIO, KVM, the VDCM."""
 IOMMUFD: Final = "iommufd"
 """The modern ones: IOMMU core, SVA, iommufd (§8)."""
 STACKS: Final = (IOASID, IOMMUFD)
+VFIO_PCI: Final = "vfio"
+"""Driver of a device that is a user's, with its PASIDs: vfio-pci."""
+VFIO_DRIVERS: Final = (VFIO_PCI, "vfio-platform")
+"""Drivers behind VFIO's device files; the other attaches no PASIDs."""
+
+
+INTEL: Final = "intel"
+AMD: Final = "amd"
+ARM: Final = "arm-smmu-v3"
+DRIVERS: Final = (INTEL, AMD, ARM)
+"""Whose driver a unit has: VT-d's, AMD's, or SMMUv3's."""
+LACKS: Final = {
+    "pasids": "no PASID in what it translates (ECAP.PASID)",
+    "first-level": "no first level (ECAP.FLTS)",
+    "second-level": "no second level (ECAP.SLTS)",
+    "5-level": "no first level of five levels (CAP.FL5LP)",
+    "sre": "no supervisor requests (ECAP.SRS)",
+    "eafe": "no extended accessed flags (ECAP.EAFS)",
+    "svm": "its paging is not that of the CPU (VTD_FLAG_SVM_CAPABLE is not set)",
+    "sva-domains": "its driver has no domain_alloc_sva",
+    "blocking-pasids": "its driver's blocking domain cannot be set on a PASID",
+    "dirty-tracking": "it does not say which pages were written (ECAP.SSADS)",
+}
+"""What a unit, or the driver of one, may be without."""
+QUIRKS: Final = {
+    "pasid-off": "the PASID capability is there and was not enabled",
+    "no-tlp-prefix": "no path for end-to-end TLP prefixes, so PASID cannot be enabled",
+    "pasid-no-tlp": "its PASIDs need no TLP prefix",
+    "no-acs": "no ACS Request Redirect and Upstream Forwarding on the way up, so no PASID",
+    "no-exec": "no execute permission in its PASID capability",
+    "pri-off": "PRI is supported and could not be enabled",
+    "copied-context": "its context entry is still the crashed kernel's (kdump)",
+    "real-dma-subdevice": "it uses the context of another device (VMD)",
+    "msi-not-isolated": "what it writes may be an interrupt of others",
+}
+"""What may be wrong with a device."""
 
 
 class Unit(Struct, frozen=True):
     """One DMA remapping unit.  `prq` is the number of page requests its ring can hold (N - 1).
 
     `pds`: it supports page-request drain; without that nobody can be drained, and PRI stays off.
+    Of the modern stack, `lacks`: what it or its driver cannot do, of LACKS; `driver`: of DRIVERS,
+    one for all units of a machine.
     """
 
     name: Name
     prq: int = 4
     pds: bool = True
+    lacks: tuple[str, ...] = ()
+    driver: str = INTEL
 
 
 class Device(Struct, frozen=True):
@@ -35,8 +75,9 @@ class Device(Struct, frozen=True):
     `pasids` is the number of PASIDs it supports; a guest bind wants exactly 2**20.  `wq` is the
     mode of its work queues: `shared` (ENQCMD, PASID from KVM's table) or `dedicated` (PASID from
     the WQ's configuration).  `wq_size` bounds the descriptors a work queue holds.  `driver`: of the
-    modern stack, whose it is: `uacce`, `idxd`, or nobody's.
-    `system_pasid`: idxd has a PASID of the kernel's own there.
+    modern stack, whose it is: `uacce`, `idxd`, `vfio` (vfio-pci), `vfio-platform`, or nobody's.
+    `system_pasid`: idxd has a PASID of the kernel's own there.  `quirks`: of the modern stack, what
+    is wrong with it, of QUIRKS; `pf`: whose virtual function it is.
     """
 
     name: Name
@@ -48,6 +89,8 @@ class Device(Struct, frozen=True):
     wq_size: int = 8
     driver: str = ""
     system_pasid: bool = False
+    quirks: tuple[str, ...] = ()
+    pf: Name = ""
 
 
 class Mdev(Struct, frozen=True):
@@ -79,7 +122,8 @@ class Machine(Struct, frozen=True):
     `processes` are those of the host itself, which use the devices by native SVA.  `groups` are
     those of more than one device, or with a name of its own: any other device is its own group.
     `domains` are there from the start.  `stack`: which kernel's actors there are, one of STACKS.
-    `callers` are scripted threads inside a modern kernel.
+    `callers` are scripted threads inside a modern kernel.  `without`: `sva`, a modern kernel whose
+    CONFIG_IOMMU_SVA is off.
     """
 
     units: tuple[Unit, ...]
@@ -93,6 +137,7 @@ class Machine(Struct, frozen=True):
     domains: tuple[Domain, ...] = ()
     stack: str = IOASID
     callers: tuple[Name, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def host_quota(self) -> int:
@@ -104,13 +149,45 @@ class Machine(Struct, frozen=True):
         return self.device(device).unit
 
     def has_pri(self, device: Device) -> bool:
-        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49)."""
+        """Whether PRI is on: the device has it, and its unit can drain what it asks for (S49).
+
+        A virtual function has that of its device.
+        """
+        if device.pf:
+            return self.has_pri(self.device(device.pf))
+        if "pri-off" in device.quirks:
+            return False
         return device.pri and any(u.pds for u in self.units if u.name == device.unit)
+
+    def has_pasid(self, device: Device) -> bool:
+        """Whether PASID is on from the start: whoever probes enables what can be enabled.
+
+        A virtual function has that of its device.
+        """
+        if device.pf:
+            return self.has_pasid(self.device(device.pf))
+        prefix = "no-tlp-prefix" not in device.quirks or "pasid-no-tlp" in device.quirks
+        off = any(one in device.quirks for one in ("pasid-off", "no-acs"))
+        return device.pasids > 0 and prefix and not off
 
     def device(self, name: Name) -> Device:
         """The device of that name; of an mdev, its parent."""
         hardware = self.parents.get(name, name)
         return next(d for d in self.devices if d.name == hardware)
+
+    def group_of(self, device: Name) -> Name:
+        """The group of a modern kernel that the device is in, its own if it is in none."""
+        return next((one.name for one in self.groups if device in one.devices), device)
+
+    @property
+    def has_vfio(self) -> bool:
+        """Whether a modern kernel has device files of VFIO."""
+        return any(one.driver in VFIO_DRIVERS for one in self.devices)
+
+    @property
+    def contexts(self) -> tuple[Name, ...]:
+        """The iommufd contexts of a modern kernel: one for each caller."""
+        return tuple(iommufd_of(caller) for caller in self.callers)
 
     def door_of(self, device: Name) -> Name:
         """The driver behind which the device's files are."""

@@ -13,7 +13,8 @@ class Step(Struct, frozen=True, gc=False):
 
     `variable` is the PASID variable it sets (alloc) or uses; `owner` the process whose
     variable it is ("" own); `number` a literal host PASID (`#17`) in its place, or the thread of a
-    modern process.  `device` is a device of the VM, `count` how often (dma x4).  `expect` lists the
+    modern process.  `device` is a device of the VM, `count` how often (dma x4); of MANY on how many
+    variables, for p those are p1, p2 and so on.  `expect` lists the
     outcomes allowed (`ok` or errno names), empty for any.  `wait` false starts it and goes on
     (`async`).  `text` is the step as written.  `arguments`: of a caller, the fields of its message
     as text.
@@ -69,6 +70,9 @@ OPERATIONS: dict[str, str] = {
 }
 """The operations of a guest, with what each does."""
 
+MANY: tuple[str, ...] = ("alloc", "bind", "unbind", "free")
+"""Operations of a guest that a script can say of so many variables at once."""
+
 SCRIPTED: tuple[str, ...] = ("free-all", "open-vm")
 """Operations that only a script has: nobody draws them."""
 
@@ -89,6 +93,7 @@ SVA_OPERATIONS: dict[str, str] = {
     "open": "open the device, which binds it to the process's mm, and map its portal",
     "map": "map the portal of a file that is open, its own or an inherited one",
     "poll": "poll a file that is open",
+    "remap": "move the mapping of a portal (mremap)",
     "start": "start the queue (uacce)",
     "put": "put the queue, which stops it for good (uacce)",
     "write": "have the driver submit descriptors (idxd)",

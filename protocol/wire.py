@@ -65,6 +65,8 @@ class Limits(Struct, frozen=True):
     depth: int = DEPTH_MAX
 
 
+CONTAINERS: Final = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+"""How lists and maps begin in msgpack."""
 FRAME_LIMITS: Final = Limits()
 BATCH_LIMITS: Final = Limits(size=BATCH_BYTES_MAX)
 
@@ -136,12 +138,13 @@ def split(
         # A key of a map that is itself a list or a map is a TypeError.
         except (ValueError, TypeError, msgpack.UnpackException) as error:
             return items, UnreadableError(f"{where}: at byte {begin}: {_why(error)}")
-        if _deeper_than(limits.depth, value):
+        end = unpacker.tell()
+        item = data[begin:end]
+        if _containers_at_most(item) > limits.depth and _deeper_than(limits.depth, value):
             return items, UnreadableError(
                 f"{where}: at byte {begin}: nested deeper than {limits.depth}"
             )
-        end = unpacker.tell()
-        items.append(data[begin:end])
+        items.append(item)
         begin = end
     return items, None
 
@@ -155,6 +158,11 @@ def _typed(item: bytes, where: str) -> Frame:
     except (msgspec.DecodeError, RecursionError) as error:
         raise UnreadableError(f"{where}: not a frame: {error}") from error
     raise UnreadableError(f"{where}: wire format {written}, this version reads {WIRE_FORMAT}")
+
+
+def _containers_at_most(item: bytes) -> int:
+    """Each list or map begins with a byte that says so, which others may look like."""
+    return len(item) - len(item.translate(None, CONTAINERS))
 
 
 def _deeper_than(depth: int, value: object) -> bool:

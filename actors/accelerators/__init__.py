@@ -183,6 +183,7 @@ class Accelerator:
     hold = opening.hold
     on_use_file = use.on_use_file
     use_refusal = use.use_refusal
+    remap_refusal = use.remap_refusal
     on_start_queue = use.on_start_queue
     on_put_queue = use.on_put_queue
     on_write_descriptor = use.on_write_descriptor

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 def on_use_file(door: Accelerator, use: UseFile, sender: Name, out: Out) -> None:
     """A mapping is a holder of its own."""
     file = _held_by(door, use.file, sender)
+    if file is not None and use.how == "mremap":
+        door.end(out, door.remap_refusal() if sender in file.mapped else Errno.EFAULT)
+        return
     errno = Errno.EBADF if file is None else door.use_refusal(file, use.mm)
     if errno is None and file is not None and use.how == "mmap" and sender not in file.mapped:
         file.mapped.append(sender)
@@ -32,6 +35,11 @@ def on_use_file(door: Accelerator, use: UseFile, sender: Name, out: Out) -> None
 def use_refusal(door: Accelerator, _file: File, _mm: Name) -> Errno | None:
     """Of a queue whose device has gone."""
     return Errno.ENXIO if door.removed else None
+
+
+def remap_refusal(_door: Accelerator) -> Errno | None:
+    """A mapping moves with whatever it is of: the driver is not asked."""
+    return None
 
 
 def on_start_queue(door: Accelerator, start: StartQueue, sender: Name, out: Out) -> None:

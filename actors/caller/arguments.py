@@ -7,7 +7,7 @@ errno, `same(v)`, `other(v)`, or the value itself, written `=5`.
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_origin
 
 import msgspec
 
@@ -15,7 +15,9 @@ from protocol.calls import AT, CALLS, FILLED
 from protocol.messages import AnyMessage, EnqcmdWriteGot
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
+from protocol.messages.probing import HwInfoGot
 from protocol.messages.sva import DomainAllocSvaGot, SvaBindDeviceGot, SvaGetPasidGot
+from protocol.messages.vfio_cdev import CdevGot
 from protocol.names import Call, Incarnation, Pasid
 from protocol.plan import Step
 
@@ -31,6 +33,8 @@ Got: TypeAlias = (
     | DomainGot
     | DomainAllocSvaGot
     | EnqcmdWriteGot
+    | HwInfoGot
+    | CdevGot
 )
 """Answers with a value."""
 
@@ -60,7 +64,7 @@ def argument(name: str, kind: object, text: str, values: dict[str, Got]) -> obje
     if text.startswith(VARIABLE):
         got = values.get(text.removeprefix(VARIABLE))
         return field_of(got, name) if got is not None else (0 if kind is int else "")
-    if name == "flags":
+    if get_origin(kind) is tuple:
         return [one for one in text.split(SEVERAL) if one]
     return text
 

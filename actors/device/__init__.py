@@ -7,9 +7,10 @@ Kernel: drivers/dma/idxd is its driver; PCIe ATS and PRI say how it asks the uni
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self, TypeAlias, assert_never
+from typing import ClassVar, Self, assert_never
 
-from actors.device import queues, reset, work
+from actors.device import capability, queues, reset, work
+from actors.device.inbox import Inbox
 from actors.device.state import (
     Command,
     Descriptor,
@@ -45,24 +46,8 @@ from protocol.messages import (
     WqMode,
     WriteIms,
 )
+from protocol.messages.probing import PciDisablePasid, PciEnablePasid, PfPasidStatus
 from protocol.names import Name, Pasid, guest_of, vm_of
-
-Inbox: TypeAlias = (
-    Start
-    | HostLost
-    | EnableWq
-    | DisableWq
-    | DrainWq
-    | DrainPasid
-    | WriteIms
-    | EnqcmdWrite
-    | SubmitDescriptor
-    | Translated
-    | PageGroupResponse
-    | FlushDevTlb
-    | ResetFunction
-    | ReturnToService
-)
 
 
 @dataclass(slots=True)
@@ -70,6 +55,7 @@ class Device:
     """A descriptor is of an enabled queue; a group is owed from its request to its answer.
 
     `queues` has the VMs whose WQ is enabled, `waiting` the commands whose descriptors are not gone.
+    `pasid_on`: its PASID capability is enabled; `pf`: that of a virtual function is its device's.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
@@ -89,6 +75,9 @@ class Device:
     waiting: list[Waiting] = field(default_factory=list)
     service: Service = Service.IN
     processes: tuple[Name, ...] = ()
+    pasid_on: bool = True
+    quirks: str = ""
+    pf: Name = ""
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -96,7 +85,10 @@ class Device:
         spec = machine.device(name)
         mode, pri = WqMode(spec.wq), machine.has_pri(spec)
         fields = (name, spec.unit, mode, spec.wq_size, spec.ats, pri)
-        return cls(*fields, processes=(*machine.processes, *machine.callers))
+        made = cls(*fields, processes=(*machine.processes, *machine.callers))
+        made.pasid_on, made.pf = machine.has_pasid(spec), spec.pf
+        made.quirks = "+".join(spec.quirks if spec.pasids else (*spec.quirks, capability.NONE))
+        return made
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """The device's table of contents."""
@@ -121,6 +113,8 @@ class Device:
                 reset.begin(self, out)
             case ReturnToService():
                 reset.end(self, out)
+            case PciEnablePasid() | PciDisablePasid() | PfPasidStatus():
+                capability.on_request(self, message, sender, out)
             case Start():
                 pass  # Hardware is there before any software.
             case HostLost():

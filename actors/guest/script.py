@@ -5,10 +5,12 @@ Kernel: none; this is the process that uses it.
 
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from actors.guest import completions, mix, operations, variables
 from actors.guest.state import NOT_BUSY, SETTLE, Phase
 from protocol.effects import Out
-from protocol.plan import Step
+from protocol.plan import MANY, Step
 
 if TYPE_CHECKING:
     from actors.guest import Guest
@@ -21,16 +23,21 @@ def go_on(guest: "Guest", out: Out) -> None:
         if step is None or not is_ready(guest, step):
             return
 
-        if guest.position < len(guest.plan.steps):
-            guest.position += 1
-        else:
+        if guest.todo:
             guest.todo.pop(0)
-        if step.operation != SETTLE:
+        else:
+            guest.position += 1
+        if step.count > 1 and step.operation in MANY:
+            guest.todo = spread(step)
+        elif step.operation != SETTLE:
             operations.begin(guest, step, out)
 
 
 def upcoming(guest: "Guest", out: Out) -> Step | None:
     """The next step, or None if all is done."""
+    if guest.todo:
+        return guest.todo[0]
+
     if guest.position < len(guest.plan.steps):
         return guest.plan.steps[guest.position]
 
@@ -41,6 +48,14 @@ def upcoming(guest: "Guest", out: Out) -> Step | None:
         guest.tidied = True
         guest.todo = mix.tidy_up(guest)
     return guest.todo[0] if guest.todo else None
+
+
+def spread(step: Step) -> list[Step]:
+    """The step for each of its variables, one after the other."""
+    return [
+        structs.replace(step, variable=f"{step.variable}{k}", count=1)
+        for k in range(1, step.count + 1)
+    ]
 
 
 def is_ready(guest: "Guest", step: Step) -> bool:

@@ -32,7 +32,7 @@ def live(guest: "Guest", pasid: Pasid) -> list[Variable]:
 
 def free_gpasid(guest: "Guest") -> Gpasid:
     """The smallest number that the guest does not use at present."""
-    used = [v.value.gpasid for v in guest.variables.values() if v.live]
+    used = {v.value.gpasid for v in guest.variables.values() if v.live}
     gpasid = 1
     while gpasid in used:
         gpasid += 1

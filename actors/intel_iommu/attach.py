@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.intel_iommu.state import STATIC, Do, DomainState, Place, Pte, Task, What
-from actors.intel_iommu.tasks import ask, fail, new_task, run
+from actors.intel_iommu.tasks import ask, fail, new_task, run, state_thread
 from protocol.domains import BLOCKED, NESTED, NULL, SVA
 from protocol.effects import Out
 from protocol.errors import Errno
@@ -35,11 +35,13 @@ def on_set_dev_pasid(driver: IntelIommu, request: SetDevPasid, core: Name, out: 
     kind = driver.domain(request.domain, out).kind
     if kind == BLOCKED:
         task = new_task(driver, "detach", core, request.call, place)
+        state_thread(task, out)
         task.domain, task.old = request.domain, request.old
         task.todo = driver.detach_steps(task, out)
         run(driver, task, out)
         return
     task = new_task(driver, "attach", core, request.call, place)
+    state_thread(task, out)
     task.domain, task.old = request.domain, request.old
     errno = driver.incompatible(task, out)
     if errno is None:
@@ -53,13 +55,14 @@ def on_remove_dev_pasid(driver: IntelIommu, request: RemoveDevPasid, core: Name,
     """Up to 6.12: the same as the blocking domain in its place."""
     place = Place(request.device, request.pasid, request.incarnation)
     task = new_task(driver, "detach", core, request.call, place)
+    state_thread(task, out)
     task.old = request.domain
     task.todo = driver.detach_steps(task, out)
     run(driver, task, out)
 
 
 def incompatible(driver: IntelIommu, task: Task, out: Out) -> Errno | None:
-    """EOPNOTSUPP the device has no PASIDs; EINVAL an SVA domain without ATS.
+    """EOPNOTSUPP the device has no PASIDs; else what its hardware cannot do.
 
     A domain of another unit does not come as far as here: the core refuses it.
     """
@@ -67,9 +70,7 @@ def incompatible(driver: IntelIommu, task: Task, out: Out) -> Errno | None:
     if device is None or device.pasids == 0:
         return Errno.EOPNOTSUPP
     domain = driver.domain(task.domain, out)
-    if domain.kind == SVA and not device.ats:
-        return Errno.EINVAL
-    return None
+    return driver.set_refusal(device, domain) or driver.setup_refusal(device.unit, domain)
 
 
 def attach_steps(driver: IntelIommu, task: Task, out: Out) -> list[Do]:

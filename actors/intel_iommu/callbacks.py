@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from actors.intel_iommu.locks import cache_lock, domain_lock
 from actors.intel_iommu.records import IOTLB
-from actors.intel_iommu.state import CacheTag, Do, DomainState, Task, What, cache_lock, domain_lock
-from actors.intel_iommu.tasks import NOWHERE, ask, keep, let_go, new_task, run
+from actors.intel_iommu.state import CacheTag, Do, DomainState, Task, What
+from actors.intel_iommu.tasks import NOWHERE, ask, keep, let_go, new_task, run, state_thread
 from protocol.domains import NESTED, SVA
 from protocol.effects import Out
 from protocol.facts.intel_iommu import (
@@ -38,6 +39,7 @@ def on_release_mm(driver: IntelIommu, request: ReleaseMm, mm: Name, out: Out) ->
         out.send(mm, Done(request.call))
         return
     task = new_task(driver, "release", mm, request.call, NOWHERE)
+    state_thread(task, out)
     task.domain, task.silent = request.domain, True
     task.todo = [Do(What.NEXT)]
     run(driver, task, out)
@@ -70,6 +72,7 @@ def on_invalidate(
         out.send(sender, Done(request.call))
         return
     task = new_task(driver, "flush", sender, request.call, NOWHERE)
+    state_thread(task, out)
     task.domain, task.page = request.domain, request.page
     out.record(SecondaryTlbsFlushBegun(task.domain, task.page, task.title))
     task.todo = [Do(What.FLUSH)]

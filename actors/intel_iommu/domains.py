@@ -64,10 +64,19 @@ def state_made(domain: DomainState, out: Out) -> None:
 
 
 def on_domain_alloc_sva(driver: IntelIommu, alloc: DomainAllocSva, sva: Name, out: Out) -> None:
-    """ENODEV no such device, EINVAL without PASIDs or ATS, ENOMEM, also of the mm's list."""
+    """ENODEV no such device, EOPNOTSUPP no SVA, EINVAL no PASIDs, else what its hardware cannot do.
+
+    ENOMEM, also of the mm's list.
+    """
     device = driver.devices.get(alloc.device)
-    if device is None or device.pasids == 0 or not device.ats:
-        errno = Errno.ENODEV if device is None else Errno.EINVAL
+    if device is None:
+        out.send(sva, Refused(alloc.call, Errno.ENODEV))
+        return
+    if driver.is_without(device.unit, "sva-domains"):
+        errno: Errno | None = Errno.EOPNOTSUPP
+    else:
+        errno = driver.sva_refusal(device) or (None if device.pasids else Errno.EINVAL)
+    if errno is not None:
         out.send(sva, Refused(alloc.call, errno))
         return
     made = DomainState(NULL, SVA, alloc.mm)
@@ -94,12 +103,17 @@ def on_alloc(driver: IntelIommu, alloc: Alloc, maker: Name, out: Out) -> None:
     if alloc.device not in driver.devices:
         out.send(maker, Refused(alloc.call, Errno.ENODEV))
         return
+    errno = driver.alloc_refusal(driver.devices[alloc.device].unit, alloc)
+    if errno is not None:
+        out.send(maker, Refused(alloc.call, errno))
+        return
     kind = NESTED if isinstance(alloc, AllocNestedDomain) else UNMANAGED
     made = DomainState(NULL, kind, maker, faults=alloc.faults)
     if not make(driver, made, alloc.device, out):
         out.send(maker, Refused(alloc.call, NOMEM_DOMAIN.errno))
         return
-    made.parent = alloc.parent if isinstance(alloc, AllocNestedDomain) else NULL
+    if isinstance(alloc, AllocNestedDomain):
+        made.parent, made.data = alloc.parent, "+".join(alloc.data)
     state_made(made, out)
     out.send(maker, DomainGot(alloc.call, made.name))
 

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.intel_iommu.locks import Lock
 from actors.intel_iommu.order import insert, smallest_free
 from actors.intel_iommu.state import Round, Stage, Task
-from actors.intel_iommu.tasks import answered, awaits_round
+from actors.intel_iommu.tasks import answered, awaits_round, run
 from protocol.effects import Out
-from protocol.facts import PageAnswered, PageReported
+from protocol.facts import LockReleased, LockTaken, PageAnswered, PageReported, ThreadEntered
+from protocol.facts.intel_iommu import ReportBegun, ReportEnded
 from protocol.messages import (
     AdvancePrq,
     Done,
     DrainRequestsGot,
     PageGroupResponse,
+    PageRequest,
     ReadPrq,
     ReadPrqGot,
     Refused,
@@ -39,6 +42,11 @@ if TYPE_CHECKING:
 
 TIMER: Final = "prq:"
 """Before the name of a unit: its PRQ thread is to run."""
+
+
+def iopf_lock(unit: Name) -> str:
+    """iommu->iopf_lock: what is looked up for a report stays until it is made."""
+    return f"iopf_lock {unit}"
 
 
 def round_of(driver: IntelIommu, unit: Name) -> Round | None:
@@ -67,6 +75,7 @@ def on_timer_fired(driver: IntelIommu, fired: TimerFired, out: Out) -> None:
     """The thread runs.  PPR is cleared before the ring is read, so that nothing comes unseen."""
     one = round_of(driver, fired.timer.removeprefix(TIMER))
     assert one is not None, "there is one timer per round"
+    out.record(ThreadEntered(one.title, f"{TIMER}{one.unit}/0"))
     one.stage = Stage.READ
     out.send(one.unit, ReadPrq(one.number, thread=True))
 
@@ -80,23 +89,69 @@ def round_goes_on(
     """
     if isinstance(answer, ReadPrqGot):
         one.requests, one.overflow = answer.requests, answer.overflow
+    elif one.stage is Stage.REPORT:
+        out.record(ReportEnded(one.title))
+        driver.reported(one, out)
     if one.stage is Stage.ADVANCE and one.overflow:
         one.stage = Stage.DISCARD  # The last of a group may be among those that found no room.
         out.send(IOPF, DiscardPartialFaults(one.number, one.unit))
     elif one.stage in (Stage.ADVANCE, Stage.DISCARD):
         driver.end_round(one, out)
-    elif one.reported == len(one.requests):
-        one.stage = Stage.ADVANCE
-        out.send(one.unit, AdvancePrq(one.number, len(one.requests)))
     else:
-        one.stage = Stage.REPORT
+        driver.next_request(one, out)
+
+
+def next_request(driver: IntelIommu, one: Round, out: Out) -> None:
+    """The oldest that the thread has not seen; when there is none any more the head moves."""
+    while one.reported < len(one.requests):
         one.reported += 1
-        driver.report(one, out)
+        driver.begin_report(one, out)
+        if driver.is_there(one.requests[one.reported - 1].device):
+            one.stage = Stage.REPORT
+            driver.report(one, out)
+            return
+        refuse(driver, one.requests[one.reported - 1], out)
+        driver.reported(one, out)
+    one.stage = Stage.ADVANCE
+    out.send(one.unit, AdvancePrq(one.number, len(one.requests)))
+
+
+def begin_report(driver: IntelIommu, one: Round, out: Out) -> None:
+    """With the lock of the unit, which release takes, too: nobody else keeps it."""
+    lock = iopf_lock(one.unit)
+    driver.locks[lock] = Lock(one.number)
+    out.record(LockTaken(lock, "mutex", one.title))
+
+
+def is_there(driver: IntelIommu, device: Name) -> bool:
+    """Whether it has not been released."""
+    return device not in driver.released
+
+
+def refuse(driver: IntelIommu, request: PageRequest, out: Out) -> None:
+    """Nobody is asked: the device is not the fault core's any more."""
+    if request.last:
+        life = (request.device, request.pasid, request.incarnation, request.group)
+        code, unit = ResponseCode.INVALID, driver.devices[request.device].unit
+        out.record(PageAnswered(*life, int(code), 0))
+        out.send(unit, PageGroupResponse(*life, code, mapped=False))
+
+
+def reported(driver: IntelIommu, one: Round, out: Out) -> None:
+    """The request is somebody else's; who waits for that goes on."""
+    lock = iopf_lock(one.unit)
+    waiting = driver.locks.pop(lock).waiting
+    out.record(LockReleased(lock, "mutex", one.title))
+    for number in waiting:
+        task = driver.tasks[number]
+        assert isinstance(task, Task), "there is one PRQ thread for a unit"
+        run(driver, task, out)
 
 
 def report(_driver: IntelIommu, one: Round, out: Out) -> None:
     """Oldest first, partial ones, too; only the last of a group is owed an answer."""
     request = one.requests[one.reported - 1]
+    out.record(ReportBegun(request.device, one.title))
     life = (request.device, request.pasid, request.incarnation)
     if request.last:
         out.record(PageReported(*life, request.group))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.intel_iommu.locks import cache_lock, domain_lock
 from actors.intel_iommu.order import smallest_free
 from actors.intel_iommu.state import (
     FLPT_DEFAULT_DID,
@@ -22,8 +23,6 @@ from actors.intel_iommu.state import (
     DomainState,
     Place,
     Task,
-    cache_lock,
-    domain_lock,
 )
 from actors.intel_iommu.tasks import enter, fail, leave
 from protocol.domains import NULL, SVA

@@ -59,7 +59,8 @@ class Did(Struct):
 class DomainState(Struct):
     """`vm` is whose tables it has: an mm's, or its maker's.  `notified`: the mm calls it back.
 
-    `released`: the mm has gone, and no entry will point to its tables again.
+    `released`: the mm has gone, and no entry will point to its tables again.  `data`: what a nested
+    one wants.
     """
 
     name: Name
@@ -69,6 +70,7 @@ class DomainState(Struct):
     faults: bool = False
     notified: bool = False
     released: bool = False
+    data: str = ""
     places: list[Place] = field(default_factory=list)
     tags: list[CacheTag] = field(default_factory=list)
     dids: dict[Name, Did] = field(default_factory=dict)
@@ -107,6 +109,9 @@ class What(Enum):
     FENCE = "fenced drain in hardware"
     TORN_DOWN = "the PASID is off the device"
     NEXT = "the next place of a release"
+    FORGET = "no page request of the device is reported"
+    LEAVE = "the next place of a device that goes"
+    LEFT = "the device has it no more"
     FLUSH = "the next cache tag of a flush"
     NOTIFIER = "register the notifier"
     PUT_NOTIFIER = "put the notifier"
@@ -174,19 +179,7 @@ class Round(Struct, tag=True):
     again: bool = False
     overflow: bool = False
 
-
-class Lock(Struct):
-    """A lock that is kept from one input to the next: who has it, and who waits."""
-
-    holder: Call
-    waiting: list[Call] = field(default_factory=list)
-
-
-def domain_lock(domain: Name) -> str:
-    """Of a domain's list of places."""
-    return f"domain->lock {domain}"
-
-
-def cache_lock(domain: Name) -> str:
-    """Of its cache tags."""
-    return f"cache_lock {domain}"
+    @property
+    def title(self) -> str:
+        """As facts call it."""
+        return f"prq:{self.number}"

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from actors.intel_iommu import (
     attach,
     callbacks,
+    capabilities,
     domains,
     drain,
+    hotplug,
     iopf,
     prq,
     records,
@@ -52,6 +54,12 @@ def begin(driver: IntelIommu, task: Task, do: Do, out: Out) -> bool:
             return driver.flush_next(task, out)
         case What.RETURN:
             return driver.return_to_service(task, out)
+        case What.FORGET:
+            return driver.forget_device(task, out)
+        case What.LEAVE:
+            return driver.leave_next(task, out)
+        case What.LEFT:
+            return driver.left(task, out)
         case _:
             return begin_teardown(driver, task, do.what, out)
 
@@ -108,6 +116,13 @@ class Steps:
     refused = attach.refused
     finish = attach.finish
 
+    is_without = capabilities.is_without
+    sva_refusal = capabilities.sva_refusal
+    set_refusal = capabilities.set_refusal
+    setup_refusal = capabilities.setup_refusal
+    alloc_refusal = capabilities.alloc_refusal
+    on_hw_info = capabilities.on_hw_info
+
     assign_tags = records.assign_tags
     tags_for = records.tags_for
     unassign_tags = records.unassign_tags
@@ -152,7 +167,11 @@ class Steps:
     on_timer_fired = prq.on_timer_fired
     round_of = prq.round_of
     round_goes_on = prq.round_goes_on
+    next_request = prq.next_request
+    begin_report = prq.begin_report
+    is_there = prq.is_there
     report = prq.report
+    reported = prq.reported
     end_round = prq.end_round
     on_respond = prq.on_respond
     answerer = prq.answerer
@@ -164,6 +183,12 @@ class Steps:
     register_notifier = domains.register_notifier
     put_notifier = domains.put_notifier
     ended = domains.ended
+
+    on_probe = hotplug.on_probe
+    on_release = hotplug.on_release
+    forget_device = hotplug.forget_device
+    leave_next = hotplug.leave_next
+    left = hotplug.left
 
     on_release_mm = callbacks.on_release_mm
     next_place = callbacks.next_place

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from actors.intel_iommu.locks import Lock
 from actors.intel_iommu.order import insert, smallest_free
-from actors.intel_iommu.state import Do, Lock, Place, Task, What
+from actors.intel_iommu.state import Do, Place, Task, What
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import LockReleased, LockTaken, LockWaited
+from protocol.facts import LockReleased, LockTaken, LockWaited, ThreadEntered
 from protocol.messages import AnyMessage, Done, DrainRequestsGot, ReadPrqGot, Refused
 from protocol.names import Call, Name
 
@@ -39,6 +40,11 @@ def new_task(driver: IntelIommu, name: str, asker: Name, call: Call, place: Plac
     task = Task(smallest_free(driver.tasks), name, asker, call, place)
     insert(driver.tasks, task.number, task)
     return task
+
+
+def state_thread(task: Task, out: Out) -> None:
+    """A task that takes spinlocks runs in the thread of whoever has called, with its locks."""
+    out.record(ThreadEntered(task.title, f"{task.asker}/{task.call}"))
 
 
 def run(driver: IntelIommu, task: Task, out: Out) -> None:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.intel_iommu.state import Do, Task, What, domain_lock
+from actors.intel_iommu.locks import domain_lock
+from actors.intel_iommu.state import Do, Task, What
 from actors.intel_iommu.tasks import ask, keep, let_go
 from protocol.effects import Out
 from protocol.facts import DeviceTornDown, FlushRequested, LockReleased, LockTaken

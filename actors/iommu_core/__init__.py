@@ -8,11 +8,12 @@ Kernel: drivers/iommu/iommu.c of Linux 7.3.  §8.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
-from actors.iommu_core import attach, detach, group, lock, lookups, reset, rules
+from actors.iommu_core import attach, detach, group, hotplug, lock, lookups, reset, rules, uses
 from actors.iommu_core.state import (
     CLAIM_NOMEM,
+    ITS_OWN,
     NUMBER_NOMEM,
     SLOT_NOMEM,
     Dev,
@@ -22,9 +23,10 @@ from actors.iommu_core.state import (
     Table,
     devices_of,
     domain_of,
+    domains_of,
     groups_of,
 )
-from protocol.domains import BLOCKING, DEFAULT, NULL, Domain
+from protocol.domains import NULL, Domain
 from protocol.effects import Out, Site
 from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Refused, Start
@@ -43,15 +45,13 @@ from protocol.names import Incarnation, Name, Pasid
 
 Inbox: TypeAlias = Start | HostLost | Request | Done | Refused
 
-ITS_OWN: Final[Name] = ""
-"""The table that all devices of a group share."""
-
 
 @dataclass(slots=True)
 class IommuCore:
     """`handles`: the domain that each handle in a slot says; `numbers` are out, each with its life.
 
-    `numbered` are the groups by the number of their driver calls.
+    `numbered` are the groups by the number of their driver calls.  `told`: there is a driver that
+    hears of devices that come and go.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (SLOT_NOMEM, CLAIM_NOMEM, NUMBER_NOMEM)
@@ -61,6 +61,7 @@ class IommuCore:
     devices: dict[Name, Dev]
     groups: dict[Name, GroupState]
     numbered: tuple[Name, ...]
+    told: bool
     handles: dict[Name, Name] = field(default_factory=dict)
     numbers: dict[Pasid, Incarnation] = field(default_factory=dict)
     incarnations: int = 0
@@ -69,9 +70,8 @@ class IommuCore:
     def of(cls, machine: Machine, _name: Name) -> Self:
         """Nothing is attached, no number is out."""
         devices = devices_of(machine)
-        groups = groups_of(devices)
-        domains = (*machine.domains, BLOCKING, DEFAULT)
-        return cls(domains, devices, groups, ("", *groups))
+        groups = groups_of(machine, devices)
+        return cls(domains_of(machine), devices, groups, ("", *groups), bool(machine.units))
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Look-ups and numbers at once, all else when it has the lock of its group."""
@@ -102,8 +102,6 @@ class IommuCore:
             self.locked(request, sender, out)
         else:
             self.take(group, request, sender, out)
-
-    # --- What is where ----------------------------------------------------------------------------
 
     def domain(self, name: Name) -> Domain:
         """What a domain is: the machine says it, or the name."""
@@ -145,6 +143,7 @@ class IommuCore:
     on_driver_answer = lock.on_driver_answer
     unlocked_refusal = rules.unlocked_refusal
     can_set = rules.can_set
+    can_remove = rules.can_remove
     fits = rules.fits
     attach_refusal = rules.attach_refusal
     replace_refusal = rules.replace_refusal
@@ -155,6 +154,9 @@ class IommuCore:
     group_refusal = rules.group_refusal
     handle_wanted = rules.handle_wanted
     claim_refusal = rules.claim_refusal
+    on_use = uses.on_use
+    use_refusal = uses.use_refusal
+    on_unuse = uses.on_unuse
     begin_attach = attach.begin_attach
     begin_replace = attach.begin_replace
     reserve = attach.reserve
@@ -179,10 +181,12 @@ class IommuCore:
     on_claim = group.on_claim
     on_release = group.on_release
     may_release = group.may_release
-    on_plug = group.on_plug
-    on_unplug = group.on_unplug
-    on_left = group.on_left
-    let_go = group.let_go
+    on_plug = hotplug.on_plug
+    on_unplug = hotplug.on_unplug
+    told_driver = hotplug.told_driver
+    end_hotplug = hotplug.end_hotplug
+    on_left = hotplug.on_left
+    let_go = hotplug.let_go
     begin_prepare = reset.begin_prepare
     counts = reset.counts
     attached = reset.attached

@@ -1,9 +1,6 @@
-"""What is a whole group's: DMA without PASID, its owner, devices that come and go.
+"""What is a whole group's: DMA without PASID, and its owner.
 
-A device that joins gets no PASID that is attached there already, one that leaves is not asked to
-give any up, and limits are not looked at again.
-
-Kernel: iommu_attach_group_handle, iommu_device_claim_dma_owner, iommu_probe_device of 7.3.
+Kernel: iommu_attach_group_handle, iommu_device_claim_dma_owner of 7.3.
 """
 
 from __future__ import annotations
@@ -25,8 +22,6 @@ from protocol.facts.iommu_core import (
     DetachAsked,
     DmaOwnerChanged,
     GroupDomainSet,
-    GroupJoined,
-    GroupLeft,
     SlotAttached,
     SlotReleased,
 )
@@ -34,9 +29,7 @@ from protocol.messages import Done, Refused
 from protocol.messages.iommu_core import (
     ClaimDmaOwner,
     DetachGroupHandle,
-    PlugDevice,
     ReleaseDmaOwner,
-    UnplugDevice,
 )
 from protocol.names import Name
 
@@ -77,8 +70,8 @@ def on_group_request(
 
 
 def own_domain(_core: IommuCore, group: GroupState) -> Name:
-    """What a group goes back to: blocked while somebody owns it."""
-    return BLOCKING.name if group.claims else DEFAULT.name
+    """What a group goes back to: blocked while somebody owns it by name."""
+    return BLOCKING.name if group.owner != NULL else DEFAULT.name
 
 
 def set_rid(_core: IommuCore, group: GroupState, domain: Name, out: Out) -> None:
@@ -122,52 +115,3 @@ def on_release(
 def may_release(_core: IommuCore, group: GroupState) -> bool:
     """Any but the last, or nothing is attached (I37)."""
     return group.claims > 1 or (group.claims == 1 and group.empty)
-
-
-def on_plug(core: IommuCore, plug: PlugDevice, sender: Name, out: Out) -> None:
-    """Behind those that are there; a group that has none left is a new one."""
-    device = core.devices.get(plug.device)
-    if device is None or not device.unit:
-        out.send(sender, Refused(plug.call, Errno.ENODEV))
-        return
-    if device.group:
-        out.send(sender, Refused(plug.call, Errno.EBUSY))
-        return
-    device.group = device.home
-    core.groups[device.home].devices.append(device.name)
-    out.record(GroupJoined(device.name, device.home))
-    out.send(sender, Done(plug.call))
-
-
-def let_go(core: IommuCore, group: GroupState, out: Out) -> None:
-    """A group without devices is no more, and its slots with it; no driver is told."""
-    slots = [
-        (core.owner_of_slots(group, of), *item)
-        for of, table in group.tables.items()
-        for item in sorted(table.items())
-    ]
-    group.tables.clear()
-    for owner, pasid, slot in slots:
-        core.forget_handle(slot.handle)
-        out.record(SlotReleased(owner, pasid, slot.incarnation, "group"))
-
-
-def on_left(core: IommuCore, group: GroupState, device: Name) -> None:
-    """A slot is the group's, so a device takes none along."""
-
-
-def on_unplug(core: IommuCore, unplug: UnplugDevice, sender: Name, out: Out) -> None:
-    """Its PASIDs stay in the table; what the last device leaves goes with the group."""
-    device = core.devices.get(unplug.device)
-    if device is not None and device.group:
-        group = core.groups[device.group]
-        group.devices.remove(device.name)
-        if device.blocked:
-            group.recovering -= 1
-        device.group, device.blocked, device.reset_depth = "", False, 0
-        core.on_left(group, device.name)
-        if not group.devices:
-            core.let_go(group, out)
-            group.domain, group.owner, group.claims = DEFAULT.name, NULL, 0
-        out.record(GroupLeft(device.name, group.name))
-    out.send(sender, Done(unplug.call))

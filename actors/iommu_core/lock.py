@@ -31,6 +31,7 @@ from protocol.messages.iommu_core import (
     SetDevPasid,
     UnplugDevice,
 )
+from protocol.messages.probing import UnuseDefaultDomain, UseDefaultDomain
 from protocol.names import IOMMU, Name
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def locked(core: IommuCore, request: Locked, sender: Name, out: Out) -> None:
             core.on_claim(group, request, sender, out)
         case ReleaseDmaOwner():
             core.on_release(group, request, sender, out)
+        case UseDefaultDomain():
+            core.on_use(group, request, sender, out)
+        case UnuseDefaultDomain():
+            core.on_unuse(group, request, sender, out)
         case PlugDevice():
             core.on_plug(request, sender, out)
         case UnplugDevice():
@@ -92,11 +97,23 @@ def locked(core: IommuCore, request: Locked, sender: Name, out: Out) -> None:
 
 def start(core: IommuCore, group: GroupState, task: Task, out: Out) -> None:
     """The thread keeps the lock until its last call has been answered."""
+    has(group, task, out)
+    go_on(core, group, out)
+
+
+def has(group: GroupState, task: Task, out: Out) -> None:
+    """The lock is the task's."""
     group.task = task
     thread = thread_of(task.sender, task.request)
     out.record(LockTaken(lock_of(group), "mutex", thread))
     out.record(ThreadEntered(str(group.number), thread))
-    go_on(core, group, out)
+
+
+def lets_go(group: GroupState, out: Out) -> None:
+    """And nobody's any more."""
+    task, group.task = group.task, None
+    assert task is not None, "somebody has the lock"
+    out.record(LockReleased(lock_of(group), "mutex", thread_of(task.sender, task.request)))
 
 
 def go_on(core: IommuCore, group: GroupState, out: Out) -> None:
@@ -108,12 +125,16 @@ def go_on(core: IommuCore, group: GroupState, out: Out) -> None:
         out.record(DevPasidCalled(call.device, call.pasid, call.incarnation, call.domain, call.old))
         out.send(IOMMU, core.call_of(group, call))
         return
-    group.task = None
-    out.record(LockReleased(lock_of(group), "mutex", thread_of(task.sender, task.request)))
+    lets_go(group, out)
     if isinstance(task.request, Attaching):
         core.end_attaching(group, task, out)
     else:
         core.end_other(group, task, out)
+    hand_on(core, group, out)
+
+
+def hand_on(core: IommuCore, group: GroupState, out: Out) -> None:
+    """Who waits has the lock, until somebody keeps it."""
     while group.waiting and group.task is None:
         waiter = group.waiting.pop(0)
         locked(core, waiter.request, waiter.sender, out)
@@ -135,6 +156,9 @@ def on_driver_answer(core: IommuCore, answer: Done | Refused, out: Out) -> None:
     group = core.numbered[answer.call]
     task = core.groups[group].task
     assert task is not None, "only who holds the lock calls the driver"
+    if isinstance(task.request, PlugDevice | UnplugDevice):
+        core.told_driver(core.groups[group], task, out)
+        return
     call = task.calls.pop(0)
     errno = answer.errno if isinstance(answer, Refused) else None
     said = "" if errno is None else errno.value

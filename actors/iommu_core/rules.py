@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 def unlocked_refusal(
     core: IommuCore, device: Dev | None, request: AttachDevicePasid | ReplaceDevicePasid
 ) -> Errno | None:
-    """What needs no lock: the group, the domain's ability, its maker, the number.  §8.2."""
+    """What needs no lock: the group, the domain's ability, its maker, the number.  §8.2.
+
+    What could not be taken away again is not attached.
+    """
     if device is None or not device.group:
         return Errno.ENODEV
     if not core.can_set(request.domain):
+        return Errno.EOPNOTSUPP
+    if isinstance(request, AttachDevicePasid) and not core.can_remove(device.unit):
         return Errno.EOPNOTSUPP
     if not core.fits(request.domain, device.unit) or request.pasid == NO_PASID:
         return Errno.EINVAL
@@ -42,6 +47,11 @@ def unlocked_refusal(
 def can_set(core: IommuCore, domain: Name) -> bool:
     """Whether the domain has a set_dev_pasid."""
     return core.domain(domain).pasid
+
+
+def can_remove(core: IommuCore, unit: Name) -> bool:
+    """Whether the blocking domain of that IOMMU's driver has a set_dev_pasid."""
+    return all(one.pasid or (one.name, one.unit) != (BLOCKING.name, unit) for one in core.domains)
 
 
 def fits(core: IommuCore, domain: Name, unit: Name) -> bool:
@@ -109,7 +119,7 @@ def group_refusal(core: IommuCore, group: GroupState | None, request: OfGroup) -
     if isinstance(request, AttachGroupHandle):
         if NO_PASID in core.table(group, NULL):
             return Errno.EBUSY
-        if group.domain not in (DEFAULT.name, BLOCKING.name):
+        if group.domain not in (NULL, DEFAULT.name, BLOCKING.name):
             return Errno.EBUSY
     if group.recovering:
         return Errno.EBUSY
@@ -130,6 +140,6 @@ def claim_refusal(_core: IommuCore, group: GroupState | None, claim: ClaimDmaOwn
         return Errno.ENODEV
     if group.claims:
         return None if group.owner == claim.owner else Errno.EPERM
-    if group.domain != DEFAULT.name or not group.empty:
+    if group.domain not in (NULL, DEFAULT.name) or not group.empty:
         return Errno.EBUSY
     return None

@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from protocol.domains import DEFAULT, NULL, Domain, made_domain
+from protocol.domains import BLOCKED, BLOCKING, DEFAULT, NULL, Domain, made_domain
 from protocol.effects import Site
 from protocol.errors import Errno
 from protocol.machine import Machine
@@ -26,6 +26,7 @@ from protocol.messages.iommu_core import (
     ResetPrepare,
     UnplugDevice,
 )
+from protocol.messages.probing import UnuseDefaultDomain, UseDefaultDomain
 from protocol.names import Incarnation, Name, Pasid
 
 SLOT_NOMEM: Final = Site("iommu_core.attach.slot", Errno.ENOMEM)
@@ -42,11 +43,15 @@ OfDevice: TypeAlias = (
     | ResetDone
     | PlugDevice
     | UnplugDevice
+    | UseDefaultDomain
+    | UnuseDefaultDomain
 )
 OfGroup: TypeAlias = AttachGroupHandle | ReplaceGroupHandle | DetachGroupHandle
 Locked: TypeAlias = OfDevice | OfGroup
 """What takes the lock of a group."""
 Request: TypeAlias = Locked | AttachHandleGet | AllocGlobalPasid | FreeGlobalPasid
+ITS_OWN: Final[Name] = ""
+"""The table that all devices of a group share."""
 
 
 class SlotState(Enum):
@@ -98,7 +103,15 @@ class Task(Struct):
     `made` have succeeded.  With an `errno` a device has refused, and `calls` set the others back.
     """
 
-    request: Attaching | DetachDevicePasid | ResetPrepare | ResetDone
+    request: (
+        Attaching
+        | DetachDevicePasid
+        | ResetPrepare
+        | ResetDone
+        | OfGroup
+        | PlugDevice
+        | UnplugDevice
+    )
     sender: Name
     calls: list[DriverCall]
     made: list[DriverCall] = []
@@ -151,14 +164,24 @@ def devices_of(machine: Machine) -> dict[Name, Dev]:
     }
 
 
-def groups_of(devices: dict[Name, Dev]) -> dict[Name, GroupState]:
-    """The groups, numbered from 1."""
+def domains_of(machine: Machine) -> tuple[Domain, ...]:
+    """Those that are there from the start, and the blocking ones that can block no PASID."""
+    unable = [one.name for one in machine.units if "blocking-pasids" in one.lacks]
+    blocking = [Domain(BLOCKING.name, BLOCKED, unit, pasid=False) for unit in unable]
+    return (*machine.domains, BLOCKING, DEFAULT, *blocking)
+
+
+def groups_of(machine: Machine, devices: dict[Name, Dev]) -> dict[Name, GroupState]:
+    """The groups, numbered from 1; those that are not finalised have no domain at all."""
     groups: dict[Name, GroupState] = {}
     for device in devices.values():
         if device.group and device.group not in groups:
             groups[device.group] = GroupState(device.group, len(groups) + 1, [], {})
         if device.group:
             groups[device.group].devices.append(device.name)
+    for one in machine.groups:
+        if not one.finalised:
+            groups[one.name].domain = NULL
     return groups
 
 

@@ -23,6 +23,10 @@ def smallest_free(used: Container[int]) -> int:
 
 def insert(table: dict[K, V], key: K, value: V) -> None:
     """A new entry, in its place among the others."""
+    if not table or key > next(reversed(table)):
+        table[key] = value
+        return
+
     behind = [(other, table.pop(other)) for other in list(table) if other > key]
     table[key] = value
     table.update(behind)

@@ -35,6 +35,7 @@ from protocol.machine import Machine
 from protocol.messages import Done, HostLost, Refused, Start
 from protocol.messages.iommu_core import AttachHandleGot
 from protocol.messages.iommufd import DeliverFault, DomainGot, Proceed
+from protocol.messages.probing import HwInfoGot
 from protocol.names import Call, Name, Pasid
 
 if TYPE_CHECKING:
@@ -59,7 +60,10 @@ STEPS: Final[dict[Do, Step]] = {
 
 @dataclass(slots=True)
 class Iommufd:
-    """`attached` by group and PASID; who holds a lock is first in it, the others wait."""
+    """`attached` by group and PASID; who holds a lock is first in it, the others wait.
+
+    The groups that are `unsafe` can raise interrupts of others; `functions` are VFs with PRI.
+    """
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
     LOSABLE: ClassVar[bool] = False
@@ -70,11 +74,13 @@ class Iommufd:
     handles: dict[Name, Name] = field(default_factory=dict)
     locks: dict[str, list[Call]] = field(default_factory=dict)
     tasks: dict[Call, Task] = field(default_factory=dict)
+    unsafe: tuple[Name, ...] = ()
+    functions: tuple[Name, ...] = ()
 
     @classmethod
-    def of(cls, _machine: Machine, name: Name) -> Self:
+    def of(cls, machine: Machine, name: Name) -> Self:
         """An empty context."""
-        return cls(name)
+        return cls(name, unsafe=devices.unsafe(machine), functions=devices.functions(machine))
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """A request becomes a task; an answer, or its turn, lets one go on."""
@@ -85,7 +91,7 @@ class Iommufd:
                 self.take_in(message, sender, out)
             case Proceed():
                 self.go_on(self.tasks[message.call], out)
-            case Done() | Refused() | AttachHandleGot() | DomainGot():
+            case Done() | Refused() | AttachHandleGot() | DomainGot() | HwInfoGot():
                 self.on_answer(message, out)
             case _:
                 self.on_request(message, sender, out)
@@ -108,6 +114,8 @@ class Iommufd:
                 task.got = answer.handle
             case DomainGot():
                 task.got = answer.domain
+            case HwInfoGot():
+                task.pasid = answer.width
             case _:
                 assert isinstance(answer, Done), "there is nothing to note of it"
         self.go_on(task, out)
@@ -132,6 +140,7 @@ class Iommufd:
         return f"{self.name}.h{number}"
 
     compatible = attaching.compatible
+    listed = automatic.listed
     queue_of_faults = replacing.queue_of_faults
     users_of = replacing.users_of
     leave = detaching.leave

@@ -78,7 +78,7 @@ def refusal(fd: Iommufd, task: Task, device: Device, out: Out) -> Errno | None:
         return Errno.EBUSY
     if found is not None:
         return None if found.hwpt == task.hwpt else Errno.EINVAL
-    if not fd.compatible(device.group, task.hwpt, task.pasid):
+    if not fd.compatible(device.group, task.hwpt, task.pasid) or faults_refused(fd, task):
         return Errno.EINVAL
     if out.may_fail(HANDLE):
         return Errno.ENOMEM
@@ -95,6 +95,11 @@ def compatible(fd: Iommufd, group: str, hwpt: int, pasid: Pasid) -> bool:
         return False
     rid = attaches.get(NO_PASID)
     return rid is None or "PASID" in fd.pagetable(rid.hwpt).flags
+
+
+def faults_refused(fd: Iommufd, task: Task) -> bool:
+    """Whether it is a VF, that shares its device's PRI, and the page table has a fault queue."""
+    return fd.device(task.device).device in fd.functions and fd.pagetable(task.hwpt).fault != 0
 
 
 def attached(fd: Iommufd, task: Task, out: Out) -> bool:

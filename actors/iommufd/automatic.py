@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from actors.iommufd import objects
+from actors.iommufd.objects import PAGE_TABLE
 from actors.iommufd.sites import MAP
 from actors.iommufd.state import Do, Paging, Task
 from protocol.effects import Out
 from protocol.errors import Errno
+from protocol.facts import MemoryUsed
 from protocol.messages.iommufd import AllocDomain, FreeDomain
-from protocol.names import IOMMU
+from protocol.names import IOMMU, Name
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -23,6 +25,8 @@ def auto(fd: Iommufd, task: Task, out: Out) -> bool:
     """Any one that will do is as good as any other."""
     if not fd.lock(task, f"ioas:{task.pt}", Do.AUTO, out):
         return False
+    for name in fd.listed(task.pt):
+        out.record(MemoryUsed(PAGE_TABLE, name))
     for at, found in sorted(fd.objects.items()):
         if at <= task.hwpt or not isinstance(found, Paging):
             continue
@@ -40,6 +44,12 @@ def auto(fd: Iommufd, task: Task, out: Out) -> bool:
     task.then(Do.AUTO_GOT)
     out.send(IOMMU, AllocDomain(task.number, fd.device(task.device).device, ()))
     return False
+
+
+def listed(fd: Iommufd, ioas: int) -> list[Name]:
+    """The domains of the page tables in the list of the IOAS, which every one is in once."""
+    tables = [one for one in fd.objects.values() if isinstance(one, Paging) and one.ready]
+    return sorted(one.domain for one in tables if one.ioas == ioas)
 
 
 def auto_tried(fd: Iommufd, task: Task, out: Out) -> bool:
@@ -73,7 +83,7 @@ def auto_made(fd: Iommufd, task: Task, out: Out) -> bool:
     fresh = fd.pagetable(task.fresh)
     assert isinstance(fresh, Paging), "an IOAS has page tables of its own"
     fresh.auto = True
-    objects.publish(fd, task.fresh, out)
+    objects.publish_table(fd, task.fresh, out)
     fd.unlock(task, "ioas:", out)
     return True
 

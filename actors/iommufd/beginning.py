@@ -26,6 +26,7 @@ from protocol.errors import Errno
 from protocol.facts import MemoryAllocated
 from protocol.facts.iommufd import ObjectBusy
 from protocol.messages.iommufd import (
+    NO_LENGTH,
     AllocFaultQueue,
     AllocHwpt,
     AllocIoas,
@@ -42,6 +43,7 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import GetHwInfo
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -68,6 +70,8 @@ def begin(fd: Iommufd, task: Task, out: Out) -> None:
                 task.then(Do.UNBIND)
         case MakeMockDevice():
             begin_mock(fd, task, out)
+        case GetHwInfo():
+            begin_hw_info(fd, task, task.request, out)
         case CheckHwpt():
             begin_check(fd, task, task.request, out)
         case TriggerFault():
@@ -97,8 +101,9 @@ def begin_queue(fd: Iommufd, task: Task, out: Out) -> None:
 
 def begin_hwpt(fd: Iommufd, task: Task, asked: AllocHwpt, out: Out) -> None:
     """Device, then what it shall be a page table of, and its kind."""
-    if not well_formed(asked):
-        task.fail(Errno.EOPNOTSUPP)
+    errno = malformed(asked)
+    if errno is not None:
+        task.fail(errno)
     elif objects.look(fd, task, asked.device, Device, out) is None:
         task.fail(Errno.ENOENT)
     else:
@@ -106,9 +111,11 @@ def begin_hwpt(fd: Iommufd, task: Task, asked: AllocHwpt, out: Out) -> None:
         task.then(Do.PAUSE, Do.LOOK_PARENT, Do.HWPT)
 
 
-def well_formed(asked: AllocHwpt) -> bool:
-    """The flags are known."""
-    return all(flag in FLAGS for flag in asked.flags)
+def malformed(asked: AllocHwpt) -> Errno | None:
+    """EOPNOTSUPP what only a later kernel knows; EINVAL data of a type, and none there."""
+    if asked.reserved or any(flag not in FLAGS for flag in asked.flags):
+        return Errno.EOPNOTSUPP
+    return Errno.EINVAL if NO_LENGTH in asked.data else None
 
 
 def begin_destroy(fd: Iommufd, task: Task, at: int, out: Out) -> None:
@@ -170,3 +177,12 @@ def begin_check(fd: Iommufd, task: Task, asked: CheckHwpt, out: Out) -> None:
         return
     task.device, task.pasid = found.device, asked.pasid
     task.then(Do.CHECK)
+
+
+def begin_hw_info(fd: Iommufd, task: Task, asked: GetHwInfo, out: Out) -> None:
+    """The device; only the driver knows more."""
+    if objects.look(fd, task, asked.device, Device, out) is None:
+        task.fail(Errno.ENOENT)
+        return
+    task.device = asked.device
+    task.then(Do.HW_INFO)

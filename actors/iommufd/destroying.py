@@ -44,9 +44,12 @@ def destroy(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
-def freed(fd: Iommufd, task: Task, _out: Out) -> bool:
+def freed(fd: Iommufd, task: Task, out: Out) -> bool:
     """Only now are those free that it held."""
-    fd.release(task.dying.pop())
+    gone = task.dying.pop()
+    if isinstance(gone, Paging):
+        out.record(MemoryFreed(objects.PAGE_TABLE, gone.domain))
+    fd.release(gone)
     return True
 
 

@@ -14,9 +14,10 @@ from protocol.domains import NO_PASID
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts.iommufd import DeviceUnbound
+from protocol.machine import Machine
 from protocol.messages.iommu_core import ClaimDmaOwner, ReleaseDmaOwner
 from protocol.messages.iommufd import BindDevice, MakeMockDevice
-from protocol.names import IOMMU_CORE
+from protocol.names import IOMMU_CORE, Name
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -38,7 +39,8 @@ def bind(fd: Iommufd, task: Task, out: Out) -> bool:
     assert isinstance(asked, BindDevice | MakeMockDevice), "only these bind"
     made = Device(device=asked.device, group=asked.group)
     task.device = objects.reserve(fd, task, made, out)
-    if task.device and (errno := out.may_fail(BIND)) is not None:
+    errno = bind_refusal(fd, asked, out) if task.device else None
+    if errno is not None:
         del fd.objects[task.device]
         task.fail(errno)
     if task.errno is not None:
@@ -47,6 +49,29 @@ def bind(fd: Iommufd, task: Task, out: Out) -> bool:
     task.then(Do.BOUND)
     out.send(IOMMU_CORE, ClaimDmaOwner(task.number, asked.device, fd.name))
     return False
+
+
+def bind_refusal(fd: Iommufd, asked: BindDevice | MakeMockDevice, out: Out) -> Errno | None:
+    """EINVAL not cache coherent; EPERM its writes may be interrupts of others, unless it is a mock.
+
+    One without a group is refused by the core, ENODEV.
+    """
+    errno = out.may_fail(BIND)
+    if errno is None and asked.group in fd.unsafe and not isinstance(asked, MakeMockDevice):
+        return Errno.EPERM
+    return errno
+
+
+def unsafe(machine: Machine) -> tuple[Name, ...]:
+    """Groups with a device whose MSIs are not isolated (allow_unsafe_interrupts is off)."""
+    groups = {device: group.name for group in machine.groups for device in group.devices}
+    wrong = [one.name for one in machine.devices if "msi-not-isolated" in one.quirks]
+    return tuple(dict.fromkeys(groups.get(one, one) for one in wrong))
+
+
+def functions(machine: Machine) -> tuple[Name, ...]:
+    """VFs whose device has PRI: it is the PF's, so a VF's failed answer would stop others."""
+    return tuple(one.name for one in machine.devices if one.pf and machine.device(one.pf).pri)
 
 
 def bound(fd: Iommufd, task: Task, out: Out) -> bool:

@@ -27,12 +27,12 @@ QUEUE: Final = "fault_queue"
 
 
 def begin_file(fd: Iommufd, task: Task, asked: ReadFaults | AnswerFault, step: Do) -> None:
-    """Of a file that is there, and whole records only."""
+    """Of a file that is there, from its beginning, and whole records only."""
     task.queue = asked.fault
     found = fd.objects.get(asked.fault)
     if not isinstance(found, FaultQueue) or not found.ready:
         task.fail(Errno.ENOENT)
-    elif asked.rest:
+    elif asked.offset or asked.rest:
         task.fail(Errno.ESPIPE)
     else:
         task.then(step)
@@ -84,20 +84,24 @@ def title(task: Task) -> str:
 
 
 def write(fd: Iommufd, task: Task, out: Out) -> bool:
-    """A cookie is good for one answer."""
+    """A cookie is good for one answer.  Of several, those before one that fails have been given."""
     asked = task.request
     assert isinstance(asked, AnswerFault), "only that answers"
     if not fd.lock(task, f"queue:{task.queue}", Do.WRITE, out):
         return False
     begin_copying(fd, task, out)
     end_copying(fd, task, out)
-    task.errno = out.may_fail(COPY)
-    responses = fd.queue(task.queue).responses
-    if task.errno is None and (asked.code not in CODES or asked.cookie not in responses):
-        task.errno = Errno.EINVAL
-    if task.errno is not None:
+    errno, responses = out.may_fail(COPY), fd.queue(task.queue).responses
+    cookie = (asked.cookie, *asked.also)[len(task.cookies)]
+    if errno is None and (asked.code not in CODES or cookie not in responses):
+        errno = Errno.EINVAL
+    if errno is not None:
+        task.errno = None if task.cookies else errno
         return True
-    faults.respond_to(task, responses.pop(asked.cookie), asked.code, out)
+    task.cookies.append(cookie)
+    if len(task.cookies) <= len(asked.also):
+        task.then(Do.WRITE)
+    faults.respond_to(task, responses.pop(cookie), asked.code, out)
     return False
 
 

@@ -24,6 +24,7 @@ from protocol.messages.iommufd import (
     TriggerFault,
     UnbindDevice,
 )
+from protocol.messages.probing import GetHwInfo, HwInfoGot
 
 Request: TypeAlias = (
     AllocIoas
@@ -41,6 +42,7 @@ Request: TypeAlias = (
     | ReadFaults
     | AnswerFault
     | CloseFaultQueue
+    | GetHwInfo
 )
-Answer: TypeAlias = Done | Refused | AttachHandleGot | DomainGot
+Answer: TypeAlias = Done | Refused | AttachHandleGot | DomainGot | HwInfoGot
 Inbox: TypeAlias = Start | HostLost | Request | Answer | DeliverFault | Proceed

@@ -5,17 +5,22 @@ Kernel: main.c, iommufd_object_alloc / finalize / abort / remove, iommufd_get_ob
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from actors.iommufd.sites import LOOK, OBJECT
 from actors.iommufd.state import AnyObject, Device, Do, Nested, Paging, Task
 from protocol.effects import Out
 from protocol.errors import Errno
+from protocol.facts import MemoryAllocated
 from protocol.facts.iommufd import ObjectMade, ObjectRemoved, ObjectUsed
 from protocol.messages.iommufd import Proceed
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
+
+
+PAGE_TABLE: Final = "page-table"
+"""What a page table of an IOAS is called where memory is watched; each by its domain."""
 
 
 def kind_of(found: AnyObject) -> str:
@@ -54,6 +59,14 @@ def publish(fd: Iommufd, at: int, out: Out) -> None:
     """From now on it is found."""
     fd.objects[at].ready = True
     out.record(ObjectMade(at, kind_of(fd.objects[at])))
+
+
+def publish_table(fd: Iommufd, at: int, out: Out) -> None:
+    """A page table; one of an IOAS is in its list from here on."""
+    found = fd.objects[at]
+    if isinstance(found, Paging):
+        out.record(MemoryAllocated(PAGE_TABLE, found.domain))
+    publish(fd, at, out)
 
 
 def look(

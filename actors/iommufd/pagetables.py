@@ -48,7 +48,7 @@ def hwpt(fd: Iommufd, task: Task, out: Out) -> bool:
     parent.users += 1
     task.then(Do.HWPT_GOT)
     if isinstance(parent, Paging):
-        message = AllocNestedDomain(task.number, device, parent.domain, flags, faults)
+        message = AllocNestedDomain(task.number, device, parent.domain, flags, faults, asked.data)
         out.send(IOMMU, message)
     else:
         out.send(IOMMU, AllocDomain(task.number, device, flags, faults))
@@ -91,7 +91,7 @@ def hwpt_got(fd: Iommufd, task: Task, out: Out) -> bool:
     if task.errno is not None:
         task.then(Do.ABORT)
     else:
-        objects.publish(fd, task.fresh, out)
+        objects.publish_table(fd, task.fresh, out)
     return True
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.iommufd import handles, objects
+from actors.iommufd import attaching, handles, objects
 from actors.iommufd.sites import HANDLE
 from actors.iommufd.state import Attach, Do, Task
 from protocol.domains import NO_PASID
@@ -29,7 +29,7 @@ def replace(fd: Iommufd, task: Task, out: Out) -> bool:
         task.errno = Errno.EINVAL
     elif record.hwpt == task.hwpt:
         pass
-    elif not fd.compatible(group, task.hwpt, task.pasid):
+    elif not fd.compatible(group, task.hwpt, task.pasid) or attaching.faults_refused(fd, task):
         task.errno = Errno.EINVAL
     else:
         task.then(Do.REPLACE_GOT)

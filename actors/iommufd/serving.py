@@ -19,6 +19,7 @@ from protocol.messages.iommufd import (
     AllocFaultQueue,
     AllocHwpt,
     AllocIoas,
+    AnswerFault,
     AttachPt,
     BindDevice,
     CheckHwpt,
@@ -30,7 +31,8 @@ from protocol.messages.iommufd import (
     ReadFaults,
     ReplacePt,
 )
-from protocol.names import IOMMU_CORE
+from protocol.messages.probing import GetHwInfo, HwInfo, HwInfoGot
+from protocol.names import IOMMU, IOMMU_CORE
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -60,6 +62,12 @@ def checked(fd: Iommufd, task: Task, out: Out) -> bool:
     return True
 
 
+def hw_info(fd: Iommufd, task: Task, out: Out) -> bool:
+    """Of the device's own hardware."""
+    out.send(IOMMU, HwInfo(task.number, fd.device(task.device).device))
+    return False
+
+
 def lock_mock(fd: Iommufd, task: Task, out: Out) -> bool:
     """One call at a time for a mock device."""
     return fd.lock_mock(task, out)
@@ -87,10 +95,14 @@ def answer(task: Task) -> AnyMessage:
             return ObjectGot(call, task.device)
         case AttachPt() | ReplacePt():
             return PtGot(call, task.hwpt)
-        case ReadFaults():
+        case AnswerFault() if not task.request.also:
+            return Done(call)
+        case ReadFaults() | AnswerFault():
             return FaultsGot(call, tuple(task.cookies))
         case MakeMockDevice():
             return MockDeviceGot(call, task.mock, task.device, task.hwpt)
+        case GetHwInfo():
+            return HwInfoGot(call, task.pasid)
         case _:
             return Done(call)
 
@@ -100,5 +112,6 @@ STEPS = {
     Do.LOCK_MOCK: lock_mock,
     Do.CHECK: check,
     Do.CHECKED: checked,
+    Do.HW_INFO: hw_info,
     Do.END: end,
 }

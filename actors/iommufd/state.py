@@ -143,6 +143,7 @@ class Do(Enum):
     TRIGGERED = "somebody has it, or nobody"
     READ = "groups for the user"
     WRITE = "an answer of the user"
+    HW_INFO = "asks the driver about a device"
     END = "answers, and lets go of everything"
 
 

@@ -62,7 +62,7 @@ def call(process: SvaProcess, task: Task, out: Out) -> None:
     match step.operation:
         case "open":
             out.send(process.doors[step.device], OpenDevice(task.number, process.mm))
-        case "map" | "poll" | "start" | "put" | "write" | "close":
+        case "map" | "remap" | "poll" | "start" | "put" | "write" | "close":
             task.left = step.count
             of_file(process, task, out)
         case "fork":
@@ -110,7 +110,7 @@ def of_file(process: SvaProcess, task: Task, out: Out) -> None:
                 process.files.remove(fd)
             out.send(fd.door, CloseFile(number, fd.file, mapping=task.stage == 1))
         case _:
-            how = "mmap" if step.operation == "map" else "poll"
+            how = {"map": "mmap", "remap": "mremap"}.get(step.operation, step.operation)
             out.send(fd.door, UseFile(number, fd.file, process.mm, how))
 
 

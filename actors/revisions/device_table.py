@@ -6,8 +6,8 @@ device; asked by a group's name it sees DMA without PASID alone.
 
 from typing import Final
 
-from actors.iommu_core import ITS_OWN, IommuCore
-from actors.iommu_core.state import Dev, GroupState, Table
+from actors.iommu_core import IommuCore
+from actors.iommu_core.state import ITS_OWN, Dev, GroupState, Table
 from protocol.names import Name
 
 SOURCE: Final = "mails of 7 and 8 Mar 2023: the table as the device's own, or in the device"

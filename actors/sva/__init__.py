@@ -26,6 +26,7 @@ from actors.sva.state import (
     Mm,
     Task,
     Unbind,
+    groups_of,
     name_of,
 )
 from protocol.effects import Out, Site
@@ -70,10 +71,8 @@ class Sva:
 
     @classmethod
     def of(cls, machine: Machine, _name: Name) -> Self:
-        """Nobody is bound.  A device that no IOMMU is in front of has no group."""
-        groups = {one.name: one.name for one in machine.devices if one.unit}
-        groups |= {device: group.name for group in machine.groups for device in group.devices}
-        return cls(groups, {one.name: one.pasids for one in machine.devices})
+        """Nobody is bound."""
+        return cls(groups_of(machine), {one.name: one.pasids for one in machine.devices})
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """Binds and unbinds take the lock, and the next one has it when it is let go."""

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from protocol.effects import Site
 from protocol.errors import Errno
+from protocol.machine import Machine
 from protocol.messages.address_spaces import InvalidateKva
 from protocol.messages.common import Message
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
@@ -121,6 +122,17 @@ class Drop(Struct, tag=True):
 
 Holder: TypeAlias = Bind | Unbind | Kva
 Task: TypeAlias = Holder | Drop
+
+
+def groups_of(machine: Machine) -> dict[Name, Name]:
+    """By device; one that no IOMMU is in front of has none.
+
+    Nor has any in a kernel without SVA, as far as bind can say: ENODEV (89e8a2366e3b).
+    """
+    if "sva" in machine.without:
+        return {}
+    groups = {one.name: one.name for one in machine.devices if one.unit}
+    return groups | {device: group.name for group in machine.groups for device in group.devices}
 
 
 def name_of(task: Holder) -> str:

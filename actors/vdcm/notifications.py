@@ -78,8 +78,13 @@ def slots_of(vdcm: Vdcm, notification: Notification) -> list[Slot]:
     """The slots of the VM that the PASID is in.  Closing clears all by itself."""
     if not vdcm.is_open(notification.token):
         return []
-    slots_of_vm = [s for _, s in sorted(vdcm.slots.items()) if s.vm == notification.token]
-    return [s for s in slots_of_vm if s.in_use and s.pasid == notification.pasid]
+    pasid, vm = notification.pasid, notification.token
+    found = [
+        key
+        for key, slot in vdcm.slots.items()
+        if slot.pasid == pasid and slot.in_use and slot.vm == vm
+    ]
+    return [vdcm.slots[key] for key in sorted(found)]
 
 
 def slots_freed(vdcm: Vdcm, free: NotifyFree) -> list[Slot]:

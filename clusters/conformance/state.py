@@ -4,7 +4,7 @@ Frozen values are shared by copies, all else is copied.  The digest leaves out g
 which life of a number it is does not tell two states apart (§1.4).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2b
@@ -25,17 +25,28 @@ _ATOMS: Final = frozenset({int, str, bool, bytes, type(None)})
 
 def copy_of(value: T) -> T:
     """A value that shares nothing with this one that could change."""
-    return cast("T", _copier(value.__class__)(value))
+    return cast("T", _COPIERS[value.__class__](value))
 
 
 def digest(value: object, *also: object) -> bytes:
     """The same bytes for equal states, whatever the order in which their dicts were filled."""
-    return blake2b(_encode((also, _plain(value))), digest_size=DIGEST_BYTES).digest()
+    plain = _PLAINERS[value.__class__](value)
+    return blake2b(_encode((also, plain)), digest_size=DIGEST_BYTES).digest()
+
+
+class _ByClass(dict[type, Callable[[Any], Any]]):
+    """What is done with the values of a class, made when the first of them is met."""
+
+    def __init__(self, made: Callable[[type], Callable[[Any], Any]]) -> None:
+        super().__init__()
+        self.made = made
+
+    def __missing__(self, kind: type) -> Callable[[Any], Any]:
+        self[kind] = found = self.made(kind)
+        return found
 
 
 # --- Copies ---------------------------------------------------------------------------------------
-
-_COPIERS: Final[dict[type, Callable[[Any], Any]]] = {}
 
 
 def _same(value: object) -> object:
@@ -44,21 +55,15 @@ def _same(value: object) -> object:
 
 def _list(value: list[object]) -> list[object]:
     copiers = _COPIERS
-    return [copiers.get(part.__class__, copy_of)(part) for part in value]
+    return [copiers[part.__class__](part) for part in value]
 
 
 def _dict(value: dict[object, object]) -> dict[object, object]:
-    return {key: copy_of(part) for key, part in value.items()}
+    copiers = _COPIERS
+    return {key: copiers[part.__class__](part) for key, part in value.items()}
 
 
 def _copier(kind: type) -> Callable[[Any], Any]:
-    found = _COPIERS.get(kind)
-    if found is None:
-        found = _COPIERS[kind] = _made_copier(kind)
-    return found
-
-
-def _made_copier(kind: type) -> Callable[[Any], Any]:
     if kind in (int, str, bool, bytes, type(None), Ghost) or issubclass(kind, Enum):
         return _same
     if kind is tuple:
@@ -84,7 +89,8 @@ def _struct_copier(kind: type[Struct]) -> Callable[[Any], Any]:
     def copied(value: Any) -> Any:  # noqa: ANN401
         made = value.__copy__()
         for name in names:
-            setattr(made, name, copy_of(getattr(value, name)))
+            part = getattr(value, name)
+            setattr(made, name, _COPIERS[part.__class__](part))
         return made
 
     return copied
@@ -98,49 +104,52 @@ def _object_copier(kind: type, names: tuple[str, ...]) -> Callable[[Any], Any]:
     def copied(value: Any) -> Any:  # noqa: ANN401
         made: Any = object.__new__(kind)
         for name in names:
-            setattr(made, name, copy_of(getattr(value, name)))
+            part = getattr(value, name)
+            setattr(made, name, _COPIERS[part.__class__](part))
         return made
 
     return copied
 
 
+_COPIERS: Final = _ByClass(_copier)
+
 # --- Digests --------------------------------------------------------------------------------------
 
-_NAMES: Final[dict[Enum, str]] = {}
-_FIELDS: Final[dict[type, Callable[[object], tuple[object, ...]]]] = {}
+
+def _parts(values: Iterable[object]) -> list[object]:
+    """Nested lists of atoms."""
+    plainers = _PLAINERS
+    return [part if part.__class__ in _ATOMS else plainers[part.__class__](part) for part in values]
 
 
-def _plain(value: object) -> object:
-    """Nested tuples of atoms."""
-    kind = value.__class__
+def _items(value: dict[Any, object]) -> list[object]:
+    plainers = _PLAINERS
+    return [(key, plainers[part.__class__](part)) for key, part in sorted(value.items())]
+
+
+def _nothing(_: Ghost) -> None:
+    return None
+
+
+def _plainer(kind: type) -> Callable[[Any], Any]:
     if kind in _ATOMS:
-        return value
+        return _same
     if kind is list or kind is tuple:
-        return [
-            part if part.__class__ in _ATOMS else _plain(part)
-            for part in cast("list[object]", value)
-        ]
+        return _parts
     if kind is dict:
-        items = cast("dict[Any, object]", value).items()
-        return [(key, _plain(part)) for key, part in sorted(items)] if items else ()
+        return _items
     if kind is Ghost:
-        return None
-    if isinstance(value, Enum):
-        name = _NAMES.get(value)
-        if name is None:
-            name = _NAMES[value] = value.name
-        return name
-    parts = _FIELDS.get(kind) or _fields_of(kind)
-    return [part if part.__class__ in _ATOMS else _plain(part) for part in parts(value)]
-
-
-def _fields_of(kind: type) -> Callable[[object], tuple[object, ...]]:
-    """What an object of the class is made of, its class first."""
+        return _nothing
+    if issubclass(kind, Enum):
+        return attrgetter("_name_")
     if issubclass(kind, Struct):
-        names = tuple(kind.__struct_fields__)
+        names = kind.__struct_fields__
     elif is_dataclass(kind):
         names = tuple(field.name for field in fields(kind))
     else:
         raise Unfreezable(f"a {kind.__name__} has no digest")
-    found = _FIELDS[kind] = attrgetter("__class__.__name__", *names)
-    return found
+    parts_of = attrgetter("__class__.__name__", *names)
+    return lambda value: _parts(parts_of(value))
+
+
+_PLAINERS: Final = _ByClass(_plainer)

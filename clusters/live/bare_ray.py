@@ -23,6 +23,8 @@ MESSAGE: Final = bytes(120)
 """As long as a message of the protocol with where it comes from and where it goes."""
 SECONDS_MAX: Final = 120.0
 ASK_SECONDS: Final = 0.02
+IMPORT_SECONDS: Final = 1.0
+"""A process that Ray knows of imports what it is to have imported, which nothing shows."""
 
 
 class Bare:
@@ -96,7 +98,9 @@ def host_reborn(charge: Charge, cluster: RayCluster) -> float:
 
     try:
         first = status()
-        ray.get(cluster.spare())  # As a run has one.
+        while not cluster.spares.keep(cluster.node_id, 1).result():  # As a run has one.
+            time.sleep(ASK_SECONDS)
+        time.sleep(IMPORT_SECONDS)
         return until_back(first.pid, lambda: status().epoch > first.epoch)
     finally:
         ray.kill(handle, no_restart=True)

@@ -46,12 +46,14 @@ from protocol.messages.accelerators import MmPasidGot, OpenDeviceGot
 from protocol.messages.address_spaces import RespondPageRequest
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
+from protocol.messages.probing import HwInfoGot
 from protocol.messages.sva import (
     DomainAllocSvaGot,
     SvaBindDeviceGot,
     SvaFindGot,
     SvaGetPasidGot,
 )
+from protocol.messages.vfio_cdev import CdevGot
 from protocol.names import Name
 
 REQUESTS_MAX: Final = 256
@@ -98,6 +100,8 @@ ANSWERS: Final = (
     SvaBindDeviceGot,
     SvaFindGot,
     SvaGetPasidGot,
+    HwInfoGot,
+    CdevGot,
 )
 """What answers something: outside the credit window."""
 

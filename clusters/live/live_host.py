@@ -84,6 +84,8 @@ class LiveHost:
 
     def __init__(self, hosts: dict[Name, Host], mail: Mail, journal: Journal, log: Log) -> None:
         self.hosts = hosts
+        for host in hosts.values():
+            host.stamped = False  # Happens-before is made by the re-execution.
         self.mail = mail
         self.journal = journal
         self.log = log
@@ -162,7 +164,6 @@ class LiveHost:
         if host is None or entry.n != host.n + 1:
             raise DivergedError(f"{what} is journalled after input {host.n if host else 'no'}")
         self.chance.replay(entry.answers)
-        host.moment = None
         host.take(entry.message, entry.source)
         self.chance.finish()
         if host.digest() != entry.digest:
@@ -299,7 +300,6 @@ class LiveHost:
     ) -> None:
         """One input."""
         self.chance.begin(host.n + 1)
-        host.moment = None  # Happens-before is made by the re-execution.
         out = host.take(message, source)
         epoch, sequence, its_id = place
         self.entries.append(

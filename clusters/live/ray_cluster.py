@@ -7,21 +7,19 @@ ended here, process by process, also after an interruption.
 import os
 import shutil
 import tempfile
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from clusters.live.interruption import shielded
 from clusters.live.processes import Held, Process, descendants, end, process
+from clusters.live.spares import PRELOADED, Spares
 from clusters.live.watchdog import Watchdog
 from clusters.workers import cores
 from protocol.errors import ClusterError, ExperimentError, PasidlabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import ray
 
     from clusters.live.fleet import Fleet
     from clusters.live.ray_host import Spot
@@ -46,6 +44,8 @@ ENVIRONMENT: Final = {
     "RAY_event_stats": "0",
     "RAY_enable_metrics_collection": "0",
     "RAY_memory_monitor_refresh_ms": "0",
+    # A process is not ready for a host before it has imported this.
+    "RAY_preload_python_modules": PRELOADED,
 }
 OWNERS: Final = ("RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
 """Settings in which a process has to agree with the cluster that it attaches to."""
@@ -81,6 +81,7 @@ class RayCluster:
         self._watchdog: Watchdog | None = None
         self._hands: Hands | None = None
         self._leave: list[Callable[[], None]] = []
+        self.spares = Spares()
 
     def __enter__(self) -> Self:
         self._set_environment()
@@ -193,21 +194,10 @@ class RayCluster:
         if self._watchdog is not None:
             self._watchdog.watch(self._ours())
 
-    def born(self) -> None:
-        """A host has begun, perhaps in the process that was kept for it: there is to be another.
-
-        It has imported what a host needs, which takes longer than all else when one comes back.
-        """
-        self.watch()
-        if self._watchdog is not None:  # Elsewhere processes are not ours to keep.
-            self.spare()
-
-    def spare(self) -> "ray.ObjectRef[None]":
-        """A process of Ray's that waits, with everything imported: when the answer is there."""
-        import ray
-
-        options = {"num_cpus": 0, "max_retries": 0, "enable_task_events": False}
-        return ray.remote(warm_up).options(**options).remote()
+    def spare(self, node: str, hosts: int) -> None:
+        """So many hosts are on that node: one more process is to be there, for the next."""
+        if self.fleet is not None or not self.address:  # Elsewhere processes are not ours to keep.
+            self.spares.keep(node, hosts)
 
     def _ours(self) -> list[Process]:
         """All of our own Ray's processes; none of another's."""
@@ -227,6 +217,7 @@ class RayCluster:
     def _stop(self) -> None:
         import ray
 
+        self.spares.end()
         ours = self._ours()
         self.watch()
         try:
@@ -256,11 +247,6 @@ class RayCluster:
             wanted["RAY_enable_metrics_collection"] = "1"
         self._before = {name: os.environ.get(name) for name in wanted}
         _apply(wanted)
-
-
-def warm_up() -> None:
-    """What a host imports."""
-    import_module("clusters.live.ray_host")
 
 
 class RayNode(NamedTuple):

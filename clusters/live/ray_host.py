@@ -32,6 +32,7 @@ from clusters.live.ray_cluster import first_line
 from clusters.live.ray_metrics import Metrics, metrics_of
 from clusters.live.seal import Seal
 from clusters.nemesis import Nemesis
+from clusters.uncollected import collect_seldom
 from protocol.errors import ClusterError
 from protocol.names import Name
 
@@ -106,6 +107,7 @@ class RayHost:
         self._failure: Failure | None = None
         self._epoch = 0
         self._metrics: Metrics | None = None
+        collect_seldom()
         try:
             self._live = self._recovered(msgspec.msgpack.decode(charge, type=Charge))
         except Exception as error:  # noqa: BLE001  see above

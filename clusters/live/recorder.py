@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from clusters.judge import Judge
-from protocol.facts import Event, PasidReclaimed
+from protocol.facts import EntryCleared, EntryWritten, Event, PasidReclaimed
 from protocol.facts.world import RunEnded
 from protocol.history import Record, Stamp, encode_record
-from protocol.names import SUPERVISOR
+from protocol.names import SUPERVISOR, Pasid
 
 NO_END: Final = 1 << 62
 """Bytes: whatever there is fits."""
@@ -25,6 +25,10 @@ class Recorder:
         self.judge = judge
         self.count = 0
         self.lives = 0
+        self.bound = 0
+        self._entries: dict[Pasid, int] = {}
+        """In how many tables of devices each is."""
+
         self.cut = False
         self._room = room
         self._write = write
@@ -44,8 +48,8 @@ class Recorder:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many records there were, and PASIDs that came to their end."""
-        return {"records": self.count, "lives": self.lives}
+        """How many records there were, PASIDs that came to their end, or were bound at once."""
+        return {"records": self.count, "lives": self.lives, "bound": self.bound}
 
     def end(self) -> None:
         """What the judge said at the end, and the end."""
@@ -66,7 +70,18 @@ class Recorder:
 
     def _put(self, record: Record) -> None:
         self.count += 1
-        self.lives += type(record.fact) is PasidReclaimed
+        match record.fact:
+            case PasidReclaimed():
+                self.lives += 1
+            case EntryWritten(pasid=pasid, was_present=False):
+                self._entries[pasid] = self._entries.get(pasid, 0) + 1
+                self.bound = max(self.bound, len(self._entries))
+            case EntryCleared(pasid=pasid):
+                self._entries[pasid] = self._entries.get(pasid, 1) - 1
+                if not self._entries[pasid]:
+                    del self._entries[pasid]
+            case _:
+                pass
         if self._write is None or self.cut:
             return
         line = encode_record(record) + b"\n"

@@ -91,6 +91,7 @@ class Supervisor:
     log: Log
     ground: "RayCluster | None" = None
     calm: bool = False
+    ready: bool = False
     hosts: dict[Name, HostView] = field(default_factory=dict)
     outgoing: dict[Name, Outgoing] = field(default_factory=dict)
     lost: dict[Name, None] = field(default_factory=dict)
@@ -111,6 +112,21 @@ class Supervisor:
                 silent = [name for name, view in self.hosts.items() if view.status is None]
                 raise ClusterError(f"hosts do not start: {', '.join(silent)}")
             self.step()
+        self.ready = True
+        for node in dict.fromkeys(view.node for view in self.hosts.values()):
+            self.spare(node)
+
+    def spare(self, node: str, others: int = 0) -> None:
+        """The next host that begins on that node is to find a process there that waits for it.
+
+        Not before all are there: those that begin now are in each other's way already.
+        """
+        if self.ground is None:
+            return
+        self.ground.watch()
+        if self.ready:
+            on_it = sum(view.node == node for view in self.running)
+            self.ground.spare(node, on_it + others)
 
     def home(self, actor: Name) -> HostView:
         """The host that runs the actor."""
@@ -233,8 +249,7 @@ class Supervisor:
                 )
         view.epoch, view.node, view.down = status.epoch, status.node, False
         view.process = self._find(status)
-        if self.ground is not None:
-            self.ground.born()
+        self.spare(view.node)
         self.log("host.seen", host=view.name, epoch=status.epoch, node=status.node, pid=status.pid)
         for actor in view.actors:
             if actor in self.outgoing:

@@ -75,8 +75,7 @@ class Zombies:
         if pong.epoch <= view.epoch:
             self._fail(view, pong.failure.message if pong.failure else "it has no new epoch")
             return False
-        if self._supervisor.ground is not None:
-            self._supervisor.ground.born()
+        self._supervisor.spare(view.node, others=1)
         self._supervisor.log("host.placed", host=view.name, epoch=pong.epoch, pid=pong.pid)
         return True
 

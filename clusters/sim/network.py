@@ -155,14 +155,16 @@ class Network:
     def put(self, slot: int, item: Item) -> bool:
         """A message is on its way; True if it is at the head of a link that lags."""
         queue = self.queues[slot]
+        if queue:
+            queue.append(item)
+            return False
         queue.append(item)
-        if len(queue) == 1:
-            if slot in self.lag:
-                return True
-            if not self._held[slot]:
-                enabled = self.enabled
-                self.place[slot] = len(enabled)
-                enabled.append(slot)
+        if slot in self.lag:
+            return True
+        if not self._held[slot]:
+            enabled = self.enabled
+            self.place[slot] = len(enabled)
+            enabled.append(slot)
         return False
 
     def disable(self, slot: int) -> None:

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from clusters.live import LiveSetup
+from clusters.live.live_setup import LiveSetup
 from clusters.live.reexecute import reexecute
 from clusters.live.run import LiveRun
 from experiments.harness.bench_journal import FILE, HOST, PLAN, PREFIX, live

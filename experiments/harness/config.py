@@ -4,11 +4,12 @@
 of it what the worlds run.  Whatever is wrong is one sentence: file, place, rule, nearest spelling.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, field
+from msgspec import Meta, field, structs
 
 from clusters.cluster import MODERN, ROLES
 from clusters.lineup import Lineup, check_played, lineup
@@ -43,10 +44,12 @@ from experiments.harness.tables import (
 from protocol.errors import ExperimentError, nearest
 from protocol.machine import IOMMUFD, Device, Machine, Mdev, Unit, Vm
 from protocol.names import Name, guest_of, vm_of
-from protocol.plan import MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
+from protocol.plan import MANY, MISBEHAVIOURS, OPERATIONS, SCRIPTED, Plan, Step
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 1 << 20
+EVERY_GUEST: Final = "vm*.guest"
+_MANY: Final = re.compile(rf"((\w+\s*=\s*alloc|({'|'.join(MANY)})\s.*)\s)x([0-9]+)(\s*(->.*)?)")
 
 
 class Experiment(Closed, frozen=True):
@@ -175,6 +178,28 @@ def _unique(names: list[str], where: str) -> None:
         seen[name] = None
 
 
+def at_large(experiment: Experiment) -> Experiment:
+    """As hosts run it: with the VMs and rounds of `[live]`, which the simulator does not heed."""
+    guests, live = experiment.guests, experiment.live
+    return structs.replace(
+        experiment,
+        process=tuple(
+            structs.replace(one, steps=tuple(_more(step, live.rounds) for step in one.steps))
+            for one in experiment.process
+        ),
+        guests=structs.replace(
+            guests, count=live.guests or guests.count, operations=guests.operations * live.rounds
+        ),
+        live=structs.replace(live, guests=0, rounds=1),
+    )
+
+
+def _more(step: str, rounds: int) -> str:
+    """A step of many variables, with so many times as many of them."""
+    found = _MANY.fullmatch(step.strip())
+    return f"{found[1]}x{int(found[4]) * rounds}{found[5]}" if found else step
+
+
 def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Plan]:
     """What each guest does: its script, if it has one, else its mix."""
     machine = machine_of(experiment, where)
@@ -198,7 +223,8 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
     plans = {guest_of(vm.name): mix for vm in machine.vms}
     plans |= dict.fromkeys((*machine.processes, *machine.callers), Plan())
     scripts: dict[Name, tuple[Step, ...]] = {}
-    for k, process in enumerate(experiment.process):
+    processes = list(_each_its_own(experiment.process, machine))
+    for k, process in processes:
         place = f"{where}: $.process[{k}]"
         if process.name not in plans:
             raise ExperimentError(
@@ -212,11 +238,10 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
             read(step, process.name, machine, f"{place}.steps[{i}]")
             for i, step in enumerate(process.steps)
         )
-    names = [one.name for one in experiment.process]
+    places = {one.name: f"{where}: $.process[{k}]" for k, one in processes}
     calls = {name: steps for name, steps in scripts.items() if name in machine.callers}
-    check_values(calls, {name: f"{where}: $.process[{k}]" for k, name in enumerate(names)})
-    others = {name: steps for name, steps in scripts.items() if name not in calls}
-    check_variables(names, others, where)
+    check_values(calls, places)
+    check_variables({name: one for name, one in scripts.items() if name not in calls}, places)
     for name, steps in scripts.items():
         if name in machine.callers:
             plans[name] = Plan(steps=steps)
@@ -225,6 +250,17 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
         else:
             plans[name] = Plan(steps=steps, misbehave=guests.misbehave, tell=told(name, scripts))
     return plans
+
+
+def _each_its_own(
+    processes: Sequence[ProcessTable], machine: Machine
+) -> Iterator[tuple[int, ProcessTable]]:
+    """What is written for every guest is the script of each that has none of its own."""
+    named = {one.name for one in processes}
+    rest = [name for vm in machine.vms if (name := guest_of(vm.name)) not in named]
+    for k, one in enumerate(processes):
+        for name in rest if one.name == EVERY_GUEST else (one.name,):
+            yield k, structs.replace(one, name=name)
 
 
 def _reader(name: Name, machine: Machine) -> Callable[[str, Name, Machine, str], Step]:

@@ -1,6 +1,6 @@
 """How a directed run went: where it was left, if it was, and whether the verdict is the same."""
 
-from clusters.live import LiveResult
+from clusters.live.live_setup import LiveResult
 from experiments.harness.say import Voice, many
 from experiments.harness.setup import BROKEN
 

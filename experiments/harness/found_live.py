@@ -13,7 +13,7 @@ from clusters.live.retelling import Retold, retold
 from clusters.sim.replay import retrace
 from clusters.sim.tape import Origin
 from experiments.harness.aftermath import Aftermath, made_small, say_aftermath
-from experiments.harness.config import Experiment
+from experiments.harness.config import Experiment, at_large
 from experiments.harness.options import Asked
 from experiments.harness.own import own_words
 from experiments.harness.result import Counterexample
@@ -79,11 +79,9 @@ def simulated(experiment: Experiment, told: Retold) -> Experiment:
     A loss and the failure of a step are all that is left of its faults.
     """
     steps = len(told.tape.choices) + STARTS_MAX
-    guests, explore = experiment.guests, experiment.explore
+    explore = experiment.explore
     return structs.replace(
-        experiment,
-        guests=structs.replace(guests, operations=guests.operations * experiment.live.rounds),
-        live=structs.replace(experiment.live, rounds=1),
+        at_large(experiment),
         network=NetworkTable(),
         nemesis=tuple(one for one in experiment.nemesis if one.fault in ("lose", "fail")),
         explore=structs.replace(explore, max_steps=max(explore.max_steps, steps)),

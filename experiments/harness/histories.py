@@ -6,6 +6,7 @@ world.  What follows a gap is not read: judged by half a history, the sound prot
 """
 
 from collections.abc import Container, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,11 @@ from protocol.errors import IncompleteError, UnreadableError
 from protocol.facts import Event, MessageDelivered, RunEnded, RunStarted
 from protocol.history import (
     HISTORY_FORMAT,
+    TAG_AT,
     Record,
     Skims,
     Stamp,
     decode_record,
-    head_of,
 )
 from protocol.names import SUPERVISOR, Name
 
@@ -70,11 +71,11 @@ class History:
         `IncompleteError` where something is missing, `UnreadableError` where something is wrong.
         """
         inputs = self.inputs
-        for line in self._lines():
+        for line in chain.from_iterable(self._lines()):
             if not self.count:
                 self._check_head(line)
             skims = self._skims
-            skim = skims[head_of(line)] if skims else None
+            skim = skims[line[: line.find(b'"', TAG_AT)]] if skims else None
             record: Record | None = None
             try:
                 if skim is not None:
@@ -100,20 +101,16 @@ class History:
                 yield record
         self._check_end()
 
-    def _lines(self) -> Iterator[bytes]:
-        """The lines without their ends; of a line that is too long, or has none, not a part."""
+    def _lines(self) -> Iterator[list[bytes]]:
+        """Lines, some at a time, without their ends; none that is too long, no part of one."""
         part = b""
         with self.path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
-                first, *others = (part + block).split(b"\n")
-                if len(first) > LINE_BYTES_MAX:
+                lines = (part + block).split(b"\n")
+                if len(lines[0]) > LINE_BYTES_MAX:
                     raise UnreadableError(f"{self._where()}: longer than {LINE_BYTES_MAX} bytes")
-                if not others:
-                    part = first
-                    continue
-                yield first
-                part = others.pop()
-                yield from others
+                part = lines.pop()
+                yield lines
         if part:
             raise IncompleteError(
                 f"{self._where()}: cut off after {len(part)} bytes; all before is judged"

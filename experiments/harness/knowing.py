@@ -22,17 +22,16 @@ def is_forked(name: Name, scripts: dict[Name, tuple[Step, ...]]) -> bool:
     return any(step.operation == "fork" and step.owner == name for step in every)
 
 
-def check_variables(names: list[Name], scripts: dict[Name, tuple[Step, ...]], where: str) -> None:
+def check_variables(scripts: dict[Name, tuple[Step, ...]], places: dict[Name, str]) -> None:
     """A variable is allocated before it is named; another's variable is allocated by its owner."""
     allocated = {
         name: [step.variable for step in steps if step.operation == "alloc"]
         for name, steps in scripts.items()
     }
-    index = {name: k for k, name in enumerate(names)}
     for name, steps in scripts.items():
         known: list[str] = []
         for i, step in enumerate(steps):
-            place = f"{where}: $.process[{index[name]}].steps[{i}]"
+            place = f"{places[name]}.steps[{i}]"
             if step.operation == "alloc":
                 known.append(step.variable)
             elif (

@@ -11,10 +11,11 @@ from urllib.parse import quote
 import click
 from msgspec import Struct, structs
 
-from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from clusters.live.fleet import ready_fleet
+from clusters.live.live_setup import LiveResult, LiveSetup, Progress
 from clusters.live.node_strikes import check_nodes
-from experiments.harness.config import Experiment, machine_of, plans_of
+from clusters.live.run import run_live
+from experiments.harness.config import Experiment, at_large, machine_of, plans_of
 from experiments.harness.errors import UnwritableError
 from experiments.harness.follow_saying import say_followed, strayed_of
 from experiments.harness.found_live import Found, find_again, say_found, say_ways
@@ -32,8 +33,6 @@ from experiments.harness.setup import (
 from experiments.harness.soaking import soak
 from experiments.harness.store import Run
 from protocol.errors import ClusterError, ExperimentError
-from protocol.names import Name
-from protocol.plan import Plan
 
 PLAIN_EVERY_S: Final = 10.0
 AUTH: Final = "PASIDLAB_REDIS_AUTH"
@@ -72,16 +71,16 @@ def chaos(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> int:
 
 def run(asked: Asked, seed: int, runs: Path, how: How, voice: Voice) -> Result:
     """One live run, stored and said."""
-    experiment, file = loaded(asked), str(asked.file)
-    refuse_loose(experiment, file)
+    written, file = loaded(asked), str(asked.file)
+    refuse_loose(written, file)
+    experiment = at_large(written)
     nemesis = nemeses_of(experiment, file)
     check_nodes(nemesis, ready_fleet(how.cluster) if how.cluster else None, f"{file}: $.nemesis")
     ignored = IGNORED if healable_of(experiment, file) is True else f"{IGNORED}, {ALL_HEALED}"
     stored = Run(runs, Path(file).stem, seed)
-    stored.write_experiment(experiment)
+    stored.write_experiment(written)
     setup = live_setup(experiment, file, stored, how)
-    plans = _rounds(setup.plans, experiment.live.rounds)
-    setup = replace(setup, plans=plans, nemesis=nemesis, seconds=how.seconds)
+    setup = replace(setup, nemesis=nemesis, seconds=how.seconds)
     voice.answer(f"{Path(file).stem}  revision {experiment.lineup.title}  seed {seed:#x}  live")
     voice.talk(f"not honoured live: {ignored}")
     result = done_live(setup, file, stored, voice)
@@ -166,13 +165,6 @@ def _with_auth(server: str) -> str:
     scheme, _, rest = server.partition("://")
     user, _, password = auth.rpartition(":")
     return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"
-
-
-def _rounds(plans: dict[Name, Plan], rounds: int) -> dict[Name, Plan]:
-    return {
-        name: structs.replace(plan, operations=plan.operations * rounds)
-        for name, plan in plans.items()
-    }
 
 
 class _Talk:
@@ -272,8 +264,8 @@ def _say(run: Run, outcome: Outcome, result: Result, voice: Voice) -> None:
         voice.answer(
             "witnesses  " + "  ".join(f"{w.name} x{w.schedules}" for w in result.witnesses)
         )
-    lives = result.counts.get("lives", 0)
-    voice.answer(f"lives      {lives:,} PASIDs came to their end")
+    lives, bound = (result.counts.get(what, 0) for what in ("lives", "bound"))
+    voice.answer(f"lives      {lives:,} PASIDs came to their end, {bound:,} at most bound at once")
     voice.answer(f"faults     {_in_short(live.faults) or 'none'}")
     by_target = [(what, f"x{count}") for what, count in sorted(live.faults.items())]
     for line in columns(by_target):

@@ -18,7 +18,7 @@ from experiments.harness.script import outcomes
 from protocol.calls import AT, CALLS, SAID, Operation
 from protocol.domains import Domain, Group
 from protocol.errors import ExperimentError, nearest
-from protocol.machine import IOASID, IOMMUFD, Device, Machine, Unit
+from protocol.machine import INTEL, IOASID, IOMMUFD, Device, Machine, Unit
 from protocol.names import Name
 from protocol.plan import Step
 
@@ -34,12 +34,24 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
     _refuse(where, "machine.mdev", bool(table.mdev), IOMMUFD)
     _refuse(where, "guests.groups", bool(experiment.guests.groups), IOMMUFD)
     units = [unit.name for unit in table.unit]
+    for k, unit in enumerate(table.unit):
+        if unit.driver != table.unit[0].driver:
+            raise ExperimentError(
+                f"{where}: $.machine.unit[{k}].driver: '{unit.driver}' beside"
+                f" '{table.unit[0].driver}': a machine has units of one driver"
+            )
     devices = [device.name for device in table.device]
     for k, device in enumerate(table.device):
         if device.unit and device.unit not in units:
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].unit: '{device.unit}' is not a unit"
                 f'{nearest(device.unit, units)} (units: {", ".join(units)}; none: "")'
+            )
+        physical = [one.name for one in table.device if not one.pf]
+        if device.pf and device.pf not in physical:
+            raise ExperimentError(
+                f"{where}: $.machine.device[{k}].pf: '{device.pf}' is not a physical device"
+                f"{nearest(device.pf, physical)} (those are: {', '.join(physical)})"
             )
         if device.system_pasid and device.driver != "idxd":
             raise ExperimentError(
@@ -58,10 +70,20 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
                 raise ExperimentError(f"{place}: '{name}' is in a group already")
             grouped.append(name)
     return Machine(
-        units=tuple(Unit(unit.name, unit.prq, unit.pds) for unit in table.unit),
+        units=tuple(Unit(u.name, u.prq, u.pds, u.lacks, u.driver) for u in table.unit),
         devices=tuple(
             Device(
-                d.name, d.unit, d.pasids, d.ats, d.pri, d.wq, d.wq_size, d.driver, d.system_pasid
+                name=d.name,
+                unit=d.unit,
+                pasids=d.pasids,
+                ats=d.ats,
+                pri=d.pri,
+                wq=d.wq,
+                wq_size=d.wq_size,
+                driver=d.driver,
+                system_pasid=d.system_pasid,
+                quirks=d.quirks,
+                pf=d.pf,
             )
             for d in table.device
         ),
@@ -69,10 +91,11 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
         pasids=experiment.pool.pasids,
         quota=experiment.pool.pasids,
         processes=numbered("proc", experiment.processes.count),
-        groups=tuple(Group(group.name, group.devices) for group in table.group),
-        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid) for d in table.domain),
+        groups=tuple(Group(group.name, group.devices, group.finalised) for group in table.group),
+        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid, d.stage) for d in table.domain),
         stack=IOMMUFD,
         callers=numbered("caller", experiment.callers.count),
+        without=table.without,
     )
 
 
@@ -85,9 +108,15 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
     """What an experiment of the older stack cannot say."""
     table = experiment.machine
     _refuse(where, "machine.group", bool(table.group), IOASID)
+    _refuse(where, "machine.without", bool(table.without), IOASID)
     _refuse(where, "machine.domain", bool(table.domain), IOASID)
     _refuse(where, "callers.count", experiment.callers.count > 0, IOASID)
+    for k, unit in enumerate(table.unit):
+        _refuse(where, f"machine.unit[{k}].lacks", bool(unit.lacks), IOASID)
+        _refuse(where, f"machine.unit[{k}].driver", unit.driver != INTEL, IOASID)
     for k, device in enumerate(table.device):
+        _refuse(where, f"machine.device[{k}].quirks", bool(device.quirks), IOASID)
+        _refuse(where, f"machine.device[{k}].pf", bool(device.pf), IOASID)
         _refuse(where, f"machine.device[{k}].driver", bool(device.driver), IOASID)
         _refuse(where, f"machine.device[{k}].system_pasid", device.system_pasid, IOASID)
         if device.pasids == 0:

@@ -3,6 +3,7 @@
     [async] [VARIABLE =] OPERATION [PASID] [DEVICE] [xCOUNT] [-> OUTCOME | -> any(OUTCOME, ...)]
 
 PASID is a variable (`p`), another process's (`vm2.guest.q`), or a literal host PASID (`#17`).
+COUNT is of descriptors; of alloc, bind, unbind and free of variables: `p = alloc x3` sets p1 to p3.
 """
 
 import re
@@ -11,7 +12,7 @@ from typing import Final
 from protocol.errors import Errno, ExperimentError, nearest
 from protocol.machine import Machine
 from protocol.names import PASID_COUNT, Name, vm_of
-from protocol.plan import OPERATIONS, Step
+from protocol.plan import MANY, OPERATIONS, Step
 
 NEEDS_PASID: Final = ("bind", "unbind", "free", "dma", "fault", "portal", "ims")
 """Operations that name a PASID."""
@@ -22,6 +23,9 @@ NEEDS_DEVICE: Final = (
 )  # fmt: skip
 OUTCOMES: Final = ("ok", "fault", "abort", "exit72", *(errno.value for errno in Errno))
 COUNT_MAX: Final = 1_000
+"""Descriptors of one step."""
+MANY_MAX: Final = 1 << 14
+"""Variables of one step."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 _FOREIGN: Final = re.compile(r"([A-Za-z0-9_]+\.[A-Za-z0-9_]+)\.([A-Za-z_][A-Za-z0-9_]{0,31})")
@@ -74,10 +78,11 @@ def _operands(
     count = 1
     if words and re.fullmatch(r"x[0-9]+", words[-1]):
         count = int(words.pop()[1:])
-        if operation not in ("dma", "fault", "portal"):
+        if operation not in ("dma", "fault", "portal", *MANY):
             raise ExperimentError(f"{place.where}: {operation} takes no count")
-        if not 1 <= count <= COUNT_MAX:
-            raise ExperimentError(f"{place.where}: a count is 1 to {COUNT_MAX}, not {count}")
+        most = MANY_MAX if operation in MANY else COUNT_MAX
+        if not 1 <= count <= most:
+            raise ExperimentError(f"{place.where}: a count is 1 to {most}, not {count}")
     device = ""
     if operation in NEEDS_DEVICE:
         if not words:
@@ -95,6 +100,8 @@ def _operands(
         owner, variable, number = _pasid(words.pop(0), place.where)
     elif operation in NEEDS_PASID:
         raise ExperimentError(f"{place.where}: {operation} needs a PASID: a variable or #number")
+    if count > 1 and operation in MANY and (owner or number):
+        raise ExperimentError(f"{place.where}: many are variables of the guest's own")
     if words:
         raise ExperimentError(f"{place.where}: '{' '.join(words)}' is too much for {operation}")
     return Step(

@@ -16,7 +16,7 @@ from protocol.names import Name
 from protocol.plan import SVA_OPERATIONS, Step
 
 OF_FILES: Final = (
-    "open", "map", "poll", "start", "put", "write", "close", "dma", "fault", "stray",
+    "open", "map", "remap", "poll", "start", "put", "write", "close", "dma", "fault", "stray",
 )  # fmt: skip
 OF_PROCESSES: Final = ("fork", "kill")
 MAY_COUNT: Final = ("dma", "fault", "stray", "write", "unmap")

@@ -22,6 +22,14 @@ Strategy = Literal[
     "portfolio", "random", "pct", "pos", "coverage", "delay-bounded", "fail-nth", "fail-random",
     "breadth-first", "depth-first",
 ]  # fmt: skip
+Lack = Literal[
+    "pasids", "first-level", "second-level", "5-level", "sre", "eafe", "svm", "sva-domains",
+    "blocking-pasids", "dirty-tracking",
+]  # fmt: skip
+Quirk = Literal[
+    "pasid-off", "no-tlp-prefix", "pasid-no-tlp", "no-acs", "no-exec", "pri-off", "copied-context",
+    "real-dma-subdevice", "msi-not-isolated",
+]  # fmt: skip
 DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
@@ -34,19 +42,23 @@ class Closed(Struct, frozen=True, forbid_unknown_fields=True):
 class UnitTable(Closed, frozen=True):
     """`[[machine.unit]]`: an IOMMU unit; `prq` page requests fit into its ring.
 
-    Without `pds` (page-request drain support) PRI stays off on the devices behind it.
+    Without `pds` (page-request drain support) PRI stays off on the devices behind it.  Of a
+    modern stack, `lacks`: what it or its driver cannot do; `driver`: the same one for all units.
     """
 
     name: Word
     prq: Annotated[int, Meta(ge=1, le=2048)] = 4
     pds: bool = True
+    lacks: tuple[Lack, ...] = ()
+    driver: Literal["intel", "amd", "arm-smmu-v3"] = "intel"
 
 
 class DeviceTable(Closed, frozen=True):
     """`[[machine.device]]`: a device behind a unit; of a modern stack also behind none (`""`).
 
     `pasids` is how many PASIDs it has, with 0 among them (max_pasids).  `driver`: whose it is.
-    `system_pasid`: idxd uses it with a PASID of the kernel's own, too.
+    `system_pasid`: idxd uses it with a PASID of the kernel's own, too.  `quirks`: of a modern
+    stack, what is wrong with it; `pf`: the device that it is a virtual function of.
     """
 
     name: Word
@@ -56,27 +68,34 @@ class DeviceTable(Closed, frozen=True):
     ats: bool = True
     pri: bool = True
     pasids: Annotated[int, Meta(ge=0, le=PASID_COUNT)] = PASID_COUNT
-    driver: Literal["", "uacce", "idxd"] = ""
+    driver: Literal["", "uacce", "idxd", "vfio", "vfio-platform"] = ""
     system_pasid: bool = False
+    quirks: tuple[Quirk, ...] = ()
+    pf: Annotated[str, Meta(max_length=64)] = ""
 
 
 class GroupTable(Closed, frozen=True):
-    """`[[machine.group]]`: devices that the IOMMU cannot tell apart, in the order of asking."""
+    """`[[machine.group]]`: devices that the IOMMU cannot tell apart, in the order of asking.
+
+    One that is not `finalised` has no default domain yet: drivers are probed later.
+    """
 
     name: Word
     devices: Annotated[tuple[Word, ...], Meta(min_length=1)]
+    finalised: bool = True
 
 
 class DomainTable(Closed, frozen=True):
     """`[[machine.domain]]`: one that is there from the start, of the driver of `unit`.
 
-    Without `pasid` it cannot be set on a PASID.
+    Without `pasid` it cannot be set on a PASID.  `stage`: 2 is one of SMMUv3 for a VM.
     """
 
     name: Word
     unit: str = ""
     kind: Literal["UNMANAGED", "NESTED", "SVA", "BLOCKED", "DMA"] = "UNMANAGED"
     pasid: bool = True
+    stage: Literal[1, 2] = 1
 
 
 class MdevTable(Closed, frozen=True):
@@ -87,13 +106,14 @@ class MdevTable(Closed, frozen=True):
 
 
 class MachineTable(Closed, frozen=True):
-    """`[machine]`: what hardware there is."""
+    """`[machine]`: what hardware there is; `without`: what a modern kernel was built without."""
 
     unit: tuple[UnitTable, ...] = (UnitTable("dmar0"),)
     device: tuple[DeviceTable, ...] = (DeviceTable("dsa0", "dmar0"),)
     mdev: tuple[MdevTable, ...] = ()
     group: tuple[GroupTable, ...] = ()
     domain: tuple[DomainTable, ...] = ()
+    without: tuple[Literal["sva"], ...] = ()
 
 
 class PoolTable(Closed, frozen=True):
@@ -126,7 +146,10 @@ class CallersTable(Closed, frozen=True):
 
 
 class ProcessTable(Closed, frozen=True):
-    """`[[process]]`: the script of one process, `vm1.guest`, `proc1` or `caller1`."""
+    """`[[process]]`: the script of one process, `vm1.guest`, `proc1` or `caller1`.
+
+    That of `vm*.guest` is the script of every guest that has none of its own.
+    """
 
     name: str
     steps: tuple[str, ...]
@@ -214,14 +237,17 @@ class LiveTable(Closed, frozen=True):
 
     `hosts`: at most so many (0: as many as the placement makes).  `disk_mb`: the run ends when its
     folder has them.  Without `history` none is written; the journals have it all.
-    `rounds` repeats each guest's plan: a mix's operations are multiplied by it.  `journal` is the
-    Redis server that has the journals while hosts run, for nodes that share no disk; "": files.
-    User and password, if it wants any, are in the environment: PASIDLAB_REDIS_AUTH=user:password.
+    `guests`: so many VMs instead of `guests.count`, if it is not 0.  `rounds` repeats each guest's
+    plan: a mix's operations are multiplied by it, and the variables of a step of many.  The
+    simulator heeds neither.  `journal` is the Redis server that has the journals while hosts run,
+    for nodes that share no disk; "": files.  User and password, if it wants any, are in the
+    environment: PASIDLAB_REDIS_AUTH=user:password.
     """
 
     placement: Literal["each", "packed", "kernel"] = "packed"
     durability: Literal["process", "power"] = "process"
     hosts: Annotated[int, Meta(ge=0, le=1024)] = 0
+    guests: Annotated[int, Meta(ge=0, le=256)] = 0
     rounds: Positive = 1
     disk_mb: Positive = 20_000
     history: bool = True

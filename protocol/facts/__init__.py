@@ -122,6 +122,7 @@ from protocol.facts.software import (
 )
 from protocol.facts.sva import SvaFact
 from protocol.facts.thread import ThreadEntered
+from protocol.facts.vfio_cdev import VfioCdevFact
 from protocol.facts.world import (
     FaultBegun,
     FaultHealed,
@@ -240,6 +241,7 @@ ActorFact = (
     | IopfFact
     | AcceleratorFact
     | ThreadEntered
+    | VfioCdevFact
 )
 """Every fact an actor can state."""
 

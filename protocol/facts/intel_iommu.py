@@ -132,6 +132,31 @@ class EntryZeroed(Event, frozen=True, tag="entry.zeroed"):
     incarnation: Incarnation
 
 
+class DeviceProbed(Event, frozen=True, tag="iommu.device_probed"):
+    """driver: the device has been plugged, and its page requests are looked for."""
+
+    device: Name
+
+
+class DeviceReleased(Event, frozen=True, tag="iommu.device_released"):
+    """driver: the device is being unplugged, and no page request of it is reported from here on."""
+
+    device: Name
+
+
+class ReportBegun(Event, frozen=True, tag="page.report_begun"):
+    """driver: a page request of the device goes to the fault core, which `thread` waits for."""
+
+    device: Name
+    thread: str
+
+
+class ReportEnded(Event, frozen=True, tag="page.report_ended"):
+    """driver: the fault core has what `thread` had reported, and the device may go."""
+
+    thread: str
+
+
 IntelIommuFact = (
     DevPasidSet
     | DevPasidRefused
@@ -147,5 +172,9 @@ IntelIommuFact = (
     | AddressSpaceReleased
     | EntrySilenced
     | EntryZeroed
+    | DeviceProbed
+    | DeviceReleased
+    | ReportBegun
+    | ReportEnded
 )
 """All of them."""

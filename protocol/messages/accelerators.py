@@ -29,9 +29,10 @@ class OpenDeviceGot(Message, frozen=True, tag=True):
 
 
 class UseFile(Message, frozen=True, tag=True):
-    """process -> door: `how` is `mmap` (of the portal) or `poll`, by a caller that lives in `mm`.
+    """process -> door: `how` is `mmap` (of the portal), `mremap` or `poll`, by a caller in `mm`.
 
-    EPERM (idxd) another mm than the opener's, ENXIO (uacce) the device is gone.
+    EPERM (idxd) another mm than the opener's, ENXIO (uacce) the device is gone; of an mremap EPERM
+    (uacce), EFAULT it has no mapping.
     """
 
     call: Call

@@ -7,10 +7,30 @@ is in `iommu_core`; what goes to the IOMMU driver and to the fault core is here.
 Source: drivers/iommu/iommufd of Linux 7.3, include/uapi/linux/iommufd.h.
 """
 
+from typing import Final
+
 from protocol.messages.common import Message
 from protocol.names import Call, Incarnation, Name, Pasid
 
 ObjectId = int
+
+FIVE_LEVELS: Final = "5LEVEL"
+SUPERVISOR_REQUESTS: Final = "SRE"
+ACCESSED: Final = "EAFE"
+BAD_WIDTH: Final = "BAD_WIDTH"
+OTHER_TYPE: Final = "OTHER_TYPE"
+SHORT: Final = "SHORT"
+NO_LENGTH: Final = "NO_LENGTH"
+DATA: Final = {
+    FIVE_LEVELS: "addr_width: five levels",
+    SUPERVISOR_REQUESTS: "IOMMU_VTD_S1_SRE",
+    ACCESSED: "IOMMU_VTD_S1_EAFE",
+    BAD_WIDTH: "addr_width: neither four levels nor five",
+    OTHER_TYPE: "not the driver's: data_type is another one's",
+    SHORT: "data_len is less than the driver wants",
+    NO_LENGTH: "data_len is 0 with a data_type, or not 0 without one",
+}
+"""What can be said of a guest's page table (struct iommu_hwpt_vtd_s1), and be wrong with it."""
 
 
 class AllocIoas(Message, frozen=True, tag=True):
@@ -31,7 +51,8 @@ class AllocFaultQueue(Message, frozen=True, tag=True):
 class AllocHwpt(Message, frozen=True, tag=True):
     """IOMMU_HWPT_ALLOC: a page table of the IOAS, or a nested one on the page table, `pt`.
 
-    `flags` of FLAGS, anything else is unknown; `nested`: with data of a guest's page table.
+    `flags` of FLAGS, anything else is unknown; `nested`: with data of a guest's page table, and
+    what of it is remarkable, of DATA.  `reserved`: must be 0.
     -> ObjectGot.
     """
 
@@ -41,6 +62,8 @@ class AllocHwpt(Message, frozen=True, tag=True):
     flags: tuple[str, ...] = ()
     fault: ObjectId = 0
     nested: bool = False
+    data: tuple[str, ...] = ()
+    reserved: int = 0
 
 
 class ObjectGot(Message, frozen=True, tag=True):
@@ -157,14 +180,15 @@ class TriggerFault(Message, frozen=True, tag=True):
 class ReadFaults(Message, frozen=True, tag=True):
     """read() of a fault queue: whole groups, of which `room` has room for so many requests.
 
-    -> FaultsGot.  ESPIPE `rest` bytes more than whole requests, EINVAL the first group is larger
-    than the buffer, ENOMEM no cookie, EFAULT it cannot be copied: that group is the first again.
+    -> FaultsGot.  ESPIPE an offset, or `rest` bytes more than whole requests; EINVAL the first
+    group is larger than the buffer; ENOMEM no cookie; EFAULT no copy: it is the first again.
     """
 
     call: Call
     fault: ObjectId
     room: int
     rest: int = 0
+    offset: int = 0
 
 
 class FaultsGot(Message, frozen=True, tag=True):
@@ -177,7 +201,8 @@ class FaultsGot(Message, frozen=True, tag=True):
 class AnswerFault(Message, frozen=True, tag=True):
     """write() to a fault queue: EINVAL nobody waits for the cookie (any more), or a bad code.
 
-    ESPIPE `rest` bytes more than whole answers, EFAULT it cannot be copied.
+    ESPIPE an offset, or `rest` bytes more than whole answers, EFAULT it cannot be copied.  With
+    `also`, further cookies that are answered so, -> FaultsGot, as far as it came.
     """
 
     call: Call
@@ -185,6 +210,8 @@ class AnswerFault(Message, frozen=True, tag=True):
     cookie: int
     code: int
     rest: int = 0
+    offset: int = 0
+    also: tuple[int, ...] = ()
 
 
 class CloseFaultQueue(Message, frozen=True, tag=True):
@@ -210,13 +237,17 @@ class AllocDomain(Message, frozen=True, tag=True):
 
 
 class AllocNestedDomain(Message, frozen=True, tag=True):
-    """iommufd -> driver, domain_alloc_nested: -> DomainGot; `faults` as in AllocDomain."""
+    """iommufd -> driver, domain_alloc_nested: -> DomainGot; `faults` as in AllocDomain.
+
+    `data` as in AllocHwpt.
+    """
 
     call: Call
     device: Name
     parent: Name
     flags: tuple[str, ...]
     faults: bool = False
+    data: tuple[str, ...] = ()
 
 
 class DomainGot(Message, frozen=True, tag=True):

@@ -2,11 +2,14 @@
 
 from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
+from protocol.messages.hotplug import HotplugMessage
 from protocol.messages.iommu_core import IommuCoreMessage
 from protocol.messages.iommufd import IommufdMessage
 from protocol.messages.native import NativeMessage
 from protocol.messages.pasid_table import PasidTableMessage
+from protocol.messages.probing import ProbingMessage
 from protocol.messages.sva import SvaMessage
+from protocol.messages.vfio_cdev import VfioCdevMessage
 
 TopicMessage = (
     NativeMessage
@@ -16,5 +19,8 @@ TopicMessage = (
     | AddressSpaceMessage
     | PasidTableMessage
     | AcceleratorMessage
+    | ProbingMessage
+    | VfioCdevMessage
+    | HotplugMessage
 )
 """All of theirs."""

@@ -69,6 +69,7 @@ from protocol.properties.no_chained_notification import NoChainedNotification
 from protocol.properties.no_deadlock import NoDeadlock
 from protocol.properties.no_fault_under_a_freed_handle import NoFaultUnderAFreedHandle
 from protocol.properties.no_reference_while_pending import NoReferenceWhilePending
+from protocol.properties.no_report_of_a_released_device import NoReportOfAReleasedDevice
 from protocol.properties.no_use_after_free import NoUseAfterFree
 from protocol.properties.numbers_in_use_are_unique import NumbersInUseAreUnique
 from protocol.properties.one_bind_per_device import OneBindPerDevice
@@ -114,6 +115,7 @@ from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
 from protocol.properties.unhandled_faults_are_invalid import UnhandledFaultsAreInvalid
 from protocol.properties.unreferenced_at_reclaim import UnreferencedAtReclaim
 from protocol.properties.vcpus_kept_out_while_cleared import VcpusKeptOutWhileCleared
+from protocol.properties.vfio_keeps_what_is_attached import VfioKeepsWhatIsAttached
 from protocol.properties.vm_entry_lifted import VmEntryIsLifted
 from protocol.properties.vm_lost_while_bound import VmLostWhileBound
 from protocol.properties.works_in_order import WorksInOrder
@@ -177,6 +179,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     AttachmentsAreCounted,
     DestroyedWhenUnused,
     DevicesUnboundWhenDetached,
+    VfioKeepsWhatIsAttached,
     OwnersChangeWhenNothingIsAttached,
     ResetDevicesStayBlocked,
     FailedBindsLeaveNothing,
@@ -195,6 +198,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     FaultReferencesAddUp,
     DevicesLeaveTheFaultQueueDrained,
     DrainsLeaveAnEmptyRing,
+    NoReportOfAReleasedDevice,
     FlushesReachEveryCache,
     CacheTagsFollowAttachments,
     FreedPasidsAreReclaimed,

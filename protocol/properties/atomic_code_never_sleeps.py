@@ -74,9 +74,11 @@ class AtomicCodeNeverSleeps:
             reasons[why] = None
 
     def _leave(self, record: Record, task: str, why: Thing) -> None:
+        if not self.atomic:
+            return  # A mutex is no reason.
         key = thread_of(record.stamp.actor, task)
         reasons = self.atomic.get(key)
-        if reasons is not None:  # A mutex is none.
+        if reasons is not None:
             reasons.pop(why, None)
             if not reasons:
                 del self.atomic[key]

@@ -1,12 +1,13 @@
 """I05: what the core believes to be attached is what the hardware translates through.
 
-After its mm has been released an SVA domain has no entry any more; while a reset blocks a device it
-has none at all.  DMA without PASID has no entry here, whatever its slot says.
+After its mm has been released an SVA domain has no entry any more, the blocking domain never has
+one; while a reset blocks a device it has none at all.  DMA without PASID has no entry here,
+whatever its slot says.
 """
 
 from typing import ClassVar
 
-from protocol.domains import NO_PASID
+from protocol.domains import BLOCKING, NO_PASID
 from protocol.facts import EntryCleared, EntryWritten, Event
 from protocol.facts.intel_iommu import AddressSpaceReleased, DevPasidSet
 from protocol.facts.iommu_core import (
@@ -106,9 +107,14 @@ class AttachedDomainsAreInHardware:
         for device in self._concerned(fact.group):
             tag = (device, fact.pasid)
             there = self.domains.get(tag, "nothing")
-            absent = tag not in self.present and tag not in self.taken
-            if there != fact.domain or (absent and there not in self.released):
-                what = "no entry" if there == fact.domain else there
+            if there == BLOCKING.name:
+                wrong = tag in self.present
+            else:
+                absent = tag not in self.present and tag not in self.taken
+                wrong = absent and there not in self.released
+            if there != fact.domain or wrong:
+                entry = "an entry" if tag in self.present else "no entry"
+                what = entry if there == fact.domain else there
                 return (
                     f"PASID {fact.pasid} of group {fact.group} has {fact.domain} at "
                     f"{when(record.stamp)}, and {device} has {what}"

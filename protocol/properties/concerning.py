@@ -14,11 +14,12 @@ from protocol.properties.hardware_off_before_page_tables import HardwareOffBefor
 from protocol.properties.one_pasid_for_an_mm import OnePasidForAnMm
 from protocol.properties.property import Property
 from protocol.properties.unbind_of_an_mm_in_order import UnbindOfAnMmInOrder
+from protocol.properties.vfio_keeps_what_is_attached import VfioKeepsWhatIsAttached
 
-MODERN: Final = tuple(
-    f"protocol.facts.{topic}"
-    for topic in ("iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "accelerators")
+TOPICS: Final = (
+    *("iommu_core", "sva", "iommufd", "intel_iommu", "iopf", "accelerators", "vfio_cdev"),
 )
+MODERN: Final = tuple(f"protocol.facts.{topic}" for topic in TOPICS)
 """Modules whose facts only the actors of a modern kernel state."""
 OF_PROCESSES: Final[tuple[type[Property], ...]] = (
     OnePasidForAnMm,
@@ -31,6 +32,8 @@ OF_PROCESSES: Final[tuple[type[Property], ...]] = (
 
 def concerns(judged: type[Property], machine: Machine) -> bool:
     """Whether some history of the machine could break it, or show what it is a witness of."""
+    if judged is VfioKeepsWhatIsAttached and not machine.has_vfio:
+        return False
     return _concerns(judged, machine.stack, bool(machine.processes))
 
 

@@ -4,6 +4,7 @@ As the kernel's lockdep this needs no deadlock to happen: one thread that takes 
 way round is enough.
 """
 
+from functools import lru_cache
 from itertools import pairwise
 from typing import ClassVar, Final
 
@@ -16,9 +17,9 @@ from protocol.properties.property import Kind, Owed, Thread, when
 ORDERS: Final = (
     ("pasid_lock", "pasid_mutex", "ioasid_allocator_lock", "nb_lock"),
     # Linux 7.3, as its code nests them; a core has `group`, a context `igroup`.
-    ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock"),
+    ("dev_set", "mock", "ioas", "igroup", "group", "domain->lock", "iommu->lock"),
     ("group", "cache_lock"),
-    ("group", "iommu->lock"),
+    ("group", "iopf_lock"),
     ("igroup", "fault"),
     ("wq_lock", "iommu_sva_lock", "group"),
     ("uacce", "iommu_sva_lock"),
@@ -81,11 +82,9 @@ class LocksInOrder:
 
     def _turned_round(self, record: Record, thread: Thread, lock: str) -> str | None:
         """A lock that belongs inside is held already."""
-        inside = INSIDE.get(kind_of(lock))
-        if inside is not None:
-            for held, holder in self.holders.items():
-                if holder == thread and kind_of(held) in inside:
-                    return f"{thread} takes {lock} with {held} held, at {when(record.stamp)}"
+        for held, holder in self.holders.items():
+            if holder == thread and kind_of(held) in INSIDE.get(kind_of(lock), ()):
+                return f"{thread} takes {lock} with {held} held, at {when(record.stamp)}"
         return None
 
     def _let_go(self, record: Record, fact: LockReleased) -> str | None:
@@ -98,6 +97,7 @@ class LocksInOrder:
         return f"{thread} lets go of {fact.lock}, which {whose}, at {when(record.stamp)}"
 
 
+@lru_cache(maxsize=1024)
 def kind_of(lock: str) -> str:
     """Which of the locks it is, whosever."""
     return lock.partition(" " if " " in lock else ":")[0]

@@ -65,10 +65,14 @@ class NoUseAfterFree:
         self.freed[thing] = when(record.stamp)
         if len(self.freed) > FREED_MAX:
             del self.freed[next(iter(self.freed))]
-        freed = f"{record.stamp.actor} freed {fact.kind} {fact.object} at {when(record.stamp)}"
         if before is not None:
-            return f"{freed}, and it had been freed at {before}"
+            return _wrong(record, fact, f"and it had been freed at {before}")
         for actor, n in self.used.pop(thing, {}).items():
             if actor != record.stamp.actor and not record.saw(actor, n):
-                return f"{freed}, not known to be after {actor} used it (input {n})"
+                return _wrong(record, fact, f"not known to be after {actor} used it (input {n})")
         return None
+
+
+def _wrong(record: Record, fact: MemoryFreed, why: str) -> str:
+    stamp = record.stamp
+    return f"{stamp.actor} freed {fact.kind} {fact.object} at {when(stamp)}, {why}"

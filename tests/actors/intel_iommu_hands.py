@@ -128,7 +128,7 @@ class Hands:
             self.sent.append((effect.to, effect.message))
             if isinstance(effect.message, Call):
                 self.open.append((effect.to, effect.message))
-        copy = msgspec.msgpack.decode(msgspec.msgpack.encode(self.driver), type=IntelIommu)
+        copy = msgspec.msgpack.decode(msgspec.msgpack.encode(self.driver), type=type(self.driver))
         assert copy == self.driver
         self.driver = copy
 

@@ -194,6 +194,20 @@ def test_a_queue_of_uacce_goes_from_init_to_started_to_zombie() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("door", "answer"),
+    [(uacce(), Refused(6, Errno.EPERM)), (idxd(), Done(6))],
+    ids=["uacce", "idxd"],
+)
+def test_a_mapping_of_uacce_stays_where_it_is(door: Accelerator, answer: Done | Refused) -> None:
+    """Without a mapping there is nothing to move: EFAULT is mremap's own."""
+    opened(door)
+    move = UseFile(4, 1, "proc1", "mremap")
+    assert hand(door, move) == [("proc1", Refused(4, Errno.EFAULT))]
+    hand(door, UseFile(5, 1, "proc1", "mmap"))
+    assert hand(door, UseFile(6, 1, "proc1", "mremap")) == [("proc1", answer)]
+
+
 def test_a_removed_device_of_uacce_leaves_nothing_bound() -> None:
     door = opened(uacce())
     assert hand(door, HostLost("d1"), SUPERVISOR) == [(SVA_CORE, SvaUnbindDevice(1, H))]

@@ -5,7 +5,7 @@ from pathlib import Path
 from clusters.judge import Judge
 from clusters.live.recorder import Recorder
 from clusters.live.room import Room, taken
-from protocol.facts import PasidReclaimed
+from protocol.facts import EntryCleared, EntryWritten, Event, PasidReclaimed
 from protocol.facts.world import RunEnded
 from protocol.history import Record, Stamp, encode_record
 from protocol.machine import Machine
@@ -37,7 +37,7 @@ def test_a_history_ends_where_there_is_no_room_and_everything_is_judged() -> Non
     recorder.end()
     assert recorder.cut
     assert len(written) == 2
-    assert recorder.counts == {"records": 6, "lives": 5}
+    assert recorder.counts == {"records": 6, "lives": 5, "bound": 0}
 
 
 def test_without_a_history_everything_is_judged_and_counted() -> None:
@@ -46,4 +46,17 @@ def test_without_a_history_everything_is_judged_and_counted() -> None:
     recorder(END)
     recorder.end()
     assert not recorder.cut
-    assert recorder.counts == {"records": 2, "lives": 1}
+    assert recorder.counts == {"records": 2, "lives": 1, "bound": 0}
+
+
+def test_pasids_are_bound_at_once_whatever_the_number_of_their_devices() -> None:
+    recorder = Recorder(Judge(NOTHING, ()), None)
+    written = [
+        EntryWritten("dmar0", device, pasid, 1, "vm1", 1, False)
+        for device, pasid in (("d1", 1), ("d2", 1), ("d1", 2))
+    ]
+    cleared = [EntryCleared("dmar0", device, 1, 1, "vm1", "vm1", "") for device in ("d1", "d2")]
+    facts: list[Event] = [*written, *cleared, *written[:1]]
+    for fact in facts:
+        recorder(Record(LIFE.stamp, fact))
+    assert recorder.counts["bound"] == 2

@@ -4,8 +4,7 @@ It shares nothing with the actor or with the search.  A call takes effect in its
 in its first (its getter is not under the lock).
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from clusters.conformance.calls import Call, Value
@@ -21,35 +20,45 @@ Entries: TypeAlias = list[tuple[str, list[str]]]
 
 def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]]) -> bool:
     """Whether the order is one of all finished calls, within their intervals, and right."""
+    return opinion(calls)(order)
+
+
+def opinion(calls: Sequence[Call]) -> Callable[[Iterable[tuple[int, int]]], bool]:
+    """The same, to be asked of many orders."""
     inside: dict[int, list[Call]] = {call.n: [] for call in calls if call.parent is None}
     for call in calls:
         if call.parent is not None:
             inside[call.parent].append(call)
     by_n = {call.n: call for call in calls}
-    at: Counter[int] = Counter()
-    now, holder = -NEVER, None
-    out: Out = {}
-    entries: Entries = []
-    for n, step in order:
-        call, backs = by_n[n], inside[n]
-        begin = call.seq_invoke if step == 0 else backs[step - 1].seq_return
-        end = call.seq_return if step == len(backs) else backs[step].seq_invoke
-        now = max(now, NEVER if begin is None else begin)
-        if at[n] != step or now >= (NEVER if end is None else end):
-            return False
-        at[n] += 1
-        find = call.call == "ioasid_find"
-        if not find:
-            if holder not in (None, n):
+
+    def explained(order: Iterable[tuple[int, int]]) -> bool:
+        at = dict.fromkeys(inside, 0)
+        now, holder = -NEVER, None
+        out: Out = {}
+        entries: Entries = []
+        for n, step in order:
+            call, backs = by_n[n], inside[n]
+            begin = call.seq_invoke if step == 0 else backs[step - 1].seq_return
+            end = call.seq_return if step == len(backs) else backs[step].seq_invoke
+            now = max(now, NEVER if begin is None else begin)
+            if at[n] != step or now >= (NEVER if end is None else end):
                 return False
-            holder = n if step < len(backs) else None
-        if step == (0 if find else len(backs)):
-            ret = answer(call, backs, out, entries)
-            if ret == ASKED_OTHERWISE:
-                return False
-            if call.seq_return is not None and (ret != call.ret or type(ret) is not type(call.ret)):
-                return False
-    return all(at[n] == len(backs) + 1 for n, backs in inside.items() if by_n[n].seq_return)
+            at[n] += 1
+            find = call.call == "ioasid_find"
+            if not find:
+                if holder not in (None, n):
+                    return False
+                holder = n if step < len(backs) else None
+            if step == (0 if find else len(backs)):
+                ret = answer(call, backs, out, entries)
+                if ret == ASKED_OTHERWISE:
+                    return False
+                other = ret != call.ret or type(ret) is not type(call.ret)
+                if call.seq_return is not None and other:
+                    return False
+        return all(at[n] == len(backs) + 1 for n, backs in inside.items() if by_n[n].seq_return)
+
+    return explained
 
 
 def answer(call: Call, backs: list[Call], out: Out, entries: Entries) -> Value:

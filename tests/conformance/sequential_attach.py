@@ -4,7 +4,6 @@ It shares nothing with the actor or with the search.  A call is a generator: it 
 the driver, gets the answer, and returns its result.  A lock is a name in a dict.
 """
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -204,34 +203,49 @@ def question(back: Call) -> Question:
 
 def explains(calls: Sequence[Call], order: Iterable[tuple[int, int]], kernel: str) -> bool:
     """Whether the order is one of all finished calls, within their intervals, and right."""
+    return opinion(calls, kernel)([*order])
+
+
+def opinion(calls: Sequence[Call], kernel: str) -> Callable[[Sequence[tuple[int, int]]], bool]:
+    """The same, to be asked of many orders."""
     inside: dict[int, list[Call]] = {call.n: [] for call in calls if call.parent is None}
     for call in calls:
         if call.parent is not None and call.kind == "driver":
             inside[call.parent].append(call)
     by_n = {call.n: call for call in calls}
-    at: Counter[int] = Counter()
-    now, table, threads = -NEVER, Table(kernel), dict[int, Thread]()
-    for n, step in order:
-        call, backs = by_n[n], inside[n]
-        begin = call.seq_invoke if step == 0 else backs[step - 1].seq_return
-        end = call.seq_return if step == len(backs) else backs[step].seq_invoke
-        now = max(now, NEVER if begin is None else begin)
-        if at[n] != step or now >= (NEVER if end is None else end):
-            return False
-        at[n] += 1
-        thread = threads.setdefault(n, table.thread(call))
-        refused = not backs and call.ret in ("-ENOMEM", "INVALID")
-        table.no_memory = partial(bool, refused)
-        try:
-            asked = next(thread) if step == 0 else thread.send(backs[step - 1].ret)
-            if step == len(backs) or asked != question(backs[step]):
+
+    def in_time(order: Sequence[tuple[int, int]]) -> bool:
+        at, now = dict.fromkeys(inside, 0), -NEVER
+        for n, step in order:
+            call, backs = by_n[n], inside[n]
+            begin = call.seq_invoke if step == 0 else backs[step - 1].seq_return
+            end = call.seq_return if step == len(backs) else backs[step].seq_invoke
+            now = max(now, NEVER if begin is None else begin)
+            if at[n] != step or now >= (NEVER if end is None else end):
                 return False
-        except StopIteration as stop:
-            ret = stop.value
-            if step != len(backs) and call.seq_return is not None:
+            at[n] += 1
+        return all(at[n] == len(backs) + 1 for n, backs in inside.items() if by_n[n].seq_return)
+
+    def right(order: Sequence[tuple[int, int]]) -> bool:
+        table, threads = Table(kernel), dict[int, Thread]()
+        for n, step in order:
+            call, backs = by_n[n], inside[n]
+            thread = threads.setdefault(n, table.thread(call))
+            refused = not backs and call.ret in ("-ENOMEM", "INVALID")
+            table.no_memory = partial(bool, refused)
+            try:
+                asked = next(thread) if step == 0 else thread.send(backs[step - 1].ret)
+                if step == len(backs) or asked != question(backs[step]):
+                    return False
+            except StopIteration as stop:
+                ret = stop.value
+                if step != len(backs) and call.seq_return is not None:
+                    return False
+                other = ret != call.ret or type(ret) is not type(call.ret)
+                if call.seq_return is not None and other:
+                    return False
+            except Blocked:
                 return False
-            if call.seq_return is not None and (ret != call.ret or type(ret) is not type(call.ret)):
-                return False
-        except Blocked:
-            return False
-    return all(at[n] == len(backs) + 1 for n, backs in inside.items() if by_n[n].seq_return)
+        return True
+
+    return lambda order: in_time(order) and right(order)

@@ -3,6 +3,7 @@
 A row of the table that no line plays is refused here, unless it is said why (`[not_played]`).
 """
 
+import re
 import tomllib
 from dataclasses import replace
 from functools import cache
@@ -21,6 +22,7 @@ LINES: Final[list[dict[str, Any]]] = TABLE["lines"]
 NOT_PLAYED: Final = {int(row): why for row, why in TABLE["not_played"].items()}
 ROWS: Final = 96
 PARTLY: Final = "in part: "
+WHOSE: Final = re.compile(r"((?:caller|proc)[0-9]): *(.*)")
 
 
 def line_id(line: dict[str, Any]) -> str:
@@ -30,14 +32,32 @@ def line_id(line: dict[str, Any]) -> str:
 
 
 def experiment_of(line: dict[str, Any]) -> str:
-    """The steps before succeed, unless they say what else they do; then comes the wrong one."""
+    """The steps before succeed, unless they say what else they do; then comes the wrong one.
+
+    Each goes to whom it names, `proc1: open dsa`, else to caller1; `with` adds keys to tables.
+    """
     before = [one if "->" in one else f"{one} -> ok" for one in line.get("before", [])]
-    steps = [*before, f"{line['wrong']} -> {line['errno']}"]
-    text = f'title = "misuse"\nstack = "iommufd"\n{TABLE["machine"]}\n[callers]\ncount = 1\n'
-    text += f'[[process]]\nname = "caller1"\nsteps = {steps}\n'
+    steps: dict[str, list[str]] = {}
+    for text in (*before, f"{line['wrong']} -> {line['errno']}"):
+        named = WHOSE.fullmatch(text)
+        whose, step = named.groups() if named else ("caller1", text)
+        steps.setdefault(whose, []).append(step)
+    machine = TABLE[line.get("on", "machine")]
+    for name, key in line.get("with", {}).items():
+        machine, count = re.subn(rf'(?m)^name *= "{name}"$', rf"\g<0>\n{key}", machine)
+        assert count == 1, f"{name} is not one thing of the machine"
+    text = f'title = "misuse"\nstack = "iommufd"\n{machine}\n'
+    for kind, table in (("caller", "callers"), ("proc", "processes")):
+        text += f"[{table}]\ncount = {sum(who.startswith(kind) for who in steps)}\n"
+    for whose, its in steps.items():
+        text += f'[[process]]\nname = "{whose}"\nsteps = {its}\n'
     if "fails" in line:
         nth = line.get("nth", 1)
         text += f'[[nemesis]]\nfault = "fail"\nsite = "{line["fails"]}"\nnth = {nth}\n'
+    if "removed" in line:
+        device, after = line["removed"]
+        text += f'[[nemesis]]\nfault = "remove"\ntarget = "{device}"\ntimes = 1\n'
+        text += f"every_steps = [{after}, {after}]\n"
     return text
 
 
@@ -70,7 +90,8 @@ def test_a_line_says_what_it_is_once() -> None:
     ids = [line_id(line) for line in LINES]
     assert len(set(ids)) == len(ids)
     known = {*("row", "call", "what", "before", "wrong", "errno"), *("fails", "nth", "revision")}
-    assert [one for line in LINES for one in line if one not in known | {"breaks"}] == []
+    known |= {"breaks", "on", "with", "removed"}
+    assert [one for line in LINES for one in line if one not in known] == []
 
 
 def test_err_a_line_whose_answer_is_another() -> None:

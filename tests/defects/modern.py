@@ -56,6 +56,7 @@ BANKED: Final = {
     "attachments-are-counted": "replace-moves-one-user",
     "destroyed-when-unused": "destroyed-while-attached",
     "devices-unbound-when-detached": "detach-leaves-the-device-listed",
+    "vfio-keeps-what-is-attached": "undo-takes-the-rid",
     "owners-change-when-nothing-is-attached": "claimed-with-pasids-attached",
     "reset-devices-stay-blocked": "nested-reset-not-counted",
 }

@@ -6,6 +6,7 @@ from actors.defects.dead_mm_attached_again import SetsUpTheDead
 from actors.defects.device_tlb_tag_left import SwitchesAtsOffFirst
 from actors.defects.fault_reference_dropped_before_tear_down import DropsBeforeItTearsDown
 from actors.defects.first_level_flushed_by_domain import FlushesByDomain
+from actors.defects.release_beside_a_report import ReportsUnlocked
 from actors.defects.silenced_entry_left import LeavesTheSilencedEntry
 from actors.intel_iommu import IntelIommu
 from actors.intel_iommu.state import Do, Task, What
@@ -113,6 +114,19 @@ HARDWARE: Final[tuple[tuple[str, Stage, dict[Role, ActorClass]], ...]] = (
             schedules=40,
         ),
         {"intel_iommu": LooksAtNoRing},
+    ),
+    (
+        "no-report-of-a-released-device",
+        callers(
+            ENABLED,
+            "attach_device_pasid device=d1 pasid=5 domain=paging handle=h1",
+            submitted("5", mapped=False),
+            "flush_iopf_device device=d1 -> any(ok, ENODEV)",
+            "flush_iopf_device device=d1 -> any(ok, ENODEV)",
+            "unplug_device device=d1",
+            schedules=20,
+        ),
+        {"intel_iommu": ReportsUnlocked},
     ),
     (
         "flushes-reach-every-cache",

@@ -98,6 +98,7 @@ STEPS: Final = {
     "AsksForNoFlag": 43,
     "MovesOneUser": 96,
     "StaysListed": 35,
+    "DetachesTheRid": 35,
     "LooksAtTheRidAlone": 21,
     "CountsNoResets": 14,
     "ForgetsTheFirstUser": 40,
@@ -115,6 +116,7 @@ STEPS: Final = {
     "NeverDrops": 42,
     "DropsBeforeItTearsDown": 22,
     "LooksAtNoRing": 40,
+    "ReportsUnlocked": 31,
     "FlushesByDomain": 36,
     "SwitchesAtsOffFirst": 44,
     "DropsInMmput": 77,
@@ -140,6 +142,7 @@ SMALLER: Final = (
     "AsksInTheFirstSet",
     "FencesOnce",
     "LooksAtNoRing",
+    "ReportsUnlocked",
     "FlushesByDomain",
     "LeavesQueues",
 )

@@ -87,3 +87,13 @@ def scrubbed(text: str) -> str:
     text = re.sub(rf"\bstep {COUNT}", "step <n>", text)
     text = re.sub(rf"\b{COUNT} (earlier steps|steps|records)\b", r"<n> \1", text)
     return re.sub(r"^  [0-9]+ +", "  <n>  ", text, flags=re.MULTILINE)
+
+
+def stored(here: Path) -> dict[str, Any]:
+    """`result.json` without times and the folder's name, and the files beside it."""
+    folder = (here / "runs" / "latest").resolve()
+    text = (folder / "result.json").read_text().replace(folder.name, "<folder>")
+    result: dict[str, Any] = json.loads(text)
+    assert result.pop("seconds") >= 0.0
+    more = [path for path in sorted(folder.iterdir()) if path.name.startswith(("ce-", "history"))]
+    return {**result, "files": {path.name: path.read_bytes() for path in more}}

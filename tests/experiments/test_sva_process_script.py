@@ -1,9 +1,14 @@
 """Processes of a modern kernel in an experiment file, and what is refused in their scripts."""
 
+import re
+from typing import get_args
+
 import pytest
 
 from experiments.harness.config import machine_of, plans_of, read_experiment
+from experiments.harness.tables import Lack, Quirk
 from protocol.errors import ExperimentError
+from protocol.machine import LACKS, QUIRKS
 from protocol.plan import Step
 
 HEAD = """title = "t"
@@ -84,3 +89,37 @@ def test_err_a_system_pasid_in_the_older_stack() -> None:
     text = HEAD.replace('stack = "iommufd"\n', "").replace('driver = "idxd"\n', "")
     with pytest.raises(ExperimentError, match=r"system_pasid: there is none with stack = 'ioasid'"):
         read_experiment(text, "x.toml")
+
+
+@pytest.mark.parametrize(
+    ("after", "key", "where"),
+    [
+        ('name = "dmar0"\n', 'lacks = ["sre"]\n', r"machine.unit\[0\].lacks"),
+        ('unit = "dmar0"\n', 'quirks = ["pri-off"]\n', r"machine.device\[0\].quirks"),
+    ],
+)
+def test_what_hardware_lacks_is_of_the_modern_stack(after: str, key: str, where: str) -> None:
+    text = HEAD.replace(after, after + key, 1)
+    said = machine_of(read_experiment(text, "x.toml"))
+    assert [*said.units[0].lacks, *said.devices[0].quirks] == re.findall(r'\["(.*)"\]', key)
+    older = text.replace('stack = "iommufd"\n', "").replace('driver = "idxd"\n', "")
+    with pytest.raises(ExperimentError, match=f"{where}: there is none with stack = 'ioasid'"):
+        read_experiment(older.replace("system_pasid = true\n", ""), "x.toml")
+
+
+@pytest.mark.parametrize("pf", ["d1", "plane"])
+def test_err_a_virtual_function_of_none(pf: str) -> None:
+    text = HEAD.replace('driver = "idxd"\n', f'driver = "idxd"\npf = "{pf}"\n')
+    with pytest.raises(ExperimentError, match=rf"device\[0\].pf: '{pf}' is not a physical device"):
+        read_experiment(text, "x.toml")
+
+
+def test_err_units_of_two_drivers() -> None:
+    amd = '[[machine.unit]]\nname = "u"\ndriver = "amd"\n'
+    text = HEAD.replace("[[machine.device]]", f"{amd}[[machine.device]]", 1)
+    with pytest.raises(ExperimentError, match=r"unit\[1\].driver: 'amd' beside 'intel'"):
+        read_experiment(text, "x.toml")
+
+
+def test_the_words_of_the_file_are_those_of_the_machine() -> None:
+    assert (get_args(Lack), get_args(Quirk)) == (tuple(LACKS), tuple(QUIRKS))

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from clusters.live import LiveResult, LiveSetup, run_live
 from clusters.live.journal import Began, Input
+from clusters.live.live_setup import LiveResult, LiveSetup
 from clusters.live.ray_cluster import RayCluster
 from clusters.live.reading import read_journal
 from clusters.live.redis_journal import connect
 from clusters.live.redis_server import redis_server, why_none
 from clusters.live.reexecute import journal_path
+from clusters.live.run import run_live
 from clusters.nemesis import Nemesis
 from protocol.errors import ExperimentError
 from protocol.machine import Device, Machine, Unit, Vm

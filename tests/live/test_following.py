@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters.live import LiveResult, LiveSetup, Progress, run_live
 from clusters.live.course import Course, Step, Strike, course_of
+from clusters.live.live_setup import LiveResult, LiveSetup, Progress
 from clusters.live.ray_cluster import RayCluster
+from clusters.live.run import run_live
 from clusters.nemesis import Nemesis
 from clusters.sim.world import Setup, simulate
 from experiments.harness.found_live import find_again

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.live
 SCRIPT = """
 import sys
 from pathlib import Path
-from clusters.live import LiveSetup, run_live
+from clusters.live.live_setup import LiveSetup
+from clusters.live.run import run_live
 from protocol.machine import Machine
 
 setup = LiveSetup(

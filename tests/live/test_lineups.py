@@ -7,8 +7,9 @@ import pytest
 
 from clusters import lineup
 from clusters.lineup import Lineup, Own, admit
-from clusters.live import LiveSetup, run_live
+from clusters.live.live_setup import LiveSetup
 from clusters.live.ray_cluster import RayCluster
+from clusters.live.run import run_live
 from experiments.harness.config import machine_of, plans_of
 from experiments.harness.options import Asked
 from experiments.harness.setup import loaded, properties_of

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from clusters.live import LiveResult, run_live
+from clusters.live.live_setup import LiveResult
 from clusters.live.ray_cluster import RayCluster
+from clusters.live.run import run_live
 from clusters.nemesis import Nemesis
 from protocol.facts.world import FaultBegun, FaultHealed
 from protocol.history import decode_record

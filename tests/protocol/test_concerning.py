@@ -13,11 +13,12 @@ OLD: Final = Machine(
 )
 NATIVE: Final = replace(OLD, processes=("proc1",))
 MODERN: Final = replace(OLD, vms=(), stack=IOMMUFD, callers=("caller1",))
+VFIO: Final = replace(MODERN, devices=(Device("dsa0", "dmar0", driver="vfio"),))
 
 
 def test_every_property_is_judged_somewhere() -> None:
     for one in PROPERTIES:
-        assert any(concerns(one, machine) for machine in (NATIVE, MODERN)), one.name
+        assert any(concerns(one, machine) for machine in (NATIVE, VFIO)), one.name
 
 
 def test_what_only_another_stack_can_break_is_not_judged() -> None:
@@ -35,3 +36,8 @@ def test_what_only_processes_of_the_host_can_break_is_judged_where_there_are_som
     assert [one for one in PROPERTIES if concerns(one, NATIVE) and not concerns(one, OLD)] == [
         one for one in PROPERTIES if one in OF_PROCESSES
     ]
+
+
+def test_what_only_device_files_of_vfio_can_break_is_judged_where_there_are_some() -> None:
+    (one,) = [one for one in PROPERTIES if concerns(one, VFIO) and not concerns(one, MODERN)]
+    assert one.invariant == "I35"

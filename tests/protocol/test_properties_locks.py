@@ -192,3 +192,28 @@ def test_err_locks_of_7_3_the_wrong_way_round(outer: str, inner: str) -> None:
 def test_locks_of_no_common_order_may_be_nested_either_way() -> None:
     for one, other in (("queue:u", "group:g"), ("group:g", "queue:u"), ("a", "b")):
         assert told("locks-in-order", ("a", taken(one, "1")), ("a", taken(other, "1"))) == []
+
+
+ATTACHES = (
+    ("iommu_core", taken("group:g", "caller1/7")),
+    ("iommu_core", ThreadEntered("2", "caller1/7")),
+    ("iommu", ThreadEntered("attach:3", "iommu_core/2")),
+    ("iommu", taken("domain->lock p", "attach:3")),
+)
+
+
+def test_err_a_spinlock_of_the_driver_is_held_in_the_thread_of_whoever_attaches() -> None:
+    (said,) = told("locks-in-order", *ATTACHES, ("vfio", waited("dev_set:g", "caller1/7")))
+    assert said.startswith("caller1:7 takes dev_set:g with group:g held, at ")
+    (said,) = told("locks-in-order", *ATTACHES[1:], ("vfio", waited("dev_set:g", "caller1/7")))
+    assert said.startswith("caller1:7 takes dev_set:g with domain->lock p held, at ")
+
+
+def test_a_task_of_the_same_number_runs_in_a_thread_of_its_own() -> None:
+    later = (
+        ("iommu", let_go("domain->lock p", "attach:3")),
+        ("iommu", ThreadEntered("prq:3", "prq:dmar0/0")),
+        ("iommu", taken("iopf_lock dmar0", "prq:3")),
+        ("iommu_core", taken("group:h", "caller1/7")),
+    )
+    assert told("locks-in-order", *ATTACHES[1:], *later) == []

@@ -3,7 +3,8 @@
 import pytest
 
 from protocol.domains import Group
-from protocol.facts import Event
+from protocol.facts import EntryWritten, Event
+from protocol.facts.intel_iommu import DevPasidSet
 from protocol.facts.iommu_core import (
     DetachAsked,
     DeviceBlocked,
@@ -64,6 +65,26 @@ def told(name: str, *facts: Event) -> list[str]:
             story.then("iommu_core", fact)
     assert story.owed() == []
     return story.said
+
+
+# --- I05 ------------------------------------------------------------------------------------------
+
+WRITTEN = EntryWritten("u", "e", P, 1, "v", 1, was_present=False)
+
+
+@pytest.mark.parametrize(
+    ("domain", "facts", "said"),
+    [
+        ("p", (WRITTEN,), []),
+        ("p", (), ["no entry"]),
+        ("blocked", (), []),
+        ("blocked", (WRITTEN,), ["an entry"]),
+    ],
+)
+def test_a_blocking_domain_is_no_entry(domain: str, facts: tuple[Event], said: list[str]) -> None:
+    done = DevPasidSet("e", P, 1, domain, "", faults=False, present=bool(facts))
+    found = told("attached-domains-are-in-hardware", *facts, done, attached(domain, group="e"))
+    assert [one.rpartition(" has ")[2] for one in found] == said
 
 
 # --- I06, I07 -------------------------------------------------------------------------------------

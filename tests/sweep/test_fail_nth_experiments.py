@@ -21,12 +21,9 @@ TREE: Final = Path(__file__).parents[2] / "experiments"
 FILES: Final = {
     path.stem: path
     for path in sorted(TREE.glob("*/*.toml"))
-    if path.parent.name not in ("bugs", "network") and path.stem != "lives_20000"
+    if path.parent.name not in ("bugs", "network")
 }
-"""Those in which nothing may break: neither the bank's nor those whose links are not reliable.
-
-Twenty thousand lives are a load for real hosts: one schedule of it takes a second.
-"""
+"""Those in which nothing may break: neither the bank's nor those whose links are not reliable."""
 WHOLE: Final = "normal_life"
 POINTS: Final = {"failing steps": 22, "crashes": 372, "losses": 1448}
 STRIDES: Final = {

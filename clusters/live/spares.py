@@ -1,0 +1,81 @@
+"""Processes of Ray's that wait, with everything imported, for the next host that comes back.
+
+To start one takes longer than all else when a host dies.  A raylet is asked for them itself: tasks
+cannot leave one behind, for a process that has done a task is never given to an actor.  Imported
+is what PRELOADED names, which Ray's processes do as they start.  A spare that is not there, or a
+raylet that does not answer, costs time and nothing else.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
+
+PRELOADED: Final = "clusters.live.ray_host"
+"""What a host imports."""
+SPARES: Final = 1
+"""Of each node that has hosts."""
+KEPT_SECONDS: Final = 24 * 3600
+ANSWER_SECONDS: Final = 5.0
+
+
+class Spares:
+    """Asks raylets in a thread of its own: nobody waits for one that is slow or gone."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "spares")
+
+    def keep(self, node: str, hosts: int) -> "Future[bool]":
+        """There are so many hosts on the node: that one more process is there, or begins."""
+        return self._thread.submit(_keep, node, hosts)
+
+    def end(self) -> None:
+        """Whoever was not asked yet is not asked any more."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+
+def _keep(node: str, hosts: int) -> bool:
+    """Whether a spare is there already."""
+    import grpc
+    from ray.exceptions import RayError
+
+    with suppress(RayError, grpc.RpcError):
+        return _asked(node, lambda stub: _fill(stub, hosts))
+    return False
+
+
+def _asked(node: str, what: "Callable[[NodeManagerServiceStub], bool]") -> bool:
+    """By the raylet of that node, of its life that is now."""
+    import ray
+    from ray._private.grpc_utils import init_grpc_channel
+    from ray.core.generated.node_manager_pb2_grpc import NodeManagerServiceStub
+
+    for one in ray.nodes():  # type: ignore[no-untyped-call]
+        if one["Alive"] and node in (one["NodeID"], one["NodeName"]):
+            at = f"{one['NodeManagerAddress']}:{one['NodeManagerPort']}"
+            with init_grpc_channel(at) as channel:
+                return what(NodeManagerServiceStub(channel))
+    return False
+
+
+def _fill(stub: "NodeManagerServiceStub", hosts: int) -> bool:
+    import ray
+    from ray.core.generated.common_pb2 import Language
+    from ray.core.generated.node_manager_pb2 import GetWorkerPIDsRequest, PrestartWorkersRequest
+
+    there = stub.GetWorkerPIDs(GetWorkerPIDsRequest(), timeout=ANSWER_SECONDS).pids
+    missing = hosts + SPARES - sum(pid != os.getpid() for pid in there)  # A driver is one of them.
+    if missing <= 0:
+        return True
+    request = PrestartWorkersRequest(
+        language=Language.PYTHON,
+        job_id=bytes.fromhex(ray.get_runtime_context().get_job_id()),
+        num_workers=missing,
+        keep_alive_duration_secs=KEPT_SECONDS,
+    )
+    stub.PrestartWorkers(request, timeout=ANSWER_SECONDS)
+    return False
