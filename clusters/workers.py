@@ -71,12 +71,19 @@ def cores() -> int:
 
 
 def granted(limit: Path = LIMIT) -> int:
-    """What a container's limit comes to in whole cores, one at least; without one, any number."""
-    try:
-        quota, period = limit.read_text().split()
-        return max(1, int(quota) // int(period))
-    except (OSError, ValueError):  # None is set ("max"), or it is not that kind of system.
-        return sys.maxsize
+    """What a container's limit comes to in whole cores, one at least; without one, any number.
+
+    Older machines say it in two files, -1 for none.
+    """
+    older = [limit.parent / "cpu" / f"cpu.cfs_{one}_us" for one in ("quota", "period")]
+    for files in ([limit], older):
+        try:
+            quota, period = (int(one) for file in files for one in file.read_text().split())
+        except (OSError, ValueError):  # None is set ("max"), or it is not that kind of system.
+            continue
+        if quota > 0:
+            return max(1, quota // period)
+    return sys.maxsize
 
 
 class JobError(Exception):

@@ -59,3 +59,13 @@ def test_a_containers_limit_is_some_whole_cores(tmp_path: Path, text: str, whole
 def test_without_a_limit_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert granted(tmp_path / "cpu.max") == granted(tmp_path / "none") > 1_000
+
+
+@pytest.mark.parametrize(("quota", "whole"), [("50000", 1), ("250000", 2)])
+def test_a_containers_limit_on_an_older_machine(tmp_path: Path, quota: str, whole: int) -> None:
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    assert granted(tmp_path / "cpu.max") == whole
+    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("-1\n")
+    assert granted(tmp_path / "cpu.max") > 1_000
