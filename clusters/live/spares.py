@@ -39,7 +39,7 @@ class Spares:
 
 
 def lacking(pids: Iterable[int], hosts: int) -> int:
-    """How many more there are to be, beside those; a driver is one of them, and hosts nothing."""
+    """How many more there are to be; a driver, which is one of those pids, hosts nothing."""
     return hosts + SPARES - sum(pid != os.getpid() for pid in pids)
 
 
