@@ -163,8 +163,10 @@ def say(result: "Comparison", voice: Voice) -> None:
         broken = first.violated[name]
         voice.answer(f"{name}  ({first.revision}, schedule {broken.first})")
         voice.answer(f"    {broken.sentence}")
-    for revision, names in result.does_not_apply.items():
-        said = f"does not apply to {revision}: {many(len(names), 'property')}, {', '.join(names)}"
+    for revision, missing in result.does_not_apply.items():
+        said = (
+            f"does not apply to {revision}: {many(len(missing), 'property')}, {', '.join(missing)}"
+        )
         for line in textwrap.wrap(said, WIDTH, subsequent_indent="    ", break_on_hyphens=False):
             voice.answer(line)
     voice.answer(

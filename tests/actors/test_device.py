@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from actors.device import Device, Inbox
+from actors.device import Device
+from actors.device.inbox import Inbox
 from protocol.effects import Out, Send
 from protocol.facts import (
     CacheFilled,

@@ -3,7 +3,8 @@
 import msgspec
 import pytest
 
-from actors.device import Device, Inbox
+from actors.device import Device
+from actors.device.inbox import Inbox
 from protocol.effects import Out, Send
 from protocol.errors import Errno
 from protocol.facts import DescriptorEnded, WqCleared, WqProgrammed

@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from actors.device import Device
-from actors.device import Inbox as DeviceInbox
+from actors.device.inbox import Inbox as DeviceInbox
 from actors.iommu_unit import Inbox as UnitInbox
 from actors.iommu_unit import IommuUnit
 from protocol.effects import Send

@@ -11,8 +11,8 @@ from clusters.sim.world import Setup
 from experiments.harness import aftermath, replaying, running, shrinking
 from experiments.harness.result import Exit
 from experiments.models.lost_ack import ENDLESS_E
-from tests.experiments.command import Command
-from tests.experiments.test_explore_jobs import LATE, stored
+from tests.experiments.command import Command, stored
+from tests.experiments.test_explore_workers import LATE
 
 pytestmark = pytest.mark.long
 

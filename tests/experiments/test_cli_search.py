@@ -16,8 +16,7 @@ from clusters.sim.search.breadth_first import CHUNK, BreadthFirst
 from clusters.sim.search.handling import CASES_MAX
 from experiments.harness import searching
 from experiments.harness.result import Exit
-from tests.experiments.command import JUDGED, Command
-from tests.experiments.test_explore_jobs import stored
+from tests.experiments.command import JUDGED, Command, stored
 
 pytestmark = pytest.mark.long
 

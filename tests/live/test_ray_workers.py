@@ -22,8 +22,8 @@ from experiments.harness.result import Exit
 from protocol.errors import ClusterError
 from tests.clusters import workloads
 from tests.clusters.workloads import Counted
-from tests.experiments.command import RIGHT, Command, command
-from tests.experiments.test_explore_jobs import ALONE, RARE, SEARCHED, SLOW, stored
+from tests.experiments.command import RIGHT, Command, command, stored
+from tests.experiments.test_explore_jobs import ALONE, RARE, SEARCHED, SLOW
 
 pytestmark = pytest.mark.live
 

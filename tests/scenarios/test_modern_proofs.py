@@ -1,7 +1,7 @@
 """Each case of the modern stack is proved: in every order, or with at most one delay."""
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -15,23 +15,26 @@ from experiments.harness.setup import setup_of
 
 ROOT: Final = Path(__file__).resolve().parents[2] / "experiments" / "iommufd"
 CASES: Final = sorted(path.stem for path in ROOT.glob("s[0-9]*.toml"))
-WIDE: Final = ("s15", "s16", "s17", "s26", "s29_system")  # every order: millions of states
-LONG: Final = (
-    "s18",
-    "s19",
-    "s24",
-    "s27",
-)  # every order, s27 one delay: 17 to 164 s, docs/modern-stack.md
+WIDE: Final = ("s15", "s16", "s17", "s26", "s29_system")
+"""Every order: millions of states."""
+LONG: Final = ("s18", "s19", "s24", "s27")
+"""Every order, s27 one delay, by hand: 6 to 164 s, docs/modern-stack.md."""
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", [one for one in CASES if not one.startswith(LONG)])
 def test_a_case_is_proved(case: str) -> None:
     experiment = load(ROOT / f"{case}.toml")
-    space = WorldSpace(
-        prepared(setup_of(experiment, case), experiment.explore.strategy), booted=True, told=True
-    )
-    search = BreadthFirst(Delays(space, 1) if case.startswith(WIDE) else space, edges=True)
+    setup = prepared(setup_of(experiment, case), experiment.explore.strategy)
+    space = WorldSpace(setup, booted=True, told=True)
+    if case.startswith(WIDE):
+        finds_nothing(BreadthFirst(Delays(space, 1), edges=True))
+    else:
+        finds_nothing(BreadthFirst(space, edges=True))
+
+
+def finds_nothing(search: BreadthFirst[Any, Any]) -> None:
+    """No violation, no endless round, and nothing is left unknown."""
     while not search.done:
         search.go_on()
     assert (search.found, search.unknown) == (None, "")
@@ -40,4 +43,4 @@ def test_a_case_is_proved(case: str) -> None:
 
 
 def test_every_case_of_the_stack_is_there() -> None:
-    assert {one[:3] for one in CASES} >= {f"s{number:02}" for number in range(1, 31)} - {"s28"}
+    assert {one[:3] for one in CASES} >= {f"s{number:02}" for number in range(1, 31)}
