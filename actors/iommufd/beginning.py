@@ -23,7 +23,7 @@ from actors.iommufd.state import (
 )
 from protocol.effects import Out
 from protocol.errors import Errno
-from protocol.facts import MemoryAllocated
+from protocol.facts import MemoryAllocated, ThreadEntered
 from protocol.facts.iommufd import ObjectBusy
 from protocol.messages.guests import AllocVdevice, AllocViommu, WaitForFaults
 from protocol.messages.iommufd import (
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 
 
 def begin(fd: Iommufd, task: Task, out: Out) -> None:
-    """The first step of a request; `task.todo` has what follows."""
+    """The first step of a request, in its caller's thread; `task.todo` has what follows."""
+    out.record(ThreadEntered(str(task.number), f"{task.sender}/{task.request.call}"))
     match task.request:
         case AllocIoas():
             begin_object(fd, task, Ioas(), out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from actors.iommufd.state import Do, Task
 from protocol.effects import Out
-from protocol.facts import LockReleased, LockTaken, LockWaited, ThreadEntered
+from protocol.facts import LockReleased, LockTaken, LockWaited
 
 if TYPE_CHECKING:
     from actors.iommufd import Iommufd
@@ -31,7 +31,6 @@ def lock(fd: Iommufd, task: Task, name: str, again: Do, out: Out) -> bool:
     waiting = fd.locks.setdefault(name, [])
     waiting.append(task.number)
     if waiting[0] != task.number:
-        enter(task, out)
         out.record(LockWaited(stated(fd, name), "mutex", str(task.number)))
         task.todo.append(again)
         return False
@@ -39,15 +38,8 @@ def lock(fd: Iommufd, task: Task, name: str, again: Do, out: Out) -> bool:
     return True
 
 
-def enter(task: Task, out: Out) -> None:
-    """With its first lock, or the first that it waits for, its thread is known."""
-    if not task.locks:
-        out.record(ThreadEntered(str(task.number), f"{task.sender}/{task.request.call}"))
-
-
 def has(fd: Iommufd, task: Task, name: str, out: Out) -> None:
     """The lock is the task's."""
-    enter(task, out)
     task.locks.append(name)
     out.record(LockTaken(stated(fd, name), "mutex", str(task.number)))
 

@@ -257,7 +257,7 @@ def _with_smaller_pool(experiment: Experiment) -> Less:
 
     A modern kernel has no pool: each device has its own limit.
     """
-    if experiment.stack == IOMMUFD:
+    if experiment.played == IOMMUFD:
         return
     pool, count = experiment.pool, max(1, experiment.guests.count)
     quota = pool.quota or max(1, pool.pasids // count)

@@ -70,7 +70,6 @@ def test_a_context_states_its_locks_under_names_of_its_own() -> None:
         ThreadEntered("2", f"{USER}/3"),
         LockWaited(lock, "mutex", "2"),
         LockReleased(lock, "mutex", "1"),
-        ThreadEntered("2", f"{USER}/3"),
         LockTaken(lock, "mutex", "2"),
         LockReleased(lock, "mutex", "2"),
     ]
