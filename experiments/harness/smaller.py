@@ -20,7 +20,7 @@ from experiments.harness.script import read_step
 from experiments.harness.scripting import scripts
 from experiments.harness.tables import NemesisTable, ProcessTable
 from protocol.errors import ExperimentError
-from protocol.machine import IOMMUFD
+from protocol.machine import IOASID, IOMMUFD
 from protocol.names import Name, guest_of, kvm_of
 from protocol.plan import Step
 
@@ -257,7 +257,7 @@ def _with_smaller_pool(experiment: Experiment) -> Less:
 
     A modern kernel has no pool: each device has its own limit.
     """
-    if experiment.played == IOMMUFD:
+    if experiment.played != IOASID:
         return
     pool, count = experiment.pool, max(1, experiment.guests.count)
     quota = pool.quota or max(1, pool.pasids // count)
