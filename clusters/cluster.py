@@ -180,3 +180,22 @@ def refuse_loss(name: Name, actor: Actor) -> None:
             f"{name} cannot be lost: the host cannot run on without it; "
             "it can be crashed, which only delays it"
         )
+
+
+def may_forget(actor: Actor) -> bool:
+    """Whether it declares that it can rebuild what it knew (`FORGETS`)."""
+    return bool(getattr(type(actor), "FORGETS", False))
+
+
+def refuse_amnesia(name: Name, actors: Mapping[Name, Actor]) -> None:
+    """Who asks what it held needs somebody who kept count, and who can be asked."""
+    if not may_forget(actors[name]):
+        raise ExperimentError(
+            f"{name} cannot lose its memory: as it is, it could not rebuild what it knew;"
+            " it can be crashed, which only delays it"
+        )
+    if not getattr(type(actors.get(CORE)), "RECALLS", False):
+        raise ExperimentError(
+            f"{name} cannot lose its memory: nobody could tell it what it held, since the core"
+            " keeps no ledger, or is deaf while it waits for a notification to be answered"
+        )

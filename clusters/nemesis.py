@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from clusters.cluster import Actor, Role, names, refuse_loss
+from clusters.cluster import Actor, Role, names, refuse_amnesia, refuse_loss
 from clusters.links import ANY, ARROW, BOTH, check_ends, is_link, split
 from protocol.errors import ExperimentError, nearest
 from protocol.machine import Machine
@@ -35,8 +35,6 @@ FAULTS: Final = {
     "gcs-kill": "what knows the whole Ray cluster is killed, and comes back from its disk",
     "head-off": "every process of the head dies at once; it comes back from its disk",
 }
-LATER: Final = ("amnesia",)
-"""Those that come with a later issue."""
 OF_DEVICES: Final = ("remove", "reset")
 """Those that only a device can suffer."""
 OF_LINKS: Final = ("partition", "delay", "duplicate", "drop")
@@ -143,8 +141,6 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
             f"{where}.fault: '{nemesis.fault}' is not a fault{nearest(nemesis.fault, FAULTS)}"
             f" (faults: {', '.join(FAULTS)})"
         )
-    if nemesis.fault in LATER:
-        raise ExperimentError(f"{where}.fault: '{nemesis.fault}' comes with a later issue")
     _check_ranges(nemesis, where)
     if nemesis.fault in OF_NODES:
         _check_node(nemesis, where)
@@ -176,6 +172,8 @@ def check(nemesis: Nemesis, machine: Machine, actors: Mapping[Name, Actor], wher
             check_ends(name, roles, roles, f"{where}.target")
         if nemesis.fault == "lose":
             refuse_loss(name, actors[name])
+        if nemesis.fault == "amnesia":
+            refuse_amnesia(name, actors)
 
 
 def roles_of(machine: Machine, actors: Iterable[Name]) -> dict[Name, Role]:

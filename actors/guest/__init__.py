@@ -9,13 +9,14 @@ Kernel: QEMU's vSVA series of 2020; the guest's own drivers/iommu/intel and driv
 
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import ClassVar, Final, Self, TypeAlias, assert_never
+from typing import ClassVar, Final, Self, assert_never
 
-from actors.guest import boot, completions, descriptors, operations, pages, script, variables
+from actors.guest import boot, calls, completions, descriptors, operations, pages, script, variables
 from actors.guest.state import (
     NOT_BUSY,
     SUBMITS,
     Answer,
+    Inbox,
     Opening,
     Operation,
     Phase,
@@ -40,14 +41,11 @@ from protocol.messages import (
     Told,
     VmExit,
 )
+from protocol.messages.amnesia import RecallCalls
 from protocol.names import VFIO, Call, Gpasid, Name, Pasid, guest_of, vm_of
 from protocol.plan import Plan, Step
 
 __all__ = ["Guest", "Inbox"]
-
-Inbox: TypeAlias = (
-    Start | Told | TimerFired | DescriptorDone | PageRequestReport | HostLost | Answer
-)
 
 IDLE: Final = Plan()
 WITHHELD: Final = 3
@@ -104,7 +102,7 @@ class Guest:
         return [device for group in self.groups for device in group]
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
-        if self.phase is Phase.EXITED:
+        if self.phase is Phase.EXITED and not isinstance(message, RecallCalls):
             return  # There is nobody left to read it.
 
         match message:
@@ -122,6 +120,8 @@ class Guest:
                 boot.on_start(self, out)
             case HostLost():
                 self.on_host_lost(message, out)
+            case RecallCalls():
+                calls.on_recall_calls(self, message, sender, out)
             case _:
                 assert_never(message)
         script.go_on(self, out)

@@ -8,10 +8,11 @@ Kernel: none; this is the process's own bookkeeping, in Jepsen's words.
 
 from typing import TYPE_CHECKING
 
-from actors.guest.state import INFO, NOT_BUSY, OK, Operation
+from actors.guest.state import INFO, NOT_BUSY, OK, Operation, Phase, awaited_from
 from protocol.effects import Out
 from protocol.facts import OpFail, OpInfo, OpOk
 from protocol.messages import AnyMessage
+from protocol.messages.amnesia import RecallCalls, RecallCallsGot
 from protocol.names import Name
 
 if TYPE_CHECKING:
@@ -47,3 +48,10 @@ def state_outcome(task: Operation, out: Out) -> None:
         out.record(OpInfo(task.op, operation, expected))
     else:
         out.record(OpFail(task.op, operation, task.outcome, expected, met))
+
+
+def on_recall_calls(guest: "Guest", recall: RecallCalls, asker: Name, out: Out) -> None:
+    """What it awaits of one that has forgotten; that QEMU has ended the host's kernel says."""
+    awaited = [call for call, task in sorted(guest.tasks.items()) if awaited_from(task) == asker]
+    exited = guest.phase is Phase.EXITED
+    out.send(asker, RecallCallsGot(recall.call, tuple(awaited), exited))

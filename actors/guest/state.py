@@ -8,7 +8,20 @@ from typing import Final, TypeAlias, assert_never
 
 from msgspec import Struct
 
-from protocol.messages import Done, GuestEnqcmdGot, Refused, RequestPasidGot, VmExit
+from protocol.messages import (
+    DescriptorDone,
+    Done,
+    GuestEnqcmdGot,
+    HostLost,
+    PageRequestReport,
+    Refused,
+    RequestPasidGot,
+    Start,
+    TimerFired,
+    Told,
+    VmExit,
+)
+from protocol.messages.amnesia import RecallCalls
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
 from protocol.plan import Step
 
@@ -21,6 +34,8 @@ SETTLE: Final = "settle"
 """Not an operation: a step that waits for descriptors of a PASID (any, if unnamed) on a device."""
 
 Answer: TypeAlias = Done | Refused | RequestPasidGot | GuestEnqcmdGot | VmExit
+World: TypeAlias = Start | Told | TimerFired | DescriptorDone | PageRequestReport | HostLost
+Inbox: TypeAlias = World | Answer | RecallCalls
 
 
 class Phase(Enum):

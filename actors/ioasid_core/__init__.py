@@ -11,7 +11,7 @@ sets as in the Intel data-centre kernel, and every known hole mended.  §2, §3.
 from dataclasses import dataclass, field
 from typing import ClassVar, Self, assert_never
 
-from actors.ioasid_core import alloc, chain, ioasid_set, ledger, notifiers, spid
+from actors.ioasid_core import alloc, chain, ioasid_set, ledger, notifiers, recall, spid
 from actors.ioasid_core.inbox import Inbox
 from actors.ioasid_core.pool import Numbers, numbers_to
 from actors.ioasid_core.state import SITES, Block, Chain, IoasidSet, Life
@@ -43,6 +43,7 @@ from protocol.messages import (
     Start,
     UnregisterNotifier,
 )
+from protocol.messages.amnesia import RecallLedger
 from protocol.names import PASID_COUNT, Incarnation, Name, Pasid
 
 __all__ = ["Inbox", "IoasidCore"]
@@ -58,6 +59,7 @@ class IoasidCore:
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
     LOSABLE: ClassVar[bool] = False
+    RECALLS: ClassVar[bool] = True
 
     capacity: int
     available: int
@@ -128,6 +130,8 @@ class IoasidCore:
                 self.on_reserve_capacity(message, sender, out)
             case CancelCapacity():
                 self.on_cancel_capacity(message, sender, out)
+            case RecallLedger():
+                recall.on_recall_ledger(self, message, sender, out)
             case Start():
                 pass  # Others come to the core; it has nobody to go to.
             case HostLost():
@@ -135,8 +139,7 @@ class IoasidCore:
             case _:
                 assert_never(message)
 
-    # Handlers and rules are functions of the modules beside this one.  Here they become methods, so
-    # that a revision or a defect can override any one of them.
+    # Functions of the modules beside this one, as methods: so each can be overridden.
     on_alloc_pasid = alloc.on_alloc_pasid
     number_for = alloc.number_for
     refuse_alloc = alloc.refuse_alloc
@@ -160,7 +163,6 @@ class IoasidCore:
     entry_to_put = ledger.entry_to_put
     drop = ledger.drop
     on_find_pasid = ledger.on_find_pasid
-    # SPIDs and private data.
     on_attach_spid = spid.on_attach_spid
     attach_spid_refusal = spid.attach_spid_refusal
     may_attach_spid = spid.may_attach_spid
@@ -172,7 +174,6 @@ class IoasidCore:
     on_attach_data = spid.on_attach_data
     may_attach_data = spid.may_attach_data
     on_detach_data = spid.on_detach_data
-    # Notifier blocks, chains, and the work that they queue.
     on_register_notifier = notifiers.on_register_notifier
     on_register_notifier_mm = notifiers.on_register_notifier_mm
     register_refusal = notifiers.register_refusal
@@ -190,7 +191,6 @@ class IoasidCore:
     stops_chain = chain.stops_chain
     chain_done = chain.chain_done
     end_chain = chain.end_chain
-    # Sets and capacity.
     on_alloc_set = ioasid_set.on_alloc_set
     on_free_set = ioasid_set.on_free_set
     set_goes = ioasid_set.set_goes

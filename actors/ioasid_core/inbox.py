@@ -28,6 +28,7 @@ from protocol.messages import (
     Start,
     UnregisterNotifier,
 )
+from protocol.messages.amnesia import RecallLedger
 
 Inbox: TypeAlias = (
     AllocPasid
@@ -54,4 +55,5 @@ Inbox: TypeAlias = (
     | CancelCapacity
     | Start
     | HostLost
+    | RecallLedger
 )

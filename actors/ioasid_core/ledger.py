@@ -12,6 +12,7 @@ from actors.ioasid_core.state import Life, find_life, life_of, record_set_use
 from protocol.effects import Out
 from protocol.errors import Errno
 from protocol.facts import ReferenceDropped, ReferenceTaken
+from protocol.facts.amnesia import PutUnheld
 from protocol.lifecycle import Move, State, move
 from protocol.messages import (
     Done,
@@ -104,6 +105,8 @@ def on_put_pasid(core: IoasidCore, put: PutPasid, sender: Name, out: Out) -> Non
     """Only who has an entry can put; the owner's goes by free alone (mends S25c)."""
     life = find_life(core, put.pasid)
     entry = None if life is None else core.entry_to_put(life, f"{sender}:{put.reason}")
+    if entry is None:
+        out.record(PutUnheld(put.pasid, put.incarnation, f"{sender}:{put.reason}"))
     reclaimed = entry is not None and core.drop(put.pasid, entry, out)
     out.send(sender, PutPasidGot(put.call, reclaimed))
 

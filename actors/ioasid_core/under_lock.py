@@ -61,6 +61,7 @@ class IoasidCoreUnderLock(IoasidCore):
     """
 
     KIND: ClassVar[str] = "spinlock"
+    RECALLS: ClassVar[bool] = False  # Asked by whom a chain waits for, it would never answer.
 
     holder: str = ""
     caller: str = ""

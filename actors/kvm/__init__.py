@@ -9,10 +9,11 @@ Kernel: arch/x86/kvm/vmx/vmx.c of the Intel data-centre kernel ("DCP").  §4.5, 
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import ClassVar, Self, TypeAlias, assert_never
+from typing import ClassVar, Self, assert_never
 
-from actors.kvm import answers, commands, files, notifications
-from actors.kvm.state import Answer, Command, Entry, Phase, Task, Waiting
+from actors.kvm import answers, commands, files, notifications, rebuild, settling
+from actors.kvm.inbox import Inbox
+from actors.kvm.state import Answer, Command, Entry, Phase, Rebuild, Task, Waiting
 from protocol.effects import Out, Site
 from protocol.facts import TranslationCleared, TranslationWritten, VmEntryBlocked, VmEntryLifted
 from protocol.machine import Machine
@@ -33,21 +34,10 @@ from protocol.messages import (
     Start,
     Verdict,
 )
+from protocol.messages.amnesia import Forget, RecallCallsGot, RecallLedgerGot
 from protocol.names import CORE, Call, Gpasid, Name, vm_of
 
-Inbox: TypeAlias = (
-    Start
-    | HostLost
-    | OpenVm
-    | ReleaseFds
-    | GuestEnqcmd
-    | EnqcmdWriteGot
-    | NotifyAlloc
-    | NotifyBind
-    | NotifyUnbind
-    | NotifyFree
-    | Answer
-)
+__all__ = ["Inbox", "Kvm"]
 
 
 @dataclass(slots=True)
@@ -55,11 +45,13 @@ class Kvm:
     """`table` has the VALID entries.  While `blocks` is not 0 no vCPU is in the guest.
 
     `devices` are those of the VM that still answer, `waiting` the commands that the block holds up,
-    `parents` the devices behind mdevs.
+    `parents` the devices behind mdevs.  `life` counts its lost memories, `rebuilding` is how
+    far it is with finding out again what it was doing.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = (notifications.TABLE_PAGE,)
     LOSABLE: ClassVar[bool] = True
+    FORGETS: ClassVar[bool] = True
 
     name: Name
     vm: Name
@@ -70,6 +62,8 @@ class Kvm:
     blocks: int = 0
     waiting: list[Waiting] = field(default_factory=list)
     parents: dict[Name, Name] = field(default_factory=dict)
+    life: int = 0
+    rebuilding: Rebuild | None = None
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -79,6 +73,9 @@ class Kvm:
 
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         """KVM's table of contents."""
+        if self.rebuilding is not None:
+            rebuild.take(self, self.rebuilding, message, sender, out)
+            return
         match message:
             case GuestEnqcmd():
                 self.on_guest_enqcmd(message, sender, out)
@@ -98,8 +95,10 @@ class Kvm:
                 self.on_open_vm(message, sender, out)
             case ReleaseFds():
                 self.on_release_fds(out)
-            case Start():
-                pass  # The notifier is registered when the VM gets its first vCPU.
+            case Forget():
+                rebuild.forget(self, message, out)
+            case Start() | RecallLedgerGot() | RecallCallsGot():
+                pass  # The first vCPU registers the notifier.  Or: told to an earlier life.
             case HostLost():
                 self.on_host_lost(message, out)
             case _:
@@ -107,9 +106,7 @@ class Kvm:
 
     def on_host_lost(self, lost: HostLost, out: Out) -> None:
         """Nothing is accepted by a device that is gone; of no other loss does KVM wait for more."""
-        if lost.name in self.devices:
-            self.devices.remove(lost.name)
-            commands.lose(self, lost.name, out)
+        commands.on_host_lost(self, lost, out)
 
     def on_open_vm(self, opening: OpenVm, guest: Name, out: Out) -> None:
         """The first vCPU: on the chain before the VM's first PASID (O16)."""
@@ -176,6 +173,10 @@ class Kvm:
         entry = self.table.pop(spid)
         out.record(TranslationCleared(self.vm, spid, entry.pasid, entry.incarnation))
         out.send(CORE, PutPasid(call, entry.pasid, entry.incarnation, notifications.REASON))
+
+    read_back = rebuild.read_back
+    settle = settling.settle
+    missed = settling.missed
 
     def may_submit(self) -> bool:
         """Whether a command of a vCPU can be on its way to a device."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.kvm import files, notifications
-from actors.kvm.state import Answer, Bind, Clear, ClearStep, Open, Release, ReleaseStep
+from actors.kvm import files, notifications, settling
+from actors.kvm.state import Answer, Bind, Clear, ClearStep, Open, Put, Release, ReleaseStep
 from protocol.effects import Out
 from protocol.messages import Done, PutPasidGot, Refused
 
@@ -30,5 +30,7 @@ def take(kvm: Kvm, answer: Answer, out: Out) -> None:
             files.cleared(kvm, release, out)
         case Release(step=ReleaseStep.PUT) as release, PutPasidGot():
             files.cleared(kvm, release, out)
+        case Put(), PutPasidGot():
+            settling.put_back(kvm, answer.call, out)
         case _:
             pass  # A second copy: nobody waits for it any more.

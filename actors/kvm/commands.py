@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from actors.kvm.state import Command, Phase, Waiting
 from protocol.effects import Out
 from protocol.facts import EnqcmdIssued, EnqcmdRetired
-from protocol.messages import EnqcmdWrite, GuestEnqcmd, GuestEnqcmdGot, VmExit
+from protocol.messages import EnqcmdWrite, GuestEnqcmd, GuestEnqcmdGot, HostLost, VmExit
 from protocol.names import Call, Name
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ def retire(kvm: Kvm, call: Call, out: Out, *, accepted: bool) -> None:
     out.record(EnqcmdRetired(kvm.vm, command.device, command.pasid, command.incarnation))
     out.send(command.guest, GuestEnqcmdGot(command.call, accepted))
     kvm.proceed(out)
+
+
+def on_host_lost(kvm: Kvm, lost: HostLost, out: Out) -> None:
+    """Of devices only."""
+    if lost.name in kvm.devices:
+        kvm.devices.remove(lost.name)
+        lose(kvm, lost.name, out)
 
 
 def lose(kvm: Kvm, device: Name, out: Out) -> None:

@@ -8,12 +8,14 @@ from msgspec import Struct
 from protocol.messages import (
     Done,
     GuestEnqcmd,
+    NotifyAlloc,
     NotifyBind,
     NotifyFree,
     NotifyUnbind,
     PutPasidGot,
     Refused,
 )
+from protocol.messages.amnesia import RecallLedgerGot
 from protocol.names import Call, Gpasid, Incarnation, Name, Pasid
 
 
@@ -97,7 +99,30 @@ class Release(Struct, tag=True):
     step: ReleaseStep = ReleaseStep.UNREGISTER
 
 
-Task: TypeAlias = Open | Bind | Clear | Command | Release
+class Put(Struct, frozen=True, tag=True):
+    """A reference that goes back because no entry rests on it."""
+
+
+Owed: TypeAlias = NotifyAlloc | NotifyBind | NotifyUnbind | NotifyFree
+"""A notification that the core waits to be answered."""
+
+
+class Rebuild(Struct):
+    """What the peers have said so far.
+
+    `told` is the core's answer, `owed` what it notified after that; `asked`: the guest has been,
+    and `awaited` is what it waits for.  `alone`: it is lost.  `exited`: QEMU has ended.
+    """
+
+    alone: bool
+    exited: bool = False
+    asked: bool = False
+    told: RecallLedgerGot | None = None
+    awaited: tuple[Call, ...] | None = None
+    owed: list[Owed] = []
+
+
+Task: TypeAlias = Open | Bind | Clear | Command | Release | Put
 """What is under way; each asks for one thing at a time, and the answer finds it by its number."""
 
 Answer: TypeAlias = Done | Refused | PutPasidGot

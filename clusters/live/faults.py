@@ -16,7 +16,7 @@ from clusters.live.journals import open_journal
 from clusters.live.link_strikes import LinkStrikes
 from clusters.live.node_strikes import BACK_SECONDS, NodeStrikes
 from clusters.live.placement import Placement
-from clusters.live.supervisor import HostView, Supervisor
+from clusters.live.supervisor import Healing, HostView, Supervisor
 from clusters.live.zombies import Zombies
 from clusters.nemesis import (
     BY_CHANCE,
@@ -37,7 +37,7 @@ from protocol.machine import Machine
 from protocol.messages import ReleaseFds
 from protocol.names import Name
 
-LIVE: Final = ("crash", "pause", "lose", "fail", *OF_LINKS, *OF_NODES)
+LIVE: Final = ("crash", "amnesia", "pause", "lose", "fail", *OF_LINKS, *OF_NODES)
 """What can be done to real processes and their links so far."""
 AGAIN_SECONDS: Final = 0.1
 """When not all can be hit just now, because somebody suffers something already."""
@@ -197,6 +197,8 @@ class Faults:
         """It is over; a crash is when the host is back, which `settled` waits for."""
         if fault in OF_LINKS:
             self._links.end(fault, target)
+        elif fault == "amnesia":
+            self.supervisor.say_forget(target)
         elif fault == "pause":
             self._pauses = [one for one in self._pauses if one[1] != target]
             heapify(self._pauses)
@@ -206,7 +208,7 @@ class Faults:
         """Whether what has begun or ended is seen to have."""
         if fault in OF_LINKS:
             return self._links.seen
-        return all(healing[2] != target for healing in self.supervisor.healing)
+        return all(healing.target != target for healing in self.supervisor.healing)
 
     def _plan(self, index: int, now: float) -> None:
         nemesis = self.nemeses[index]
@@ -221,7 +223,7 @@ class Faults:
             self._put_off(index, now, len(targets), at_once)
             return
         refused = self._refused.pop(index, None) is not None
-        if refused and nemesis.fault == "crash" and not self._ending:
+        if refused and nemesis.fault in ("crash", "amnesia") and not self._ending:
             self._plan(index, now)  # Its time begins when there is somebody who lives.
             return
         until = now + self._random.uniform(*nemesis.lasts_seconds)
@@ -247,8 +249,8 @@ class Faults:
         again = view.name in hit
         hit[view.name] = None
         match nemesis.fault:
-            case "crash":
-                self._crash(target, again=again)
+            case "crash" | "amnesia":
+                self._crash(target, nemesis.fault, again=again, forgets=until != FOREVER)
             case "pause":
                 self._pause(target, until, again=again)
                 if nemesis.replaced and not again:
@@ -304,15 +306,18 @@ class Faults:
 
     # --- What is done -----------------------------------------------------------------------------
 
-    def _crash(self, target: Name, *, again: bool = False) -> None:
-        """`again`: its host was just killed for another that it runs."""
+    def _crash(
+        self, target: Name, fault: str, *, again: bool = False, forgets: bool = False
+    ) -> None:
+        """`again`: its host was just killed for another of its own; `forgets`: once it is back."""
         view = self.supervisor.home(target)
         if not again:
             self._kill(view)
-        self.supervisor.chronicle.stated(FaultBegun("crash", target))
+        self.supervisor.chronicle.stated(FaultBegun(fault, target))
         if not again:
             self._crashed(view, view.actors)
-        self.supervisor.healing.append((view, view.epoch, target))
+        forgets = forgets and fault == "amnesia"
+        self.supervisor.healing.append(Healing(view, view.epoch, target, fault, forgets))
 
     def _kill(self, view: HostView) -> None:
         assert view.process is not None

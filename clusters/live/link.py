@@ -44,6 +44,7 @@ from protocol.messages import (
 )
 from protocol.messages.accelerators import MmPasidGot, OpenDeviceGot
 from protocol.messages.address_spaces import RespondPageRequest
+from protocol.messages.amnesia import RecallCallsGot, RecallLedgerGot
 from protocol.messages.guests import FaultsTaken
 from protocol.messages.iommu_core import AllocGlobalPasidGot, AttachHandleGot
 from protocol.messages.iommufd import DomainGot, FaultsGot, MockDeviceGot, ObjectGot, PtGot
@@ -104,6 +105,8 @@ ANSWERS: Final = (
     SvaGetPasidGot,
     HwInfoGot,
     CdevGot,
+    RecallLedgerGot,
+    RecallCallsGot,
 )
 """What answers something: outside the credit window."""
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 import msgspec
 
@@ -22,6 +22,7 @@ from clusters.live.seal import Seal
 from protocol.errors import ClusterError, DivergedError, IncompleteError, UnreadableError
 from protocol.facts.world import FaultHealed
 from protocol.messages import AnyMessage
+from protocol.messages.amnesia import Forget
 from protocol.names import SUPERVISOR, Name
 from protocol.wire import WIRE_FORMAT, Frame, encode_batch
 
@@ -78,6 +79,19 @@ class HostView:
         return self.charge.name
 
 
+class Healing(NamedTuple):
+    """A host that was killed for `fault` of `target`, as incarnation `epoch`, and is to be back.
+
+    `forgets`: then it is told that the target has lost its memory.
+    """
+
+    view: HostView
+    epoch: int
+    target: Name
+    fault: str = "crash"
+    forgets: bool = False
+
+
 @dataclass
 class Supervisor:
     """`begin` makes a host's Ray actor, `ground` is what hosts run on.
@@ -95,7 +109,7 @@ class Supervisor:
     hosts: dict[Name, HostView] = field(default_factory=dict)
     outgoing: dict[Name, Outgoing] = field(default_factory=dict)
     lost: dict[Name, None] = field(default_factory=dict)
-    healing: list[tuple[HostView, int, Name]] = field(default_factory=list)
+    healing: list[Healing] = field(default_factory=list)
     links: Lasting = field(default_factory=Lasting)
     _calmest: tuple[object, ...] | None = None
 
@@ -150,6 +164,10 @@ class Supervisor:
         outgoing = self.outgoing.setdefault(actor, Outgoing())
         serial = self.chronicle.told(actor, outgoing.last + 1, message)
         outgoing.push(Letter((serial, serial), ("", 0, 0), message))
+
+    def say_forget(self, actor: Name) -> None:
+        """It has lost its memory, and all that it was told."""
+        self.tell(actor, Forget(tuple(sorted(self.lost))))
 
     def forget(self, actor: Name) -> None:
         """It is lost: nothing is said to it any more."""
@@ -254,9 +272,11 @@ class Supervisor:
         for actor in view.actors:
             if actor in self.outgoing:
                 self.outgoing[actor].resume(status.heard.get(actor, 0))
-        for healed in [one for one in self.healing if one[0] is view and one[1] < status.epoch]:
-            self.healing.remove(healed)
-            self.chronicle.stated(FaultHealed("crash", healed[2]))
+        for one in [one for one in self.healing if one.view is view and one.epoch < status.epoch]:
+            self.healing.remove(one)
+            self.chronicle.stated(FaultHealed(one.fault, one.target))
+            if one.forgets:
+                self.say_forget(one.target)
         view.suffers = ""  # It runs, and runs elsewhere if it was paused.
 
     def _find(self, status: Status) -> Held | None:

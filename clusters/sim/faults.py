@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from clusters.cluster import Role, losses, refuse_loss
+from clusters.cluster import Role, losses, may_forget, refuse_loss
 from clusters.links import covers, ends, is_link, pairs, split
 from clusters.nemesis import (
     BY_CHANCE,
@@ -26,6 +26,7 @@ from protocol.errors import ExperimentError, nearest
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, FaultHealed, HostCrashed, HostGone, HostStarted
 from protocol.messages import ReleaseFds, ResetFunction
+from protocol.messages.amnesia import Forget
 from protocol.names import Name
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 NEVER: Final = 1 << 62
 """A step that no run reaches."""
-LASTING: Final = ("crash", "pause", *OF_LINKS)
+LASTING: Final = ("crash", "amnesia", "pause", *OF_LINKS)
 """Faults that are healed."""
 
 Healable: TypeAlias = bool | tuple[str, ...]
@@ -66,6 +67,8 @@ class Faults:
             return False
         if fault in OF_DEVICES:
             return world.roles.get(target) == "device"
+        if fault == "amnesia":
+            return may_forget(world.hosts[target].actor)
         return fault != "lose" or world.hosts[target].actor.LOSABLE
 
     def begin(self, fault: str, target: Name) -> None:
@@ -76,7 +79,7 @@ class Faults:
         self.begun[key] = self.begun.get(key, 0) + 1
         world.state(FaultBegun(fault, target))
         match fault:
-            case "crash":
+            case "crash" | "amnesia":
                 world.state(HostCrashed(), of=target)
                 world.network.block(target)
             case "pause":
@@ -108,10 +111,12 @@ class Faults:
         world = self._world
         self.active.remove((fault, target))
         match fault:
-            case "crash":
+            case "crash" | "amnesia":
                 recovered = world.hosts[target].recover()
                 world.state(HostStarted(recovered), of=target)
                 world.network.unblock(target)
+                if fault == "amnesia":
+                    world.tell(target, Forget(tuple(sorted(self.lost))))
             case "pause":
                 world.network.unblock(target)
             case "delay" | "drop":

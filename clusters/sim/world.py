@@ -80,7 +80,7 @@ class Setup:
             check_semantics(self.semantics, roles, "network")
             check_heal(self.heal, roles, "heal")
             sites = {nemesis.site for nemesis in self.nemeses if nemesis.site}
-            crashes = any(nemesis.fault == "crash" for nemesis in self.nemeses)
+            crashes = any(nemesis.fault in ("crash", "amnesia") for nemesis in self.nemeses)
             loose = (self.semantics.kind, loose_pairs(self.semantics, roles))
             self._common.append(Common(roles, sites, solid(roles), loose, journals=crashes))
         return self._common[0]

@@ -101,14 +101,11 @@ def _invariants() -> list[Thing]:
 
 
 def _faults() -> list[Thing]:
-    from clusters.nemesis import FAULTS, LATER
+    from clusters.nemesis import FAULTS
     from experiments.harness.tables import Fault
 
     assert list(get_args(Fault)) == list(FAULTS)
-    later = " (comes with a later issue)"
-    return [
-        Thing(fault, f"{about}{later if fault in LATER else ''}") for fault, about in FAULTS.items()
-    ]
+    return [Thing(fault, about) for fault, about in FAULTS.items()]
 
 
 def _operations() -> list[Thing]:

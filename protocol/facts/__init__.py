@@ -6,6 +6,7 @@ holds for the PASID, unless the docstring says whose it is.
 """
 
 from protocol.facts.accelerators import AcceleratorFact
+from protocol.facts.amnesia import AmnesiaFact
 from protocol.facts.core import (
     CapacityChanged,
     DataAttached,
@@ -244,6 +245,7 @@ ActorFact = (
     | ThreadEntered
     | GuestFact
     | VfioCdevFact
+    | AmnesiaFact
 )
 """Every fact an actor can state."""
 

@@ -2,6 +2,7 @@
 
 from protocol.messages.accelerators import AcceleratorMessage
 from protocol.messages.address_spaces import AddressSpaceMessage
+from protocol.messages.amnesia import AmnesiaMessage
 from protocol.messages.guests import GuestMessage
 from protocol.messages.hotplug import HotplugMessage
 from protocol.messages.iommu_core import IommuCoreMessage
@@ -24,5 +25,6 @@ TopicMessage = (
     | ProbingMessage
     | VfioCdevMessage
     | HotplugMessage
+    | AmnesiaMessage
 )
 """All of theirs."""

@@ -59,6 +59,7 @@ from protocol.properties.kernel_tables_flushed import KernelTablesFlushed
 from protocol.properties.late_unbind import LateUnbind
 from protocol.properties.lives_apart_in_a_device import LivesApartInADevice
 from protocol.properties.locks_in_order import LocksInOrder
+from protocol.properties.lost_memory_is_rebuilt import LostMemoryIsRebuilt
 from protocol.properties.mm_held_until_unbound import MmHeldUntilUnbound
 from protocol.properties.mm_pasid_reused import MmPasidReused
 from protocol.properties.mm_released_before_unbind import MmReleasedBeforeUnbind
@@ -96,6 +97,7 @@ from protocol.properties.present_entries_unchanged import PresentEntriesUnchange
 from protocol.properties.private_data_kept import PrivateDataKept
 from protocol.properties.property import Kind, Property
 from protocol.properties.quotas_add_up import QuotasAddUp
+from protocol.properties.rebuilt_ledgers_put_once import RebuiltLedgersPutOnce
 from protocol.properties.references_add_up import ReferencesAddUp
 from protocol.properties.registered_before_the_first_pasid import RegisteredBeforeTheFirstPasid
 from protocol.properties.released_address_spaces_unreachable import ReleasedAddressSpacesUnreachable
@@ -142,6 +144,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     OneNotificationPerTransition,
     UnbindNamesTheBoundSpid,
     ReferencesAddUp,
+    RebuiltLedgersPutOnce,
     ContextsHoldReferences,
     NumbersInUseAreUnique,
     QuotasAddUp,
@@ -212,6 +215,7 @@ PROPERTIES: Final[tuple[type[Property], ...]] = (
     ExitedMmsLeaveNothing,
     NoDeadlock,
     VmEntryIsLifted,
+    LostMemoryIsRebuilt,
     OutcomesAsScripted,
     OperationsEnd,
     FaultGroupsAnsweredOnce,

@@ -7,7 +7,7 @@ to the test, and nobody waits for them.
 from functools import lru_cache
 from typing import Final
 
-from protocol.facts import core
+from protocol.facts import amnesia, core
 from protocol.machine import IOMMUFD, Machine
 from protocol.properties.damage_confined_to_the_vm import DamageConfinedToTheVm
 from protocol.properties.driver_done_before_reclaim import DriverDoneBeforeReclaim
@@ -36,6 +36,8 @@ TOPICS: Final = (
 )
 MODERN: Final = tuple(f"protocol.facts.{topic}" for topic in TOPICS)
 """Modules whose facts only the actors of a modern kernel state."""
+OLD: Final = (core.__name__, amnesia.__name__)
+"""Modules whose facts are of the IOASID core, or of those who ask it."""
 OF_PROCESSES: Final[tuple[type[Property], ...]] = (
     OnePasidForAnMm,
     UnbindOfAnMmInOrder,
@@ -72,7 +74,7 @@ def concerns(judged: type[Property], machine: Machine) -> bool:
 def _concerns(judged: type[Property], stack: str, there: tuple[bool, bool]) -> bool:
     processes, vms = there
     modern = any(fact.__module__ in MODERN for fact in judged.observes)
-    old = any(fact.__module__ == core.__name__ for fact in judged.observes)
+    old = any(fact.__module__ in OLD for fact in judged.observes)
     if stack == IOMMUFD:
         return modern or not old or (vms and judged in OF_GUESTS)
     return (old or not modern) and (processes or judged not in OF_PROCESSES)

@@ -1,7 +1,7 @@
 import pytest
 
 from clusters.cluster import Actor
-from clusters.nemesis import FAULTS, LATER, OF_LINKS, Nemesis, candidates, check, passes, roles_of
+from clusters.nemesis import OF_LINKS, Nemesis, candidates, check, passes, roles_of
 from protocol.errors import ExperimentError
 from protocol.names import Name
 from tests.clusters.toys import COUNTER, NO_MEMORY, NOTHING, Counter, User
@@ -93,6 +93,7 @@ def test_what_can_be_done_is_let_pass(nemesis: Nemesis) -> None:
         (Nemesis("drop", "user1 -> user1"), "goes from user1 to itself"),
         (Nemesis("partition", "user1", probability=0.5), ".probability: is of duplicate, drop"),
         (Nemesis("lose", COUNTER), "counter cannot be lost"),
+        (Nemesis("amnesia", COUNTER), "counter cannot lose its memory"),
         (Nemesis("crash", "user1", every_steps=(9, 3)), ".every_steps: [9, 3] is not a range"),
         (Nemesis("crash", "user1", every_steps=(0, 3)), ".every_steps: at least 1"),
         (Nemesis("crash", "user1", lasts_seconds=(-1, 3)), ".lasts_seconds: [-1, 3] is not"),
@@ -111,10 +112,3 @@ def test_err_what_cannot_be_done_is_refused_in_one_sentence(
         check(nemesis, NOTHING, ACTORS, "f.toml: $.nemesis[0]")
     assert str(refused.value).startswith(("f.toml: $.nemesis[0]", "counter cannot"))
     assert sentence in str(refused.value)
-
-
-@pytest.mark.parametrize("fault", LATER)
-def test_err_some_faults_come_with_a_later_issue(fault: str) -> None:
-    assert fault in FAULTS
-    with pytest.raises(ExperimentError, match="comes with a later issue"):
-        check(Nemesis(fault, "user1"), NOTHING, ACTORS, "x")

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clusters.nemesis import FAULTS, LATER
+from clusters.nemesis import FAULTS
 from experiments.harness import verb_doctor
 from experiments.harness.verb_list import NOUNS
 from protocol.calls import CALLS
@@ -38,11 +38,6 @@ def test_what_is_listed_is_what_there_is(pasidlab: Command) -> None:
     assert names("misbehaviours") == list(MISBEHAVIOURS)
     assert names("faults") == list(FAULTS)
     assert "core.alloc.nospc" in names("sites")
-
-
-def test_faults_of_a_later_issue_say_so(pasidlab: Command) -> None:
-    for line in pasidlab("list", "faults").out.splitlines():
-        assert ("later issue" in line) is (line.split()[0] in LATER)
 
 
 def test_no_experiment_of_the_tree_is_wrong(pasidlab: Command) -> None:

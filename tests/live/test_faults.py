@@ -166,7 +166,7 @@ def test_a_run_that_is_told_how_long_stops_its_faults_then(
     ("nemesis", "said"),
     [
         (Nemesis("reset", "a"), "'reset' cannot be done to real processes yet"),
-        (Nemesis("amnesia", "a"), "'amnesia' cannot be done to real processes yet"),
+        (Nemesis("amnesia", "a"), "a cannot lose its memory: as it is"),
         (Nemesis("krash", "a"), "'krash' is not a fault; did you mean 'crash'"),
         (Nemesis("crash", "e"), "'e' is neither an actor nor a role"),
     ],

@@ -14,7 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.errors import UnreadableError
-from protocol.messages import AnyMessage, Done, PageRequest, ReadPrqGot
+from protocol.messages import (
+    AnyMessage,
+    Done,
+    NotifyAlloc,
+    NotifyBind,
+    NotifyFree,
+    NotifyUnbind,
+    PageRequest,
+    ReadPrqGot,
+)
+from protocol.messages.amnesia import HeldReference
 from protocol.messages.guests import PageFault
 from protocol.wire import (
     DEPTH_MAX,
@@ -54,6 +64,10 @@ def value(hint: object, at: int) -> object:
         return next(iter(hint)).value
     if hint in (tuple[int, ...], tuple[str, ...]):
         return [value(get_args(hint)[0], at), value(get_args(hint)[0], at + 1)]
+    if hint == tuple[HeldReference, ...]:
+        return [[5, 2, "translation", 1]]
+    if hint == tuple[NotifyAlloc | NotifyFree | NotifyBind | NotifyUnbind, ...]:
+        return [["NotifyFree", 3, 5, 2, 9, 1, "vm1", 4]]
     if hint == tuple[PageFault, ...]:
         return [[1, "dsa0", 5, 2, 3, 4]]
     assert hint == tuple[PageRequest, ...], f"say what a sample of {hint} is"

@@ -1,9 +1,9 @@
 """Faults in a search: what may strike in a state, and what it does.
 
 Every order of deliveries is searched, so a fault that only delays (crash, pause, and those
-of reliable links) is an order like any other, and left out.  `lose`, `remove` and `reset` strike at
-any moment, a `fail` at any passage of its site, each so often as its plan says: `times`, and once
-where the plan sets no bound; with `nth` at that passage and no other.
+of reliable links) is an order like any other, and left out.  `lose`, `remove`, `reset` and
+`amnesia` strike at any moment, a `fail` at any passage of its site, each so often as its plan says:
+`times`, and once where the plan sets no bound; with `nth` at that passage and no other.
 """
 
 from typing import Final, NamedTuple
@@ -23,10 +23,11 @@ from protocol.facts import Event
 from protocol.facts.process import VmExited
 from protocol.facts.world import FaultBegun, HostGone
 from protocol.messages import ReleaseFds, ResetFunction
+from protocol.messages.amnesia import Forget
 from protocol.names import SUPERVISOR, Name
 
 DELAYS: Final = ("crash", "pause", *OF_LINKS)
-STRIKES: Final = {"lose": "lost", "remove": "removed", "reset": "reset"}
+STRIKES: Final = {"lose": "lost", "remove": "removed", "reset": "reset", "amnesia": "forgetful"}
 """What strikes by itself, with what becomes of whom it hits."""
 STAYS: Final = -1
 """In the place of whom a fault takes away, where it takes nobody."""
@@ -148,8 +149,8 @@ class Strikes:
             struck, made = self._struck[faults], []
             for index, targets in enumerate(self._targets):
                 if struck.counts[index] < self.bounds[index]:
-                    resets = self._setup.nemeses[index].fault == "reset"
-                    strike = self._reset if resets else self._loss
+                    stays = self._setup.nemeses[index].fault in ("reset", "amnesia")
+                    strike = self._told if stays else self._loss
                     made += [
                         strike(struck, index, target, inputs)
                         for target in targets
@@ -158,14 +159,16 @@ class Strikes:
             found = self._losses[faults] = tuple({loss.label: loss for loss in made}.values())
         return found
 
-    def _reset(self, struck: Struck, index: int, target: Name, inputs: Inputs) -> Loss:
-        """Nobody is gone: a message is on its way to the device."""
+    def _told(self, struck: Struck, index: int, target: Name, inputs: Inputs) -> Loss:
+        """Nobody is gone: a message is on its way to whom it hits."""
+        fault = self._setup.nemeses[index].fault
         counts = tuple(count + (at == index) for at, count in enumerate(struck.counts))
         at = self._names.index(target)
-        item = self._inboxes.item(at, SUPERVISOR, ResetFunction(), 0)
-        begun = FaultBegun("reset", target)
+        message = ResetFunction() if fault == "reset" else Forget(struck.lost)
+        item = self._inboxes.item(at, SUPERVISOR, message, 0)
+        begun = FaultBegun(fault, target)
         return Loss(
-            label=inputs.labels.of((Begin("reset", target),)),
+            label=inputs.labels.of((Begin(fault, target),)),
             target=STAYS,
             faults=self._number(Struck(counts, struck.lost)),
             sent=((at, (item,)),),

@@ -7,7 +7,8 @@ Where links are not reliable, each message can be lost, or come again; what reli
 partition, a drop, a duplicate, a delay) is an order like any other, and no chance.
 The campaign is through when no number is left.  `fail-random` takes one chance of a random walk.
 
-The fault plan of the experiment is left out, and so is what its scripts expect: who is refused may
+The fault plan of the experiment is left out, but that a crash may be one that costs the memory if
+the plan has any such; and so is what its scripts expect: who is refused may
 do without.  After the kernel's fail-nth (Documentation/fault-injection).
 """
 
@@ -28,6 +29,8 @@ from protocol.names import Name
 if TYPE_CHECKING:
     from clusters.sim.world import Setup, World
 
+IF_ANY: Final = (*BY_CHANCE, "amnesia")
+"""Kinds that are said only where there are such chances."""
 DEPTH: Final = 1
 NTH: Final = "fail-nth"
 RANDOM: Final = "fail-random"
@@ -35,6 +38,7 @@ POINTS: Final = {
     "fail": "failing steps",
     "crash": "crashes",
     "lose": "losses",
+    "amnesia": "losses of memory",
     "drop": "lost messages",
     "duplicate": "repeated messages",
 }
@@ -115,9 +119,15 @@ class FailNth:
             crashes = [Begin("crash", name) for name in world.hosts]
         else:
             crashes = [Begin("crash", world.network.receivers[self._last].name)]
+        forgets = [
+            Begin("amnesia", one.target)
+            for one in crashes
+            if world.faults.possible("amnesia", one.target)
+        ]
         self._points["crash"] += len(crashes)
         self._points["lose"] += len(self._losses)
-        return crashes + self._losses
+        self._points["amnesia"] += len(forgets)
+        return crashes + forgets + self._losses
 
     def fails(self, world: "World", actor: Name, site: str) -> bool:
         if world.final:
@@ -141,7 +151,7 @@ class FailNth:
             points={
                 POINTS[kind]: count
                 for kind, count in self._points.items()
-                if count or kind not in BY_CHANCE
+                if count or kind not in IF_ANY
             },
         )
 
@@ -164,6 +174,7 @@ def with_every_fault(setup: "Setup") -> "Setup":
     nemeses = [Nemesis("crash", name) for name in [*actors][:1]]
     nemeses += [Nemesis("lose", name) for name in losable[:1]]
     nemeses += [Nemesis("fail", site=site) for site in sites]
+    nemeses += [nemesis for nemesis in setup.nemeses if nemesis.fault == "amnesia"][:1]
     plans = {
         name: structs.replace(
             plan, steps=tuple(structs.replace(step, expect=()) for step in plan.steps)
