@@ -1,7 +1,8 @@
 """A live run as a schedule of the simulator: its inputs as choices, in the order of re-execution.
 
 A crash, a pause and whatever befell links are in it already: to the protocol they were delays, so
-the order is all that is left of them.  A loss and a step that failed are choices of their own.
+the order is all that is left of them.  A loss and a step that failed are choices of their own, and
+so is a loss of memory, at the moment when the actor is told of it.
 """
 
 from collections.abc import Collection
@@ -10,14 +11,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from clusters.host import Answers
-from clusters.live.chronicle import Stated
+from clusters.live.chronicle import Stated, Told
 from clusters.live.journal import Input
 from clusters.live.reexecute import Reexecution
 from clusters.sim.strategies.random_walk import RandomWalk
-from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Tape
+from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape
 from protocol.errors import DivergedError, IncompleteError, UnreadableError
 from protocol.facts.world import HostGone
 from protocol.messages import Start, TimerFired
+from protocol.messages.amnesia import Forget
 from protocol.names import Name
 
 
@@ -91,6 +93,11 @@ class Retelling(Reexecution):
                 self._choices += [Fire(entry.actor, timer), *said]
             case _:
                 self._choices += [Deliver(entry.source, entry.actor), *said]
+
+    def _told(self, told: Told) -> None:
+        super()._told(told)
+        if isinstance(told.message, Forget):
+            self._choices += [Begin("amnesia", told.to), Heal("amnesia", told.to)]
 
     def _stated(self, stated: Stated) -> None:
         super()._stated(stated)

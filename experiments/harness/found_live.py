@@ -83,7 +83,7 @@ def simulated(experiment: Experiment, told: Retold) -> Experiment:
     return structs.replace(
         at_large(experiment),
         network=NetworkTable(),
-        nemesis=tuple(one for one in experiment.nemesis if one.fault in ("lose", "fail")),
+        nemesis=tuple(one for one in experiment.nemesis if one.fault in ("lose", "fail", "amnesia")),
         explore=structs.replace(explore, max_steps=max(explore.max_steps, steps)),
     )
 
