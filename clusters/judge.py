@@ -29,7 +29,7 @@ VIOLATIONS_MAX: Final = 100
 """Violations of one property that are kept; all are counted."""
 OWED_MAX: Final = 4
 """Obligations of one property that are said; how many more there are is said, too."""
-FREEZING: Final = ("crash", "amnesia", "pause", "partition")
+FREEZING: Final = ("crash", "pause", "partition")
 """Faults that keep an actor from doing anything, or from all others, while they last."""
 
 NOTHING_SEEN: Final = Record(Stamp(actor=SUPERVISOR, n=0), RunEnded(quiet=True, steps=0))

@@ -18,7 +18,7 @@ from protocol.names import Name
 
 FAULTS: Final = {
     "crash": "dies, comes back by its journal: to the protocol only a delay",
-    "amnesia": "dies, comes back empty and rebuilds what it knew from its peers and the hardware",
+    "amnesia": "dies, comes back empty, and asks peers and hardware what it knew (KVM only)",
     "lose": "dies and never comes back; the supervisor tells the others",
     "pause": "handles nothing for a while",
     "partition": "messages do not get through for a while, both ways or one",

@@ -7,7 +7,7 @@ Kernel: drivers/iommu/ioasid.c of Linux 5.5 to 6.1.  §3.2, §3.3.
 """
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from actors.ioasid_core import Inbox, IoasidCore
 from actors.ioasid_core.custom_allocators import (
@@ -76,6 +76,8 @@ class MainlineCore(IoasidCore):
     `allocators` are the custom ones, the active one first; `getting` has what the getter of a find
     was shown, by asker and call.
     """
+
+    RECALLS: ClassVar[bool] = False  # Nobody's references are told apart.
 
     allocators: list[Allocator] = field(default_factory=list)
     holder: Holder | None = None

@@ -197,8 +197,6 @@ class Faults:
         """It is over; a crash is when the host is back, which `settled` waits for."""
         if fault in OF_LINKS:
             self._links.end(fault, target)
-        elif fault == "amnesia":
-            self.supervisor.say_forget(target)
         elif fault == "pause":
             self._pauses = [one for one in self._pauses if one[1] != target]
             heapify(self._pauses)
@@ -250,7 +248,7 @@ class Faults:
         hit[view.name] = None
         match nemesis.fault:
             case "crash" | "amnesia":
-                self._crash(target, nemesis.fault, again=again, forgets=until != FOREVER)
+                self._crash(target, nemesis.fault, again=again)
             case "pause":
                 self._pause(target, until, again=again)
                 if nemesis.replaced and not again:
@@ -306,18 +304,17 @@ class Faults:
 
     # --- What is done -----------------------------------------------------------------------------
 
-    def _crash(
-        self, target: Name, fault: str, *, again: bool = False, forgets: bool = False
-    ) -> None:
-        """`again`: its host was just killed for another of its own; `forgets`: once it is back."""
+    def _crash(self, target: Name, fault: str, *, again: bool = False) -> None:
+        """`again`: its host was just killed for another that it runs."""
         view = self.supervisor.home(target)
         if not again:
             self._kill(view)
         self.supervisor.chronicle.stated(FaultBegun(fault, target))
         if not again:
             self._crashed(view, view.actors)
-        forgets = forgets and fault == "amnesia"
-        self.supervisor.healing.append(Healing(view, view.epoch, target, fault, forgets))
+        self.supervisor.healing.append(Healing(view, view.epoch, target, fault))
+        if fault == "amnesia":
+            self.supervisor.say_forget(target)
 
     def _kill(self, view: HostView) -> None:
         assert view.process is not None

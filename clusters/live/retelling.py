@@ -15,7 +15,7 @@ from clusters.live.chronicle import Stated, Told
 from clusters.live.journal import Input
 from clusters.live.reexecute import Reexecution
 from clusters.sim.strategies.random_walk import RandomWalk
-from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Heal, Tape
+from clusters.sim.tape import Begin, Choice, Deliver, Draw, Fail, Fire, Tape
 from protocol.errors import DivergedError, IncompleteError, UnreadableError
 from protocol.facts.world import HostGone
 from protocol.messages import Start, TimerFired
@@ -97,7 +97,7 @@ class Retelling(Reexecution):
     def _told(self, told: Told) -> None:
         super()._told(told)
         if isinstance(told.message, Forget):
-            self._choices += [Begin("amnesia", told.to), Heal("amnesia", told.to)]
+            self._choices.append(Begin("amnesia", told.to))
 
     def _stated(self, stated: Stated) -> None:
         super()._stated(stated)

@@ -80,16 +80,12 @@ class HostView:
 
 
 class Healing(NamedTuple):
-    """A host that was killed for `fault` of `target`, as incarnation `epoch`, and is to be back.
-
-    `forgets`: then it is told that the target has lost its memory.
-    """
+    """A host that was killed for `fault` of `target`, as incarnation `epoch`, and is to be back."""
 
     view: HostView
     epoch: int
     target: Name
     fault: str = "crash"
-    forgets: bool = False
 
 
 @dataclass
@@ -275,8 +271,6 @@ class Supervisor:
         for one in [one for one in self.healing if one.view is view and one.epoch < status.epoch]:
             self.healing.remove(one)
             self.chronicle.stated(FaultHealed(one.fault, one.target))
-            if one.forgets:
-                self.say_forget(one.target)
         view.suffers = ""  # It runs, and runs elsewhere if it was paused.
 
     def _find(self, status: Status) -> Held | None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NEVER: Final = 1 << 62
 """A step that no run reaches."""
-LASTING: Final = ("crash", "amnesia", "pause", *OF_LINKS)
+LASTING: Final = ("crash", "pause", *OF_LINKS)
 """Faults that are healed."""
 
 Healable: TypeAlias = bool | tuple[str, ...]
@@ -68,7 +68,7 @@ class Faults:
         if fault in OF_DEVICES:
             return world.roles.get(target) == "device"
         if fault == "amnesia":
-            return may_forget(world.hosts[target].actor)
+            return ("crash", target) not in self.active and may_forget(world.hosts[target].actor)
         return fault != "lose" or world.hosts[target].actor.LOSABLE
 
     def begin(self, fault: str, target: Name) -> None:
@@ -79,7 +79,7 @@ class Faults:
         self.begun[key] = self.begun.get(key, 0) + 1
         world.state(FaultBegun(fault, target))
         match fault:
-            case "crash" | "amnesia":
+            case "crash":
                 world.state(HostCrashed(), of=target)
                 world.network.block(target)
             case "pause":
@@ -92,6 +92,11 @@ class Faults:
                 world.network.sever(target)
             case "duplicate":
                 pass  # Masked on reliable links; on others it is asked message by message.
+            case "amnesia":
+                world.state(HostCrashed(), of=target)
+                self._recover(target)  # At once: what it waits for is an order like any other.
+                world.tell(target, Forget(tuple(sorted(self.lost))))
+                return
             case "lose":
                 refuse_loss(target, world.hosts[target].actor)
                 self._lose(target)
@@ -111,12 +116,9 @@ class Faults:
         world = self._world
         self.active.remove((fault, target))
         match fault:
-            case "crash" | "amnesia":
-                recovered = world.hosts[target].recover()
-                world.state(HostStarted(recovered), of=target)
+            case "crash":
+                self._recover(target)
                 world.network.unblock(target)
-                if fault == "amnesia":
-                    world.tell(target, Forget(tuple(sorted(self.lost))))
             case "pause":
                 world.network.unblock(target)
             case "delay" | "drop":
@@ -139,6 +141,10 @@ class Faults:
             return healable
         whom = (target, self._world.roles.get(target, target))
         return any(word in (fault, *whom, *(f"{fault} {one}" for one in whom)) for word in healable)
+
+    def _recover(self, target: Name) -> None:
+        recovered = self._world.hosts[target].recover()
+        self._world.state(HostStarted(recovered), of=target)
 
     def _lose(self, target: Name) -> None:
         world = self._world

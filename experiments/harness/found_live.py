@@ -29,6 +29,8 @@ NAME: Final = "ce-1"
 """The schedule of the cluster, and the experiment that it is one of; small, it is `ce-1.small`."""
 
 STARTS_MAX: Final = 10_000
+LEFT: Final = ("lose", "fail", "amnesia")
+"""Faults that are more than an order."""
 """Every `Start` is a step, and no choice."""
 
 
@@ -76,14 +78,14 @@ def find_again(
 def simulated(experiment: Experiment, told: Retold) -> Experiment:
     """The experiment of which the schedule is one: live rounds are operations, nothing waits.
 
-    A loss and the failure of a step are all that is left of its faults.
+    A loss, of memory too, and the failure of a step are all that is left of its faults.
     """
     steps = len(told.tape.choices) + STARTS_MAX
     explore = experiment.explore
     return structs.replace(
         at_large(experiment),
         network=NetworkTable(),
-        nemesis=tuple(one for one in experiment.nemesis if one.fault in ("lose", "fail", "amnesia")),
+        nemesis=tuple(one for one in experiment.nemesis if one.fault in LEFT),
         explore=structs.replace(explore, max_steps=max(explore.max_steps, steps)),
     )
 

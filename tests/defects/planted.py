@@ -114,6 +114,7 @@ PLANTED: Final[tuple[Planted, ...]] = (
     planted("one-notification-per-transition", stages.EXIT, core=core.NotifiesASecondFree),
     planted("unbind-names-the-bound-spid", stages.PLAIN, core=core.ClearsTheSpidFirst),
     planted("references-add-up", stages.LOST_VDCM, core=core.ForgetsWhatTheLostHold),
+    planted("rebuilt-ledgers-put-once", stages.FORGOTTEN, kvm=users.PutsTwice),
     planted("contexts-hold-references", stages.PLAIN, kvm=users.TranslatesWithoutAReference),
     planted("numbers-in-use-are-unique", stages.SAME_SPID, core=core.AttachesAnSpidTwice),
     planted("quotas-add-up", stages.THREE_OF_TWO, core=core.AllowsOneTooMany),
@@ -187,6 +188,13 @@ PLANTED: Final[tuple[Planted, ...]] = (
     ),
     planted("exited-processes-leave-nothing", stages.EXITED_OPEN, process=PinsTheAddressSpace),
     planted("vm-entry-lifted", stages.FREED, kvm=LeavesTheBlockUp),
+    Planted(
+        "lost-memory-is-rebuilt",
+        stages.FORGOTTEN_AT_EXIT,
+        {"guest": users.SaysNothingWhenDead},
+        also=("vm-entry-lifted", "exited-vms-leave-nothing"),
+        why="until KVM knows, the vCPUs are kept out, and its notifier stays where it is",
+    ),
     *(
         Planted(name, at, classes, *modern.ALSO.get(name, ()))
         for name, at, classes in modern.SOFTWARE

@@ -204,6 +204,13 @@ LOST_VDCM: Final = stage(
     ("p = alloc", "bind p dsa0", "dma p dsa0 x16", "free p"),
     faults=(Nemesis("lose", "vdcm.dsa0", every_steps=(60, 90), times=1),),
 )
+# KVM loses its memory anywhere; and when QEMU has ended, or is about to.
+FORGOTTEN: Final = stage(
+    FREED_BOUND, faults=(Nemesis("amnesia", "vm1.kvm", every_steps=(30, 70), times=1),)
+)
+FORGOTTEN_AT_EXIT: Final = stage(
+    ("exit",), faults=(Nemesis("amnesia", "vm1.kvm", every_steps=(20, 40), times=1),)
+)
 # Processes of the host.
 USED_TWICE: Final = processes(("open dsa0", "bind dsa0", "unbind dsa0", "bind dsa0"))
 CLOSED: Final = processes(("open dsa0", "bind dsa0", "dma dsa0", "close dsa0", "exit"))

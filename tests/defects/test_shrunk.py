@@ -70,6 +70,7 @@ STEPS: Final = {
     "TellsBeforeItIsPending": 61,
     "LiftsBeforeThePut": 86,
     "ClearsBeforeItUnregisters": 60,
+    "PutsTwice": 999,
     "RunsTheYoungest": 86,
     "RunsAllAtOnce": 72,
     "RegistersLatecomers+RegistersLater": 25,

@@ -1,11 +1,14 @@
 """Mistakes of VFIO, KVM and the VDCM, each in one rule."""
 
-from actors.kvm import Kvm, notifications
+from actors.guest import Guest
+from actors.guest.state import Inbox, Phase
+from actors.kvm import Kvm, notifications, settling
 from actors.vdcm import Vdcm, hardware
 from actors.vdcm.state import Kind, Slot
 from protocol.effects import Out
 from protocol.facts import MsrLoaded, VmEntryLifted
 from protocol.messages import Done, NotifyBind, Verdict
+from protocol.messages.amnesia import RecallLedgerGot
 from protocol.names import Call, Name
 
 # --- VFIO -----------------------------------------------------------------------------------------
@@ -75,3 +78,19 @@ class LosesTheMm(Vdcm):
 
     def mm_of(self, _vm: Name) -> Name:
         return ""
+
+
+class PutsTwice(Kvm):
+    """N6.  What it finds no entry for after a loss of memory goes back twice."""
+
+    def settle(self, told: RecallLedgerGot, out: Out) -> None:
+        settling.settle(self, told, out)
+        settling.settle(self, told, out)
+
+
+class SaysNothingWhenDead(Guest):
+    """L1.  Nobody answers for QEMU that has ended, and KVM waits for it."""
+
+    def handle(self, message: Inbox, sender: Name, out: Out) -> None:
+        if self.phase is not Phase.EXITED:
+            super().handle(message, sender, out)

@@ -93,6 +93,16 @@ def test_every_kind_of_host_is_killed_and_nothing_is_lost_or_done_twice(
     assert sum(result.match.epochs.values()) == len(result.match.epochs) + len(KINDS)
 
 
+def test_a_kvm_that_loses_its_memory_asks_what_it_held(tmp_path: Path, cluster: RayCluster) -> None:
+    losses = Nemesis("amnesia", "one kvm", every_seconds=(0.3, 0.6), times=3)
+    result = run_live(guests(tmp_path, 80, losses), inside=cluster)
+    assert_sound(result)
+    assert sum(result.faults.values()) == 3
+    history = result.history.read_text()
+    assert history.count('"event":"memory.lost"') == 3
+    assert history.count('"event":"memory.rebuilt"') == 3
+
+
 def test_a_lost_guest_is_cleaned_up_by_the_others(tmp_path: Path, cluster: RayCluster) -> None:
     lost = Nemesis("lose", "vm2.guest", every_seconds=(0.5, 0.5))
     result = run_live(guests(tmp_path, 80, lost), inside=cluster)

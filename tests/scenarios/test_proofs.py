@@ -51,6 +51,19 @@ def test_one_guest_that_is_not_lost_is_proved_in_every_order() -> None:
 
 
 @pytest.mark.long
+def test_a_kvm_that_loses_its_memory_at_any_moment_is_proved_in_every_order() -> None:
+    space = space_of("proof_kvm_forgets")
+    assert space.strikes.bounds == [1]
+    search = BreadthFirst(space, edges=True)
+    while not search.done:
+        search.go_on()
+    assert (search.found, search.unknown) == (None, "")
+    assert search.graph.edges is not None
+    assert fair_cycle(search.graph.edges, len(search.graph)) is None
+    assert len(search.graph) == 4_320, "another number is another protocol, or another search"
+
+
+@pytest.mark.long
 def test_a_device_that_is_reset_and_pulled_out_is_proved_with_one_delay() -> None:
     space = space_of("proof_device_faults")
     assert space.strikes.bounds == [1, 1]

@@ -203,6 +203,7 @@ LATE: Final = (
 """Properties whose defects are found late, after tens of thousands of states."""
 WIDE: Final = (
     "references-add-up",
+    "rebuilt-ledgers-put-once",
     "only-the-owner-acts",
     "one-bind-per-device",
     "private-data-kept",
