@@ -94,13 +94,13 @@ def test_every_kind_of_host_is_killed_and_nothing_is_lost_or_done_twice(
 
 
 def test_a_kvm_that_loses_its_memory_asks_what_it_held(tmp_path: Path, cluster: RayCluster) -> None:
-    losses = Nemesis("amnesia", "one kvm", every_seconds=(0.3, 0.6), times=3)
+    losses = Nemesis("amnesia", "one kvm", every_seconds=(0.2, 0.4), times=2)
     result = run_live(guests(tmp_path, 80, losses), inside=cluster)
     assert_sound(result)
-    assert sum(result.faults.values()) == 3
+    assert sum(result.faults.values()) == 2
     history = result.history.read_text()
-    assert history.count('"event":"memory.lost"') == 3
-    assert history.count('"event":"memory.rebuilt"') == 3
+    assert history.count('"event":"memory.lost"') == 2
+    assert history.count('"event":"memory.rebuilt"') == 2
 
 
 def test_a_lost_guest_is_cleaned_up_by_the_others(tmp_path: Path, cluster: RayCluster) -> None:
