@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from clusters.live.processes import Process
 from clusters.live.ray_cluster import ENVIRONMENT, OWNERS, ROOT, SHORT, UNSET
+from clusters.live.spares import SPARES_MAX
 from protocol.errors import ClusterError, ExperimentError, UnreadableError, nearest
 
 FLEET_FORMAT: Final = 1
@@ -35,13 +36,14 @@ NODES_MAX: Final = 16
 
 TUNED: Final = {
     "RAY_health_check_initial_delay_ms": "0",
-    "RAY_health_check_period_ms": "250",
+    "RAY_health_check_period_ms": "100",
     "RAY_health_check_timeout_ms": "1500",
     "RAY_health_check_failure_threshold": "3",
     "RAY_agent_register_timeout_ms": "100000",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_actor_scheduling_queue_max_reorder_wait_seconds": "1",
     "RAY_scheduler_spread_threshold": "0.0",
+    "RAY_worker_maximum_startup_concurrency": str(SPARES_MAX),
     "RAY_gcs_rpc_server_reconnect_timeout_s": "240",
     "RAY_gcs_server_request_timeout_seconds": "10",
     "RAY_core_worker_rpc_server_reconnect_timeout_max_s": "5",

@@ -19,7 +19,7 @@ from protocol.calls import AT, CALLS, SAID, Operation
 from protocol.domains import Domain, Group
 from protocol.errors import ExperimentError, nearest
 from protocol.machine import INTEL, IOASID, IOMMUFD, Device, Machine, Unit
-from protocol.names import PASID_COUNT, Name
+from protocol.names import Name
 from protocol.plan import Step
 
 if TYPE_CHECKING:
@@ -135,30 +135,6 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].pasids: at least 1 with stack = '{IOASID}'"
             )
-
-
-def with_guests(machine: Machine, experiment: Experiment, where: str) -> Machine:
-    """The machine of an experiment of guests, with the kernel of today; there is no pool there.
-
-    What only the older one has is refused: the experiment would not be the same.
-    """
-    revision = experiment.revision
-    for key, given, why in (
-        ("machine.mdev", machine.mdevs, "it has no aux domains, and nobody attaches twice"),
-        ("processes.count", machine.processes, "its processes have drivers and calls of their own"),
-        ("guests.count", not machine.vms, "only guests can be played on it"),
-        ("nemesis", resets(experiment), "nobody asks iommufd's user for what was reset"),
-    ):
-        if given:
-            raise ExperimentError(f"{where}: $.{key}: cannot be played with '{revision}': {why}")
-    return msgspec.structs.replace(
-        machine, stack=IOMMUFD, pasids=PASID_COUNT - 1, quota=PASID_COUNT - 1
-    )
-
-
-def resets(experiment: Experiment) -> bool:
-    """Whether devices are reset by themselves: what is with a user of iommufd then stays there."""
-    return any(one.fault == "reset" for one in experiment.nemesis)
 
 
 def _refuse(where: str, key: str, given: bool, stack: str) -> None:  # noqa: FBT001  one use
