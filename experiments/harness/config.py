@@ -14,13 +14,13 @@ from msgspec import Meta, field, structs
 from clusters.cluster import MODERN, ROLES
 from clusters.lineup import Lineup, check_played, lineup, stack_of
 from clusters.nemesis import OF_HEAD
+from experiments.harness.decades import with_guests
 from experiments.harness.knowing import check_variables, is_forked, told
 from experiments.harness.modern import (
     check_values,
     modern_machine,
     read_call,
     refuse_modern,
-    with_guests,
 )
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml

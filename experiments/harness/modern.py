@@ -19,11 +19,12 @@ from protocol.calls import AT, CALLS, SAID, Operation
 from protocol.domains import Domain, Group
 from protocol.errors import ExperimentError, nearest
 from protocol.machine import INTEL, IOASID, IOMMUFD, Device, Machine, Unit
-from protocol.names import PASID_COUNT, Name
+from protocol.names import Name
 from protocol.plan import Step
 
 if TYPE_CHECKING:
     from experiments.harness.config import Experiment
+    from experiments.harness.tables import DomainTable
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
@@ -92,11 +93,22 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
         quota=experiment.pool.pasids,
         processes=numbered("proc", experiment.processes.count),
         groups=tuple(Group(group.name, group.devices, group.finalised) for group in table.group),
-        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid, d.stage) for d in table.domain),
+        domains=_domains(table.domain, where),
         stack=IOMMUFD,
         callers=numbered("caller", experiment.callers.count),
         without=table.without,
     )
+
+
+def _domains(tables: tuple[DomainTable, ...], where: str) -> tuple[Domain, ...]:
+    """Those that are there from the start; an entry that passes through is not modelled."""
+    for k, one in enumerate(tables):
+        if one.kind == "IDENTITY" and one.pasid:
+            raise ExperimentError(
+                f"{where}: $.machine.domain[{k}].pasid: an identity domain is set on no PASID:"
+                " pasid = false"
+            )
+    return tuple(Domain(d.name, d.kind, d.unit, d.pasid, d.stage) for d in tables)
 
 
 def numbered(word: str, count: int) -> tuple[Name, ...]:
@@ -123,30 +135,6 @@ def refuse_modern(experiment: Experiment, where: str) -> None:
             raise ExperimentError(
                 f"{where}: $.machine.device[{k}].pasids: at least 1 with stack = '{IOASID}'"
             )
-
-
-def with_guests(machine: Machine, experiment: Experiment, where: str) -> Machine:
-    """The machine of an experiment of guests, with the kernel of today; there is no pool there.
-
-    What only the older one has is refused: the experiment would not be the same.
-    """
-    revision = experiment.revision
-    for key, given, why in (
-        ("machine.mdev", machine.mdevs, "it has no aux domains, and nobody attaches twice"),
-        ("processes.count", machine.processes, "its processes have drivers and calls of their own"),
-        ("guests.count", not machine.vms, "only guests can be played on it"),
-        ("nemesis", resets(experiment), "nobody asks iommufd's user for what was reset"),
-    ):
-        if given:
-            raise ExperimentError(f"{where}: $.{key}: cannot be played with '{revision}': {why}")
-    return msgspec.structs.replace(
-        machine, stack=IOMMUFD, pasids=PASID_COUNT - 1, quota=PASID_COUNT - 1
-    )
-
-
-def resets(experiment: Experiment) -> bool:
-    """Whether devices are reset by themselves: what is with a user of iommufd then stays there."""
-    return any(one.fault == "reset" for one in experiment.nemesis)
 
 
 def _refuse(where: str, key: str, given: bool, stack: str) -> None:  # noqa: FBT001  one use

@@ -18,10 +18,11 @@ from clusters.sim.faults import Healable, check_heal
 from clusters.sim.mishaps import MessagesAreExpected
 from clusters.sim.world import Setup
 from experiments.harness.config import Experiment, load, machine_of, plans_of
+from experiments.harness.decades import of_today, target_of_today
 from experiments.harness.options import Asked
 from experiments.harness.result import Exit, PropertyResult, Status
 from protocol.errors import ExperimentError, nearest
-from protocol.machine import Machine
+from protocol.machine import GUESTS, Machine
 from protocol.properties import PROPERTIES
 from protocol.properties.concerning import concerns
 from protocol.properties.property import Kind, Property
@@ -119,6 +120,8 @@ def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:
     if plan:
         machine = machine_of(experiment, where)
         actors = build(machine, plans_of(experiment, where), experiment.lineup.classes())
+        if experiment.played == GUESTS:
+            plan = tuple(of_today(nemesis, machine) for nemesis in plan)
         for k, nemesis in enumerate(plan):
             place = f"{where}: $.nemesis[{k}]"
             try:
@@ -147,8 +150,11 @@ def healable_of(experiment: Experiment, where: str) -> Healable:
 def semantics_of(experiment: Experiment, where: str) -> Semantics:
     """What named links do to messages, checked against the machine."""
     network = experiment.network
-    semantics = Semantics(network.semantics, network.links, network.probability)
-    check_semantics(semantics, names(machine_of(experiment, where)), f"{where}: $.network")
+    machine, links = machine_of(experiment, where), network.links
+    if experiment.played == GUESTS:
+        links = tuple(target_of_today(link, machine) for link in links)
+    semantics = Semantics(network.semantics, links, network.probability)
+    check_semantics(semantics, names(machine), f"{where}: $.network")
     return semantics
 
 
