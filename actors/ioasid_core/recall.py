@@ -32,16 +32,13 @@ def on_recall_ledger(core: IoasidCore, recall: RecallLedger, sender: Name, out: 
 
 def held_by(core: IoasidCore, actor: Name) -> tuple[HeldReference, ...]:
     """Its entries of the ledger, PASID by PASID."""
-    found = [
-        (pasid, life.incarnation, *entry.split(":", 1), count)
+    prefix = f"{actor}:"
+    return tuple(
+        HeldReference(pasid, life.incarnation, entry.removeprefix(prefix), count)
         for pasid, life in enumerate(core.lives)
         if life is not None
         for entry, count in life.ledger.items()
-    ]
-    return tuple(
-        HeldReference(pasid, incarnation, reason, count)
-        for pasid, incarnation, holder, reason, count in found
-        if holder == actor
+        if entry.startswith(prefix)
     )
 
 
