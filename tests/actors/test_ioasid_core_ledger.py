@@ -12,6 +12,7 @@ from protocol.facts import (
     ReferenceTaken,
     StateChanged,
 )
+from protocol.facts.amnesia import PutUnheld
 from protocol.lifecycle import State
 from protocol.messages import (
     AllocPasid,
@@ -108,7 +109,7 @@ def test_a_put_without_an_entry_of_its_own_takes_nobody_elses(
     before = msgspec.msgpack.encode(core)
     out = hand(core, message, sender)
     assert pairs(out) == [(sender, PutPasidGot(3, reclaimed=False))]
-    assert out.facts == []
+    assert out.facts == [PutUnheld(message.pasid, 1, f"{sender}:{message.reason}")]
     assert msgspec.msgpack.encode(core) == before
 
 

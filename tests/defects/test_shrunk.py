@@ -70,7 +70,7 @@ STEPS: Final = {
     "TellsBeforeItIsPending": 61,
     "LiftsBeforeThePut": 86,
     "ClearsBeforeItUnregisters": 60,
-    "PutsTwice": 999,
+    "PutsTwice": 60,
     "RunsTheYoungest": 86,
     "RunsAllAtOnce": 72,
     "RegistersLatecomers+RegistersLater": 25,
