@@ -43,7 +43,7 @@ from protocol.messages import (
     Start,
     UnregisterNotifier,
 )
-from protocol.names import PASID_COUNT, Incarnation, Name, Pasid
+from protocol.names import PASID_COUNT, Call, Incarnation, Name, Pasid
 
 __all__ = ["Inbox", "IoasidCore"]
 
@@ -53,7 +53,7 @@ class IoasidCore:
     """By PASID, `lives` has what is not FREE, `chains` of what somebody is being told.
 
     `numbers` finds the smallest that is FREE.  `blocks` are in order of registration; `calls` has
-    the PASID of each notification that is out (0: none); `bereft` are mms that lost a subscriber.
+    the PASID of each notification that is out (0: `unused`); `bereft` are mms that lost somebody.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
@@ -72,6 +72,7 @@ class IoasidCore:
     calls: list[Pasid] = field(default_factory=list)
     lost: list[Name] = field(default_factory=list)
     bereft: list[Name] = field(default_factory=list)
+    unused: list[Call] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -135,8 +136,7 @@ class IoasidCore:
             case _:
                 assert_never(message)
 
-    # Handlers and rules are functions of the modules beside this one.  Here they become methods, so
-    # that a revision or a defect can override any one of them.
+    # The modules' rules as methods: a revision or a defect can override any one of them.
     on_alloc_pasid = alloc.on_alloc_pasid
     number_for = alloc.number_for
     refuse_alloc = alloc.refuse_alloc
