@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
-from clusters.lineup import SOUND, Lineup, about, plays, revisions
+from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup, follow
 from clusters.workers import Workers
@@ -134,6 +134,26 @@ def every() -> list[str]:
 def published(stack: str) -> list[str]:
     """Those that say something of an actor that the stack has."""
     return [name for name in every() if plays(Lineup(name), stack)]
+
+
+def comparable(experiment: Experiment, where: str) -> tuple[list[str], dict[str, str]]:
+    """All that can be asked of it; and those that have its guests, but not all it has: why not.
+
+    In order: `published`, and the kernels that its guests can be played on.
+    """
+    said, refused = published(experiment.stack), dict[str, str]()
+    for name in revisions():
+        if stack_of(Lineup(name), experiment.stack) == experiment.stack:
+            continue
+        one = structs.replace(experiment, revision=name)
+        try:
+            check_played(one.lineup, one.played, "--revision", "--defect")
+            setup_of(one, where)
+        except ExperimentError as error:
+            refused[name] = str(error).removeprefix(f"{where}: ")
+        else:
+            said.append(name)
+    return [name for name in every() if name in said], refused
 
 
 def between(text: str, stack: str) -> list[str]:
