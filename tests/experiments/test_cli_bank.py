@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments.harness import banking, comparing
+from experiments.harness.config import load
 from experiments.harness.interleaving import WIDTH
 from tests.experiments.command import Command
 
@@ -121,6 +122,17 @@ def test_a_percentile_is_a_value_that_there_is() -> None:
     assert comparing.percentile([1, 2, 3, 4], 50) == 2
     assert comparing.percentile([1, 2, 3, 4], 99) == 4
     assert comparing.percentile([5], 1) == 5
+
+
+def test_without_a_revision_all_are_asked_that_can_play_it() -> None:
+    folder = banking.BUGS.parent / "ioasid"
+    names, refused = comparing.comparable(load(folder / "normal_life.toml"), "x")
+    assert names[0] == "v1"
+    assert names[-2:] == ["linux-7.3", "sound"]
+    assert refused == {}
+    names, refused = comparing.comparable(load(folder / "process_killed.toml"), "x")
+    assert "linux-7.3" not in names
+    assert refused["linux-7.3"].startswith("$.processes.count: cannot be played with 'linux-7.3'")
 
 
 @pytest.mark.long
