@@ -4,6 +4,9 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3.14 py
 	$(shell $(p) -c 'import sys, venv, ensurepip; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 STAMP := .venv/.installed-$(shell cat pyproject.toml constraints.txt | cksum | tr ' ' '-')
 
+# What is compiled is kept, whatever the user has set: here every test process starts on it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test check lint fmt bench clean
 
 demo: $(STAMP) # kill every actor on a real Ray, once, and judge what happened

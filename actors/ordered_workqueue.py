@@ -32,7 +32,10 @@ class Item(Struct):
 
 @dataclass(slots=True)
 class OrderedWorkqueue:
-    """`queued` has each work of an owner once, the oldest first; at most one is `running`."""
+    """`queued` has each work of an owner once, the oldest first; at most one is `running`.
+
+    `lined_up` are the names of what is queued, so that a long queue need not be walked.
+    """
 
     SITES: ClassVar[tuple[Site, ...]] = ()
     LOSABLE: ClassVar[bool] = False
@@ -40,6 +43,7 @@ class OrderedWorkqueue:
     queued: list[Item] = field(default_factory=list)
     running: list[Item] = field(default_factory=list)
     lost: list[Name] = field(default_factory=list)
+    lined_up: dict[str, None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -65,9 +69,10 @@ class OrderedWorkqueue:
         owner = queue.owner
         if owner in self.lost:
             return  # It was still under way when its owner died.
-        if find(self.queued, owner, queue.work) is not None:
+        if name_of(owner, queue.work) in self.lined_up:
             return  # It will run anyway.
 
+        self.lined_up[name_of(owner, queue.work)] = None
         self.queued.append(Item(owner, queue.work, queue.pasid, queue.incarnation))
         out.record(WorkLinedUp(owner, queue.work, queue.pasid, queue.incarnation))
         self.run(out)
@@ -86,6 +91,7 @@ class OrderedWorkqueue:
         """Nobody is there to run its work, nor to say that it is through."""
         self.lost = sorted([*self.lost, lost.name])
         self.queued = [item for item in self.queued if item.owner != lost.name]
+        self.lined_up = {name_of(item.owner, item.work): None for item in self.queued}
         self.running = [item for item in self.running if item.owner != lost.name]
         self.run(out)
 
@@ -93,6 +99,7 @@ class OrderedWorkqueue:
         """Items begin as long as one may."""
         while self.queued and self.may_begin():
             item = self.queued.pop(self.turn(out))
+            del self.lined_up[name_of(item.owner, item.work)]
             self.running.append(item)
             out.record(WorkDue(item.owner, item.work, item.pasid, item.incarnation))
             out.send(item.owner, RunWork(item.work, item.pasid, item.incarnation))
@@ -104,6 +111,11 @@ class OrderedWorkqueue:
     def turn(self, _out: Out) -> int:
         """The oldest goes first."""
         return 0
+
+
+def name_of(owner: Name, work: str) -> str:
+    """One name for each work of each owner."""
+    return f"{owner}/{work}"
 
 
 def find(items: list[Item], owner: Name, work: str) -> Item | None:

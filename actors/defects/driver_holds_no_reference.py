@@ -7,6 +7,7 @@ somebody else's as soon as whoever does count has put.
 from typing import Final
 
 from actors.iommu_driver import IommuDriver
+from actors.iommu_driver.ids import forget
 from actors.iommu_driver.state import Bind, Operation, Work
 from actors.iommu_driver.svm import give_up
 from protocol.effects import Out
@@ -30,7 +31,7 @@ class HoldsNoReference(IommuDriver):
 
     def put_reference(self, task: Operation, out: Out) -> None:
         """The PASID is its owner's."""
-        svm = self.svms.pop(task.pasid)
+        svm = forget(self, task.pasid)
         if isinstance(task, Work):
             out.record(WorkEnded(task.work, svm.pasid, svm.incarnation))
         out.record(SvmFreed(svm.pasid, svm.incarnation, svm.id))

@@ -10,6 +10,7 @@ notifications" and in the Intel data-centre kernel: ioasid_get has no ioasid_put
 from typing import Final
 
 from actors.iommu_driver import IommuDriver
+from actors.iommu_driver.ids import forget
 from actors.iommu_driver.state import Bind, Operation
 from protocol.effects import Out
 from protocol.facts import MemoryFreed, SvmFreed
@@ -27,7 +28,7 @@ class ForgetsItsReference(IommuDriver):
         if not isinstance(task, Bind):
             super().put_reference(task, out)
             return
-        svm = self.svms.pop(task.pasid)
+        svm = forget(self, task.pasid)
         out.record(SvmFreed(svm.pasid, svm.incarnation, svm.id))
         out.record(MemoryFreed("svm", svm.object()))
         self.finish(task, out)

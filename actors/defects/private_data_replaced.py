@@ -12,7 +12,7 @@ from typing import Final
 from actors.ioasid_core import IoasidCore
 from actors.ioasid_core.state import Life
 from actors.iommu_driver import IommuDriver
-from actors.iommu_driver.order import smallest_free
+from actors.iommu_driver.ids import free_id
 from actors.iommu_driver.state import Bind, Step
 from protocol.effects import Out
 from protocol.messages import AttachData
@@ -43,8 +43,7 @@ class AttachesPerDevice(IommuDriver):
             return
         svm = self.svms[bind.pasid]
         bind.step = Step.ATTACH_DATA
-        another = smallest_free({one.id for one in self.svms.values()})
-        out.send(CORE, AttachData(bind.number, svm.pasid, svm.incarnation, another))
+        out.send(CORE, AttachData(bind.number, svm.pasid, svm.incarnation, free_id(self)))
 
 
 CLASSES: Final[dict[str, type]] = {"core": ReplacesData, "iommu": AttachesPerDevice}

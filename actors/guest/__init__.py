@@ -3,8 +3,7 @@
 It does what its plan says, well or badly; nobody on the host may trust it.  What it owns is what it
 believes: its names for PASIDs, its queues, and the operations it waits for.
 
-Kernel: QEMU's vSVA series of 2020; the guest's own drivers/iommu/intel and drivers/dma/idxd.
-§4.7, §7.
+Kernel: QEMU's vSVA series of 2020; the guest's drivers/iommu/intel, drivers/dma/idxd.  §4.7, §7.
 """
 
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from actors.guest.state import (
     NOT_BUSY,
     SUBMITS,
     Answer,
+    Living,
     Opening,
     Operation,
     Phase,
@@ -84,6 +84,7 @@ class Guest:
     lost: list[Name] = field(default_factory=list)
     parents: dict[Name, Name] = field(default_factory=dict)
     door: Name = VFIO
+    living: Living = field(default_factory=Living)
 
     @classmethod
     def of(cls, machine: Machine, name: Name, plan: Plan = IDLE) -> Self:
@@ -106,7 +107,6 @@ class Guest:
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         if self.phase is Phase.EXITED:
             return  # There is nobody left to read it.
-
         match message:
             case Done() | GuestEnqcmdGot() | RequestPasidGot() | Refused() | VmExit():
                 self.on_answer(message, sender, out)
@@ -159,9 +159,9 @@ class Guest:
         """QEMU has ended: there is nobody left to remember anything."""
         self.phase = Phase.EXITED
         self.busy = NOT_BUSY
-        for memory in (self.tasks, self.variables, self.told, self.queues, self.ims):
+        for memory in (self.tasks, self.variables, self.told, self.queues, self.ims, self.todo):
             memory.clear()
-        self.todo.clear()
+        self.living = Living()
 
     # --- What others ask about it -----------------------------------------------------------------
 

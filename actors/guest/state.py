@@ -52,6 +52,17 @@ class Variable(Struct):
     faulted: int = 0
 
 
+class Living(Struct):
+    """Of the variables that live, by PASID their names; and what numbers of the guest they have.
+
+    `last` is the highest, `gaps` are those below it, in order, that none of them has.
+    """
+
+    names: dict[Pasid, list[str]] = {}
+    last: Gpasid = 0
+    gaps: list[Gpasid] = []
+
+
 class Flight(Struct):
     """A descriptor on its way or in the device; `withheld`: the guest keeps its page from it."""
 

@@ -6,6 +6,7 @@ value after free, so that a late operation can use it; another's or a literal on
 Kernel: QEMU's virtual command register and the guest's drivers/iommu/intel/pasid.c.
 """
 
+from bisect import insort
 from typing import TYPE_CHECKING
 
 from actors.guest.state import Value, Variable
@@ -27,16 +28,39 @@ def told_key(owner: Name, variable: str) -> str:
 
 def live(guest: "Guest", pasid: Pasid) -> list[Variable]:
     """The guest's own by that number: one, as long as the core keeps numbers apart."""
-    return [v for v in guest.variables.values() if v.live and v.value.pasid == pasid]
+    names = guest.living.names.get(pasid, [])
+    if len(names) > 1:
+        names = [name for name in guest.variables if name in names]
+    return [guest.variables[name] for name in names]
 
 
 def free_gpasid(guest: "Guest") -> Gpasid:
     """The smallest number that the guest does not use at present."""
-    used = {v.value.gpasid for v in guest.variables.values() if v.live}
-    gpasid = 1
-    while gpasid in used:
-        gpasid += 1
-    return gpasid
+    living = guest.living
+    return living.gaps[0] if living.gaps else living.last + 1
+
+
+def begin_life(guest: "Guest", name: str, value: Value) -> None:
+    """The name stands for a PASID of the guest, with the smallest number that was free."""
+    guest.variables[name] = Variable(value)
+    living = guest.living
+    living.names.setdefault(value.pasid, []).append(name)
+    if living.gaps:
+        living.gaps.pop(0)
+    else:
+        living.last += 1
+
+
+def end_life(guest: "Guest", variable: Variable) -> None:
+    """The PASID is gone, and its number of the guest is free."""
+    variable.live = False
+    variable.bound.clear()
+    variable.faulted = 0
+    living = guest.living
+    insort(living.gaps, variable.value.gpasid)
+    while living.gaps and living.gaps[-1] == living.last:
+        living.gaps.pop()
+        living.last -= 1
 
 
 def value_of(guest: "Guest", step: Step) -> Value:
@@ -88,7 +112,7 @@ def on_allocated(guest: "Guest", name: str, got: RequestPasidGot, out: Out) -> N
     """A new value for the name, and for all who were promised it."""
     value = Value(got.pasid, got.incarnation, free_gpasid(guest))
     keep(guest, name)
-    guest.variables[name] = Variable(value)
+    begin_life(guest, name, value)
     tell(guest, name, value, out)
 
 
@@ -114,14 +138,15 @@ def keep(guest: "Guest", name: str) -> None:
     other = name + "'"
     keep(guest, other)
     guest.variables[other] = before
+    names = guest.living.names[before.value.pasid]
+    names[names.index(name)] = other
 
 
 def on_freed(guest: "Guest", pasid: Pasid) -> None:
     """By whatever name it was freed, it is gone."""
     for variable in live(guest, pasid):
-        variable.live = False
-        variable.bound.clear()
-        variable.faulted = 0
+        end_life(guest, variable)
+    guest.living.names.pop(pasid, None)
 
 
 def on_bound(guest: "Guest", pasid: Pasid, group: int) -> None:

@@ -4,8 +4,7 @@ In each device's PASID table it nests a guest's first level over its VM's second
 process's own (`native`).  It holds one reference on every PASID it has bound, from the first bind
 to the last teardown; the core's FREE makes it clean up for whoever frees before he unbinds.
 
-Kernel: drivers/iommu/intel/{svm,pasid}.c; "[PATCH V4 14/18] iommu/vt-d: Listen to IOASID
-notifications".  §4.2 to §4.4.  One module per operation; the class names the steps of all.
+Kernel: drivers/iommu/intel/{svm,pasid}.c; "[PATCH V4 14/18]".  §4.2 to §4.4, module by module.
 """
 
 from dataclasses import dataclass, field
@@ -64,7 +63,7 @@ class IommuDriver(native.NativeSva):
     """A PASID is in `svms` exactly while we hold its reference `svm`.
 
     `domains_on` has the domain id of each VM on each device and mdev, `parents` the device behind
-    an mdev; `detaching` waits for svm_devs; PASIDs of mms are out of `host_set`.
+    an mdev; `detaching` waits for svm_devs; PASIDs of mms are out of `host_set`; `ids`: see there.
     """
 
     SVM: ClassVar[Site] = Site("iommu.bind.svm", Errno.ENOMEM)
@@ -84,6 +83,7 @@ class IommuDriver(native.NativeSva):
     parents: dict[Name, Name] = field(default_factory=dict)
     host_quota: int = 0
     host_set: int = NO_SET
+    ids: list[int] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from actors.iommu_driver import lock
+from actors.iommu_driver.ids import free_id, keep
 from actors.iommu_driver.native_state import MM, Hold, MmStep
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import Bind, DevState, Svm
@@ -140,7 +141,7 @@ def make_mm_svm(driver: IommuDriver, bind: Bind, out: Out) -> None:
     request = bind.request
     bind.first = True
     svm = Svm(
-        id=smallest_free({svm.id for svm in driver.svms.values()}),
+        id=free_id(driver),
         pasid=request.pasid,
         incarnation=request.incarnation,
         vm=request.vm,
@@ -149,7 +150,7 @@ def make_mm_svm(driver: IommuDriver, bind: Bind, out: Out) -> None:
         native=True,
         holds=[Hold.PASID, Hold.PIN],
     )
-    insert(driver.svms, svm.pasid, svm)
+    keep(driver, svm)
     out.record(MemoryAllocated("svm", svm.object()))
     bind.step = MmStep.ATTACH_DATA
     out.send(CORE, AttachData(bind.number, svm.pasid, svm.incarnation, svm.id))

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from actors.iommu_driver import lock
+from actors.iommu_driver.ids import forget
 from actors.iommu_driver.native_state import Hold, MmStep, Release
 from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import Operation, Svm, Unbind, Work
@@ -84,7 +85,7 @@ def end_mm(driver: IommuDriver, task: Operation, out: Out) -> None:
             svm.holds.remove(hold)
             driver.let_go(task, hold, out)
             return
-    del driver.svms[task.pasid]
+    forget(driver, task.pasid)
     out.record(MemoryFreed("svm", svm.object()))
     driver.finish(task, out)
 

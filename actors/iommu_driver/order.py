@@ -7,6 +7,7 @@ Kernel: what an ida and an xarray are there.  §1.6.
 """
 
 from collections.abc import Container
+from itertools import takewhile
 from typing import TypeVar
 
 K = TypeVar("K", int, str)
@@ -27,6 +28,7 @@ def insert(table: dict[K, V], key: K, value: V) -> None:
         table[key] = value
         return
 
-    behind = [(other, table.pop(other)) for other in list(table) if other > key]
+    behind = list(takewhile(key.__lt__, reversed(table)))
+    moved = {other: table.pop(other) for other in reversed(behind)}
     table[key] = value
-    table.update(behind)
+    table.update(moved)

@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 from actors.iommu_driver import lock
+from actors.iommu_driver.ids import forget, free_id, keep
 from actors.iommu_driver.native_state import MM
-from actors.iommu_driver.order import insert, smallest_free
 from actors.iommu_driver.state import (
     Bind,
     Operation,
@@ -79,14 +79,14 @@ def make_svm(driver: IommuDriver, bind: Bind, out: Out) -> None:
     """The reference is ours."""
     request = bind.request
     svm = Svm(
-        id=smallest_free({svm.id for svm in driver.svms.values()}),
+        id=free_id(driver),
         pasid=request.pasid,
         incarnation=request.incarnation,
         vm=request.vm,
         gpasid=request.gpasid,
         table=request.table,
     )
-    insert(driver.svms, svm.pasid, svm)
+    keep(driver, svm)
     out.record(MemoryAllocated("svm", svm.object()))
     out.record(SvmCreated(svm.pasid, svm.incarnation, svm.vm, svm.id))
     driver.attach_data(bind, out)
@@ -148,7 +148,7 @@ def detach_data(driver: IommuDriver, task: Operation, out: Out) -> None:
 
 def put_reference(driver: IommuDriver, task: Operation, out: Out) -> None:
     """After this the number may begin another life."""
-    svm = driver.svms.pop(task.pasid)
+    svm = forget(driver, task.pasid)
     task.step = Step.PUT_PASID
     if isinstance(task, Work):
         out.record(WorkEnded(task.work, svm.pasid, svm.incarnation))

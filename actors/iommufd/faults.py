@@ -79,7 +79,7 @@ def trigger(fd: Iommufd, task: Task, out: Out) -> bool:
 
 
 def lock_trigger(fd: Iommufd, task: Task, out: Out) -> bool:
-    """A mock device has no hardware that could be blocked and drained (8c07df7cdfcf)."""
+    """A mock device has no hardware that could be blocked and drained (8c07df7cdfcf): shared."""
     return fd.lock(task, f"group:{fd.device(task.device).group}", Do.TRIGGER, out)
 
 

@@ -143,8 +143,7 @@ class Kvm:
 
     def on_notify_free(self, free: NotifyFree, out: Out) -> None:
         """Freed before it was unbound: the entry goes all the same, before DMA stops (S19)."""
-        spids = [spid for spid, entry in self.table.items() if entry.pasid == free.pasid]
-        notifications.clear(self, free, min(spids, default=None), out)
+        notifications.clear(self, free, notifications.spid_of(self, free), out)
 
     def on_answer(self, answer: Answer, out: Out) -> None:
         """The task that asked goes on."""

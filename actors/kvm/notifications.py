@@ -112,6 +112,15 @@ def clear(kvm: Kvm, notification: NotifyUnbind | NotifyFree, spid: Gpasid | None
     kvm.proceed(out)
 
 
+def spid_of(kvm: Kvm, free: NotifyFree) -> Gpasid | None:
+    """Which entry has the PASID, if one has: where it says, or where else it was bound to."""
+    entry = kvm.table.get(free.spid)
+    if entry is not None and entry.pasid == free.pasid:
+        return free.spid
+    spids = (spid for spid, entry in kvm.table.items() if entry.pasid == free.pasid)
+    return min(spids, default=None)
+
+
 def clear_entries(kvm: Kvm, out: Out) -> None:
     """Clear what is to be cleared, once no vCPU is between an entry and a device (O12)."""
     if kvm.has_commands_in_flight():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from actors.vdcm import slots, works
-from actors.vdcm.state import Dying, Kind, Right, RightStep, Slot
+from actors.vdcm.state import Dying, Kind, Right, RightStep, Slot, key_of
 from protocol.effects import Out
 from protocol.facts import NotificationAnswered, NotificationHandled
 from protocol.messages import (
@@ -79,12 +79,9 @@ def slots_of(vdcm: Vdcm, notification: Notification) -> list[Slot]:
     if not vdcm.is_open(notification.token):
         return []
     pasid, vm = notification.pasid, notification.token
-    found = [
-        key
-        for key, slot in vdcm.slots.items()
-        if slot.pasid == pasid and slot.in_use and slot.vm == vm
-    ]
-    return [vdcm.slots[key] for key in sorted(found)]
+    keys = [key_of(vm, kind, pasid) for kind in (Kind.IMS, Kind.SWQ, Kind.WQ)]
+    found = [vdcm.slots[key] for key in keys if key in vdcm.slots]
+    return [slot for slot in found if slot.pasid == pasid and slot.in_use]
 
 
 def slots_freed(vdcm: Vdcm, free: NotifyFree) -> list[Slot]:

@@ -6,6 +6,7 @@ range, and takes every PASID of the process in it, whichever container uses it (
 Kernel: drivers/vfio/vfio_pasid.c, vfio_pasid_alloc, vfio_pasid_free_range, v7 of the series.
 """
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, assert_never
 
 from actors.vfio import lock, tasks
@@ -24,7 +25,7 @@ from protocol.messages import (
     RequestPasid,
     RequestPasidGot,
 )
-from protocol.names import CORE, PASID_COUNT, PASID_MIN, Name, vm_of
+from protocol.names import CORE, PASID_COUNT, PASID_MIN, Name, Pasid, vm_of
 
 if TYPE_CHECKING:
     from actors.vfio import Vfio
@@ -116,15 +117,21 @@ def on_free_pasid_range(vfio: "Vfio", free: FreePasidRange, sender: Name, out: O
 def free_next(vfio: "Vfio", free: Free, out: Out) -> None:
     """The lowest one that is left; freeing what is not ours is no error and has no effect."""
     process = vfio.processes[free.vm]
-    mine = [pasid for pasid in process.pasids if free.min <= pasid <= free.max]
-    if not mine:
+    pasid = lowest(process.pasids, free.min, free.max)
+    if pasid is None:
         finish(vfio, free, Done(free.call), out)
         return
 
-    pasid = min(mine)
     incarnation = process.pasids.pop(pasid)
     out.record(PasidUnlinked(pasid, incarnation, free.vm))
     out.send(CORE, FreePasid(free.number, process.set, pasid, incarnation))
+
+
+def lowest(pasids: Collection[Pasid], low: Pasid, high: Pasid) -> Pasid | None:
+    """The lowest of these in the range: most ranges are one PASID."""
+    if low == high:
+        return low if low in pasids else None
+    return min((pasid for pasid in pasids if low <= pasid <= high), default=None)
 
 
 def finish(vfio: "Vfio", task: Alloc | Free, answer: AnyMessage, out: Out) -> None:

@@ -19,11 +19,13 @@ from msgspec import Struct, structs
 
 from clusters.live.processes import Process
 from clusters.live.ray_cluster import ENVIRONMENT, OWNERS, ROOT, SHORT, UNSET
+from clusters.live.spares import SPARES_MAX
 from protocol.errors import ClusterError, ExperimentError, UnreadableError, nearest
 
 FLEET_FORMAT: Final = 1
 FLEET_BYTES_MAX: Final = 1 << 20
 STATE: Final = "fleet.json"
+CLAIM: Final = "claim"
 TOKEN: Final = "token"  # noqa: S105  a file's name
 TOKEN_PATH: Final = "RAY_AUTH_TOKEN_PATH"  # noqa: S105  where Ray is told of it
 KINDS: Final = ("laptop", "lab")
@@ -35,13 +37,14 @@ NODES_MAX: Final = 16
 
 TUNED: Final = {
     "RAY_health_check_initial_delay_ms": "0",
-    "RAY_health_check_period_ms": "250",
+    "RAY_health_check_period_ms": "100",
     "RAY_health_check_timeout_ms": "1500",
     "RAY_health_check_failure_threshold": "3",
     "RAY_agent_register_timeout_ms": "100000",
     "RAY_raylet_start_wait_time_s": "120",
     "RAY_actor_scheduling_queue_max_reorder_wait_seconds": "1",
     "RAY_scheduler_spread_threshold": "0.0",
+    "RAY_worker_maximum_startup_concurrency": str(SPARES_MAX),
     "RAY_gcs_rpc_server_reconnect_timeout_s": "240",
     "RAY_gcs_server_request_timeout_seconds": "10",
     "RAY_core_worker_rpc_server_reconnect_timeout_max_s": "5",
@@ -132,21 +135,38 @@ class Fleet(Struct, frozen=True):
 
 
 def base() -> Path:
-    """The folder of all clusters of this user, which nobody else can look into or prepare."""
+    """The folder of all clusters of this user, which nobody else can look into or prepare.
+
+    It is there as long as there is a cluster.
+    """
     place = SHORT / f"pl-{os.getuid()}"
     try:
-        place.mkdir(mode=0o700, exist_ok=True)
         found = place.lstat()
+    except FileNotFoundError:
+        return place
     except OSError as error:
-        raise ClusterError(f"{place}: cannot be made: {error.strerror}") from error
+        raise ClusterError(f"{place}: cannot be looked at: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise ClusterError(f"{place}: is not a folder that is yours alone; remove it")
     return place
 
 
+def made_base() -> Path:
+    """The same, and it is there."""
+    place = base()
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ClusterError(f"{place}: cannot be made: {error.strerror}") from error
+    return base()
+
+
 def fleets() -> list[str]:
     """The names of the clusters there are, or of which something is left."""
-    return sorted(one.name for one in base().iterdir() if NAME.fullmatch(one.name))
+    try:
+        return sorted(one.name for one in base().iterdir() if NAME.fullmatch(one.name))
+    except FileNotFoundError:
+        return []
 
 
 def read_fleet(name: str) -> Fleet:
@@ -201,9 +221,27 @@ def surroundings(extra: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **extra, "PYTHONPATH": modules, "PATH": programs}
 
 
+def making(fleet: Fleet) -> Callable[[], None]:
+    """It is being brought up from now on; the way back."""
+    file = (fleet.folder / CLAIM).open("w")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file.close
+
+
+def half_made(fleet: Fleet) -> bool:
+    """Whether somebody is bringing it up just now."""
+    if fleet.ready:
+        return False
+    try:
+        claimed(fleet)()
+    except (ExperimentError, FileNotFoundError) as why:
+        return isinstance(why, ExperimentError)
+    return False
+
+
 def claimed(fleet: Fleet) -> Callable[[], None]:
     """Only one run at a time is on a cluster, because it does things to its nodes; the way back."""
-    file = (fleet.folder / "claim").open("w")
+    file = (fleet.folder / CLAIM).open("w")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

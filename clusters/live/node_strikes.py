@@ -261,6 +261,8 @@ class NodeStrikes:
         if hurt.fault:
             self.supervisor.chronicle.stated(FaultHealed(hurt.fault, hurt.node))
         self.supervisor.log("fault.healed", fault=hurt.fault, node=hurt.node)
+        if node.role == "host":
+            self.supervisor.spare(node.name)  # It is empty, and gets the next ones.
 
     def _started(self, hurt: Hurt, node: Node) -> bool:
         """Whether `ray start` is through; one that fails or hangs is tried again."""

@@ -9,6 +9,7 @@ folder of the cluster.  The launcher's own `ray stop`, which would end everybody
 import json
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -23,10 +24,20 @@ HEAD: Final = "head"
 TAGS: Final = "tags.json"
 HOME: Final = "home"
 STOP: Final = "ray stop"
+CACHED: Final = "_config_cache_path"
+"""Where the launcher says that it does so; `ray down` always does."""
 
 
 class OurProvider(NodeProvider):
     """Of a cluster of ours that has the launcher's `cluster_name`; the launcher knows its head."""
+
+    def __init__(self, provider_config: dict[str, object], cluster_name: str) -> None:
+        """What the launcher has put by to resolve its file faster next time is not to stay."""
+        super().__init__(provider_config, cluster_name)
+        cached = str(provider_config.get(CACHED) or "")
+        if cached:
+            with suppress(OSError):
+                Path(cached).unlink()
 
     def _there(self) -> bool:
         return self.cluster_name in fleets() and read_fleet(self.cluster_name).ready

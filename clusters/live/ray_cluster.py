@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from clusters.live.interruption import shielded
 from clusters.live.processes import Held, Process, descendants, end, process
-from clusters.live.spares import PRELOADED, Spares
+from clusters.live.spares import PRELOADED, Spares, spares_for
 from clusters.live.watchdog import Watchdog
 from clusters.workers import cores
 from protocol.errors import ClusterError, ExperimentError, PasidlabError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from clusters.live.fleet import Fleet
     from clusters.live.ray_host import Spot
@@ -194,10 +194,17 @@ class RayCluster:
         if self._watchdog is not None:
             self._watchdog.watch(self._ours())
 
-    def spare(self, node: str, hosts: int) -> None:
-        """So many hosts are on that node: one more process is to be there, for the next."""
-        if self.fleet is not None or not self.address:  # Elsewhere processes are not ours to keep.
+    def spare(self, node: str, on_nodes: "Mapping[str, int]", others: int = 0) -> None:
+        """So many hosts are on each node: processes are to be on that one, for the next."""
+        hosts = on_nodes.get(node, 0) + others
+        if self.fleet is not None:
+            self.spares.keep(node, hosts, spares_for(on_nodes.values()))
+        elif not self.address:  # Elsewhere processes are not ours to keep.
             self.spares.keep(node, hosts)
+
+    def places(self) -> list[str]:
+        """The nodes that are there for hosts, whether they have any or not."""
+        return [node.name for node in self.fleet.of("host")] if self.fleet is not None else []
 
     def _ours(self) -> list[Process]:
         """All of our own Ray's processes; none of another's."""

@@ -7,7 +7,7 @@ is tried again by Ray, and `__init__` never raises: Ray would not restart what f
 
 import os
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 import ray
@@ -198,6 +198,11 @@ class RayHost:
         return msgspec.msgpack.encode(Pong(os.getpid(), self._epoch, failure))
 
 
+SHARE: Final = 0.001
+"""Of a CPU, for a host on a cluster of ours: where hosts are, Ray sees by nothing else that a node
+is fuller than another, and puts all that have lost theirs on the same one."""
+
+
 class Spot(Struct, frozen=True):
     """Where a host is to be.  `elsewhere`: on another node, should that one be gone.
 
@@ -217,7 +222,7 @@ def begin(charge: Charge, spot: Spot) -> "ActorHandle[RayHost]":
     options = remote.options(
         name=charge.name,
         namespace=charge.namespace,
-        num_cpus=0,
+        num_cpus=SHARE if spot.ours else 0,
         max_restarts=-1,
         max_task_retries=0,
         enable_task_events=False,

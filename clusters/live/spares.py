@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 PRELOADED: Final = "clusters.live.ray_host"
 """What a host imports."""
 SPARES: Final = 1
-"""Of each node that has hosts."""
+"""Of a node whose own processes alone may die."""
+SPARES_MAX: Final = 4
+"""Of a node that may have to take over the hosts of another; each is 50 MB."""
 KEPT_SECONDS: Final = 24 * 3600
 ANSWER_SECONDS: Final = 5.0
 
@@ -29,27 +31,32 @@ class Spares:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "spares")
 
-    def keep(self, node: str, hosts: int) -> "Future[bool]":
-        """There are so many hosts on the node: that one more process is there, or begins."""
-        return self._thread.submit(_keep, node, hosts)
+    def keep(self, node: str, hosts: int, spares: int = SPARES) -> "Future[bool]":
+        """There are so many hosts on the node: that more processes are there, or begin."""
+        return self._thread.submit(_keep, node, hosts + spares)
 
     def end(self) -> None:
         """Whoever was not asked yet is not asked any more."""
         self._thread.shutdown(wait=True, cancel_futures=True)
 
 
-def lacking(pids: Iterable[int], hosts: int) -> int:
+def spares_for(on_nodes: Iterable[int]) -> int:
+    """How many a node needs if any other may be gone: all its hosts may come to this one."""
+    return min(SPARES_MAX, max([SPARES, *on_nodes]))
+
+
+def lacking(pids: Iterable[int], wanted: int) -> int:
     """How many more there are to be; a driver, which is one of those pids, hosts nothing."""
-    return hosts + SPARES - sum(pid != os.getpid() for pid in pids)
+    return wanted - sum(pid != os.getpid() for pid in pids)
 
 
-def _keep(node: str, hosts: int) -> bool:
-    """Whether a spare is there already."""
+def _keep(node: str, wanted: int) -> bool:
+    """Whether they are there already."""
     import grpc  # type: ignore[import-untyped]
     from ray.exceptions import RayError
 
     with suppress(RayError, grpc.RpcError):
-        return _asked(node, lambda stub: _fill(stub, hosts))
+        return _asked(node, lambda stub: _fill(stub, wanted))
     return False
 
 
@@ -67,14 +74,14 @@ def _asked(node: str, what: "Callable[[NodeManagerServiceStub], bool]") -> bool:
     return False
 
 
-def _fill(stub: "NodeManagerServiceStub", hosts: int) -> bool:
+def _fill(stub: "NodeManagerServiceStub", wanted: int) -> bool:
     import ray
     from ray.core.generated import common_pb2, node_manager_pb2
 
     asks: Any = node_manager_pb2  # Made from a description, at run time: they have no types.
     languages: Any = common_pb2
     there = stub.GetWorkerPIDs(asks.GetWorkerPIDsRequest(), timeout=ANSWER_SECONDS).pids
-    missing = lacking(there, hosts)
+    missing = lacking(there, wanted)
     if missing <= 0:
         return True
     request = asks.PrestartWorkersRequest(

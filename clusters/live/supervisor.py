@@ -6,6 +6,7 @@ for one host while another could need it.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -113,7 +114,8 @@ class Supervisor:
                 raise ClusterError(f"hosts do not start: {', '.join(silent)}")
             self.step()
         self.ready = True
-        for node in dict.fromkeys(view.node for view in self.hosts.values()):
+        places = self.ground.places() if self.ground is not None else []
+        for node in dict.fromkeys([*places, *(view.node for view in self.hosts.values())]):
             self.spare(node)
 
     def spare(self, node: str, others: int = 0) -> None:
@@ -125,8 +127,7 @@ class Supervisor:
             return
         self.ground.watch()
         if self.ready:
-            on_it = sum(view.node == node for view in self.running)
-            self.ground.spare(node, on_it + others)
+            self.ground.spare(node, Counter(view.node for view in self.running), others)
 
     def home(self, actor: Name) -> HostView:
         """The host that runs the actor."""

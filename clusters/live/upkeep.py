@@ -10,6 +10,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,9 @@ from clusters.live.fleet import (
     Fleet,
     Node,
     again,
-    base,
+    half_made,
+    made_base,
+    making,
     read_fleet,
 )
 from clusters.live.interruption import shielded
@@ -89,6 +92,7 @@ def up(wanted: Wanted, say: Callable[[str], None] = lambda _: None) -> Fleet:
     check(wanted)
     folder = _claim(wanted.name)
     fleet = Fleet(kind=wanted.kind, name=wanted.name, address="")
+    made = making(fleet)
     try:
         fleet = _planned(wanted, folder).write()
         if fleet.network:
@@ -99,8 +103,10 @@ def up(wanted: Wanted, say: Callable[[str], None] = lambda _: None) -> Fleet:
         return structs.replace(fleet, ready=True).write()
     except BaseException:
         with shielded():
-            down(wanted.name)
+            _take_down(fleet.name)
         raise
+    finally:
+        made()
 
 
 def check(wanted: Wanted) -> None:
@@ -126,15 +132,21 @@ def check(wanted: Wanted) -> None:
 
 def _claim(name: str) -> Path:
     """The folder, which only one can make."""
-    folder = base() / name
-    try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        fleet = read_fleet(name)
-        state = "is up already" if fleet.ready else "was left half made"
-        raise ExperimentError(f"cluster '{name}' {state}: {again(fleet)}") from None
-    except OSError as error:
-        raise ClusterError(f"{folder}: cannot be made: {error.strerror}") from error
+    while True:
+        folder = made_base() / name
+        try:
+            folder.mkdir(mode=0o700)
+            break
+        except FileNotFoundError:
+            continue  # The last cluster there was has just gone, and took the folder of all along.
+        except FileExistsError:
+            fleet = read_fleet(name)
+            if half_made(fleet):
+                raise ExperimentError(f"cluster '{name}' is just being brought up") from None
+            state = "is up already" if fleet.ready else "was left half made"
+            raise ExperimentError(f"cluster '{name}' {state}: {again(fleet)}") from None
+        except OSError as error:
+            raise ClusterError(f"{folder}: cannot be made: {error.strerror}") from error
     handle = os.open(folder / TOKEN, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(32))
@@ -262,6 +274,14 @@ def _runs(node: Node) -> bool:
 
 def down(name: str) -> None:
     """Every process, namespace and file of it."""
+    if half_made(read_fleet(name)):
+        raise ExperimentError(
+            f"cluster '{name}' is just being brought up; interrupt that, and nothing of it stays"
+        )
+    _take_down(name)
+
+
+def _take_down(name: str) -> None:
     fleet = read_fleet(name)
     folder = fleet.folder
     keepers = [node.keeper for node in fleet.nodes if node.keeper is not None]
@@ -278,6 +298,8 @@ def down(name: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         raise ClusterError(f"{folder}: cannot be removed")
+    with suppress(OSError):
+        folder.parent.rmdir()  # It was the last one.
 
 
 # --- Status ---------------------------------------------------------------------------------------

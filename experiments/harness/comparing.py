@@ -14,10 +14,10 @@ from msgspec import Struct, structs
 
 from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
-from clusters.sim.world import Setup, follow
+from clusters.sim.world import Setup
 from clusters.workers import Workers
 from experiments.harness.config import Experiment
-from experiments.harness.measures import Measures, Measuring
+from experiments.harness.measures import Measures, measured
 from experiments.harness.progress import progress
 from experiments.harness.result import RESULT_FORMAT, Status
 from experiments.harness.say import Voice, many
@@ -226,9 +226,8 @@ def take(charge: Charge, job: Portion) -> Taken:
     taken = Taken(Measures(reclaims=[]), {}, 0, [])
     setup = charge.setups[job.revision]
     for index, order in enumerate(job.orders, start=job.first + 1):
-        measuring = Measuring()
-        result, lesson = follow(setup, order, measuring)
-        taken.measures.add(measuring.measures)
+        result, lesson, measures = measured(setup, order)
+        taken.measures.add(measures)
         taken.lessons.append(lesson)
         first: dict[str, Broken] = {}
         for one in result.violations:

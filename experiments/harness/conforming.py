@@ -12,6 +12,7 @@ from msgspec import Struct, structs
 from clusters.cluster import ROLES, ActorClass, Role, roles_of
 from clusters.conformance.calls import Call
 from clusters.conformance.calls import shown as shown_call
+from clusters.conformance.iommufd import is_iommufd
 from clusters.conformance.linearize import Budget, Found, Search
 from clusters.conformance.machine import TraceMachine
 from clusters.conformance.operations import (
@@ -119,6 +120,8 @@ def conform(asked: Asked, voice: Voice) -> int:
     except PasidlabError as error:
         raise type(error)(f"{asked.trace}: {error}") from None
 
+    if judged.window is not None and not machine.look_ups_fail:
+        judged.reasons.extend(_advice(judged.window.last.call, calls))
     result = _result(asked, judged, shown(machine_file), began)
     result.counts.update(
         {
@@ -204,6 +207,14 @@ def _why(window: Window) -> str:
         f"no order of the calls gets past event {until}, {what} call {last.call.n} of"
         f" {last.call.task}: {described(last)}"
     )
+
+
+def _advice(last: Call, calls: Sequence[Call]) -> list[str]:
+    """What a machine file could say that makes another answer of it."""
+    if last.ret != "-ENOENT" or not is_iommufd(calls):
+        return []
+    file = shown(MACHINES / "linux-7.3-look-ups-fail.toml")
+    return [f"if look-ups of objects were made to fail (fail_iommufd), say so: --machine {file}"]
 
 
 def _result(asked: Asked, judged: Judged, machine: str, began: float) -> ConformResult:

@@ -4,16 +4,20 @@ from typing import Final
 
 from msgspec import Struct
 
+from clusters.sim.run_result import RunResult
+from clusters.sim.strategies import Lesson, Order, Strategy, make
+from clusters.sim.world import Setup, World
+from protocol.effects import Send
 from protocol.facts import (
     DmaBlocked,
+    Event,
     FreeRequested,
-    MessageSent,
     PageSettled,
     PasidAllocated,
     PasidReclaimed,
 )
-from protocol.history import Record
-from protocol.names import Incarnation, Pasid
+from protocol.messages import AnyMessage
+from protocol.names import Incarnation, Name, Pasid
 
 INVALID: Final = 1
 """The response code of a page request that nobody serves."""
@@ -42,27 +46,51 @@ class Measures(Struct):
         self.reclaims += other.reclaims
 
 
-class Measuring:
-    """Takes the measures of a history, record by record."""
+class MeasuredWorld(World):
+    """A run that takes its own measures.
 
-    def __init__(self) -> None:
-        self.measures = Measures()
+    They need few facts, and of a message only that it was sent: no history is written for them.
+    """
+
+    __slots__ = ("_freed", "measures")
+
+    def __init__(self, setup: Setup, strategy: Strategy) -> None:
+        super().__init__(setup, strategy)
+        self.measures = Measures(reclaims=[])
         self._freed: dict[tuple[Pasid, Incarnation], int] = {}
 
-    def __call__(self, record: Record) -> None:
-        fact, measures = record.fact, self.measures
-        if type(fact) is MessageSent:
-            measures.messages += 1
-        elif type(fact) is PasidAllocated:
+    def deliver(self, slot: int) -> None:
+        out = self.network.receivers[slot].out
+        super().deliver(slot)
+        for effect in out.effects:
+            if isinstance(effect, Send):
+                self.measures.messages += 1
+        for fact in out.facts:
+            self._measure(fact)
+
+    def tell(self, to: Name, message: AnyMessage) -> None:
+        self.measures.messages += 1
+        super().tell(to, message)
+
+    def _measure(self, fact: Event) -> None:
+        measures = self.measures
+        if type(fact) is PasidAllocated:
             measures.lives += 1
         elif type(fact) is FreeRequested:
             if fact.effective:
-                self._freed[fact.pasid, fact.incarnation] = record.stamp.step
+                self._freed[fact.pasid, fact.incarnation] = self.step
         elif type(fact) is PasidReclaimed:
             freed = self._freed.pop((fact.pasid, fact.incarnation), None)
             if freed is not None:
-                measures.reclaims.append(record.stamp.step - freed)
+                measures.reclaims.append(self.step - freed)
         elif type(fact) is DmaBlocked:
             measures.faults += 1
         elif type(fact) is PageSettled:
             measures.invalid += fact.code == INVALID
+
+
+def measured(setup: Setup, order: Order) -> tuple[RunResult, Lesson, Measures]:
+    """One run of a campaign, what it taught, and its measures."""
+    scout = make(order.strategy, order.seed, setup.nemeses)
+    world = MeasuredWorld(setup, scout)
+    return world.run(), scout.lesson(), world.measures

@@ -24,6 +24,7 @@ from protocol.plan import Step
 
 if TYPE_CHECKING:
     from experiments.harness.config import Experiment
+    from experiments.harness.tables import DomainTable
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
@@ -92,11 +93,22 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
         quota=experiment.pool.pasids,
         processes=numbered("proc", experiment.processes.count),
         groups=tuple(Group(group.name, group.devices, group.finalised) for group in table.group),
-        domains=tuple(Domain(d.name, d.kind, d.unit, d.pasid, d.stage) for d in table.domain),
+        domains=_domains(table.domain, where),
         stack=IOMMUFD,
         callers=numbered("caller", experiment.callers.count),
         without=table.without,
     )
+
+
+def _domains(tables: tuple[DomainTable, ...], where: str) -> tuple[Domain, ...]:
+    """Those that are there from the start; an entry that passes through is not modelled."""
+    for k, one in enumerate(tables):
+        if one.kind == "IDENTITY" and one.pasid:
+            raise ExperimentError(
+                f"{where}: $.machine.domain[{k}].pasid: an identity domain is set on no PASID:"
+                " pasid = false"
+            )
+    return tuple(Domain(d.name, d.kind, d.unit, d.pasid, d.stage) for d in tables)
 
 
 def numbered(word: str, count: int) -> tuple[Name, ...]:

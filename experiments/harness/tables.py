@@ -93,7 +93,7 @@ class DomainTable(Closed, frozen=True):
 
     name: Word
     unit: str = ""
-    kind: Literal["UNMANAGED", "NESTED", "SVA", "BLOCKED", "DMA"] = "UNMANAGED"
+    kind: Literal["UNMANAGED", "NESTED", "SVA", "BLOCKED", "DMA", "IDENTITY"] = "UNMANAGED"
     pasid: bool = True
     stage: Literal[1, 2] = 1
 

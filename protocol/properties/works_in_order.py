@@ -1,5 +1,6 @@
 """O14: one ordered queue, so that cleanups keep the order in which the chain asked for them."""
 
+from collections import deque
 from typing import ClassVar, TypeAlias
 
 from protocol.facts import Event, HostGone, WorkDue, WorkFinished, WorkLinedUp
@@ -25,7 +26,7 @@ class WorksInOrder:
     observes: ClassVar[tuple[type[Event], ...]] = (WorkLinedUp, WorkDue, WorkFinished, HostGone)
 
     def __init__(self, machine: Machine) -> None:
-        self.queued: list[Work] = []
+        self.queued: deque[Work] = deque()
         self.running: list[Work] = []
         self.gone: dict[Name, None] = {}
 
@@ -45,9 +46,11 @@ class WorksInOrder:
         return []
 
     def _due(self, record: Record, work: Work) -> str | None:
-        place = self.queued.index(work)
-        passed = [one for one in self.queued[:place] if one[0] not in self.gone]
-        self.queued = [*passed, *self.queued[place + 1 :]]
+        passed: list[Work] = []
+        while (first := self.queued.popleft()) != work:
+            if first[0] not in self.gone:
+                passed.append(first)
+        self.queued.extendleft(reversed(passed))
         running = [one for one in self.running if one[0] not in self.gone]
         self.running = [*running, work]
         if not passed and not running:

@@ -195,6 +195,26 @@ def test_nothing_is_detached_while_a_device_asks() -> None:
     assert responses(hands) == [(9, 1), (3, 1)]
 
 
+def test_two_may_ask_at_once_and_who_detaches_waits_for_both() -> None:
+    """The rwsem of a mock device, as recorded on 7.3: who asks behind a detach waits for that."""
+    hands, _ = faulty()
+    hands.hold = (ReportFault,)
+    for call, number in ((5, 9), (6, 10)):
+        hands.ask(TriggerFault(call, DEV, 6, number))
+    hands.ask(DetachPt(7, DEV, 6))
+    hands.ask(TriggerFault(8, DEV, 6, 11))
+    assert [one.message.number for one in hands.waiting] == [9, 10]  # type: ignore[union-attr]
+    first, second = hands.waiting
+    hands.hold, hands.waiting = (), []
+    hands.deliver(*hands.reply(first)[0])
+    assert 7 not in hands.answers
+    hands.deliver(*hands.reply(second)[0])
+    assert hands.answers[7] == Done(7)
+    assert hands.answers[8] == Done(8)
+    assert responses(hands) == [(10, 1), (9, 1), (3, 1)]
+    assert not hands.context.locks
+
+
 def test_a_group_is_read_whole_or_not_at_all() -> None:
     hands, queue = faulty()
     hands.ask(ReadFaults(5, queue, 5))

@@ -10,12 +10,24 @@ import pytest
 from msgspec import structs
 
 from clusters.live import fleet, lab, nodes, upkeep
-from clusters.live.fleet import Fleet, Node, base, claimed, fleets, read_fleet, ready_fleet
+from clusters.live.fleet import (
+    Fleet,
+    Node,
+    base,
+    claimed,
+    fleets,
+    half_made,
+    made_base,
+    making,
+    read_fleet,
+    ready_fleet,
+)
 from clusters.live.keeper import NODE
 from clusters.live.node_strikes import check_nodes
 from clusters.live.processes import Process, process
+from clusters.live.provider import CACHED, OurProvider
 from clusters.live.ray_cluster import OWNERS
-from clusters.live.upkeep import Wanted, check, down, look
+from clusters.live.upkeep import Wanted, check, down, look, up
 from clusters.nemesis import Nemesis
 from protocol.errors import ClusterError, ExperimentError, UnreadableError
 
@@ -30,11 +42,11 @@ NODES = (
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(fleet, "SHORT", tmp_path)
-    return base()
+    return made_base()
 
 
 def some(name: str = "some", **changes: object) -> Fleet:
-    (base() / name).mkdir(exist_ok=True)
+    (made_base() / name).mkdir(exist_ok=True)
     whole = Fleet(kind="laptop", name=name, address="127.0.0.1:1", ready=True, nodes=NODES)
     return structs.replace(whole, **changes).write()
 
@@ -67,6 +79,31 @@ def test_err_a_link_in_its_place_is_not_followed(place: Path, tmp_path: Path) ->
     place.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ClusterError, match="is not a folder that is yours alone"):
         base()
+
+
+def test_who_brings_it_up_is_not_disturbed(place: Path) -> None:
+    begun = some(ready=False)
+    assert not half_made(begun)
+    made = making(begun)
+    assert half_made(begun)
+    wanted = Wanted("laptop", begun.name)
+    with pytest.raises(ExperimentError, match="'some' is just being brought up"):
+        up(wanted)
+    with pytest.raises(ExperimentError, match="brought up; interrupt that"):
+        down(begun.name)
+    made()
+    with pytest.raises(ExperimentError, match="was left half made: pasidlab cluster down some"):
+        up(wanted)
+    down(begun.name)
+    assert not place.exists()
+    assert fleets() == []
+
+
+def test_the_launcher_keeps_nothing_beside_the_cluster(tmp_path: Path) -> None:
+    (tmp_path / "ray-config").write_text("{}")
+    for _ in range(2):
+        OurProvider({CACHED: str(tmp_path / "ray-config")}, "some")
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("place")
@@ -233,7 +270,7 @@ def test_a_number_that_another_process_has_now_is_left_alone(place: Path) -> Non
     assert {one.state for one in seen.nodes} == {"off"}
     assert not seen.well
     down("some")
-    assert list(place.iterdir()) == []
+    assert not place.exists()
 
 
 @pytest.mark.long
@@ -241,7 +278,7 @@ def test_up_that_fails_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(nodes, "RAY_START", ("sh", "-c", "echo no Ray here >&2; exit 1"))
     with pytest.raises(ClusterError, match="node head does not start: no Ray here"):
         upkeep.up(Wanted("laptop", "some"))
-    assert list(place.iterdir()) == []
+    assert not place.exists()
 
 
 @pytest.mark.long

@@ -20,6 +20,8 @@ from clusters.conformance.reading import Lines
 from tests.conformance.traces import DATA
 
 RUNS: Final = ("fd-t2-small", "fd-t4-small", "fd-t1-iopf")
+OVERLAPPING: Final = "fd-t2-iopf"
+"""Two tasks bring page requests of one device at once."""
 RESULTS: Final[tuple[Value, ...]] = (0, "-EBUSY", "-EINVAL", "-ENOENT")
 IDS: Final = ("id", "pt_id", "hwpt_id", "dev_id", "pasid")
 

@@ -13,7 +13,7 @@ from clusters.conformance.linearize import Budget
 from clusters.conformance.operations import NEVER, Step
 from clusters.conformance.state import copy_of, digest
 from protocol.effects import Out
-from tests.conformance.iommufd_traces import RUNS, judged, mutated, recorded
+from tests.conformance.iommufd_traces import OVERLAPPING, RUNS, judged, mutated, recorded
 from tests.conformance.traces import until
 
 pytestmark = pytest.mark.long
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 KINDS: Final = ("return", "question", "lost", "id", "drop")
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("run", [*RUNS, OVERLAPPING])
 def test_a_run_of_7_3_is_explained(run: str) -> None:
     operations, found, vocabulary = judged(recorded(run))
     assert not vocabulary.gaps(recorded(run))

@@ -63,7 +63,7 @@ def test_no_cluster_is_up(pasidlab: Command) -> None:
 
 
 def test_what_is_left_of_a_cluster_is_said_and_can_be_taken_down(pasidlab: Command) -> None:
-    (fleet.base() / "half").mkdir()
+    (fleet.made_base() / "half").mkdir()
     ran = pasidlab("cluster", "status")
     assert ran.code == 5
     assert ran.out.startswith("half  nothing, left half made, 0 nodes\n")
@@ -72,6 +72,7 @@ def test_what_is_left_of_a_cluster_is_said_and_can_be_taken_down(pasidlab: Comma
     assert "cluster 'half' was left half made: pasidlab cluster down half, then up" in ran.err
     assert pasidlab("cluster", "down", "half").out == "half       down\n"
     assert fleet.fleets() == []
+    assert not fleet.base().exists()
 
 
 def test_the_simulator_says_that_it_has_no_nodes(pasidlab: Command, here: Path) -> None:

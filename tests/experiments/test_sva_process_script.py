@@ -114,6 +114,15 @@ def test_err_a_virtual_function_of_none(pf: str) -> None:
         read_experiment(text, "x.toml")
 
 
+def test_err_an_identity_domain_for_pasids() -> None:
+    identity = '[[machine.domain]]\nname = "i"\nkind = "IDENTITY"\n'
+    text = HEAD.replace("[[machine.device]]", f"{identity}[[machine.device]]", 1)
+    with pytest.raises(ExperimentError, match=r"domain\[0\].pasid: an identity domain"):
+        read_experiment(text, "x.toml")
+    right = read_experiment(text.replace('"IDENTITY"\n', '"IDENTITY"\npasid = false\n'), "x.toml")
+    assert [one.kind for one in machine_of(right).domains] == ["IDENTITY"]
+
+
 def test_err_units_of_two_drivers() -> None:
     amd = '[[machine.unit]]\nname = "u"\ndriver = "amd"\n'
     text = HEAD.replace("[[machine.device]]", f"{amd}[[machine.device]]", 1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from actors.guest import Guest, Inbox, script
+from actors.guest.state import Living
 from clusters.sim.search.world_space import State, WorldSpace
 from protocol.effects import Out
 from protocol.messages import TimerFired
@@ -21,7 +22,7 @@ class Repeating(Guest):
     def handle(self, message: Inbox, sender: Name, out: Out) -> None:
         if message == TimerFired(AGAIN):
             self.position = self.invoked = self.drawn = 0
-            self.variables, self.told = {}, {}
+            self.variables, self.told, self.living = {}, {}, Living()
             script.go_on(self, out)
             return
         Guest.handle(self, message, sender, out)
