@@ -166,6 +166,11 @@ def between(text: str, stack: str) -> list[str]:
     if not dots:
         raise ExperimentError(f"--bisect-revisions: '{text}' is not a range like v1..v4")
     for word in (first, last):
+        if word in revisions() and word not in known:
+            raise ExperimentError(
+                f"--bisect-revisions: '{word}' has another stack than the others:"
+                " compare puts it beside them"
+            )
         if word and word not in known:
             raise ExperimentError(
                 f"--bisect-revisions: '{word}' is not a revision{nearest(word, known)}"

@@ -7,6 +7,8 @@ import pytest
 from experiments.harness import banking, comparing
 from experiments.harness.config import load
 from experiments.harness.interleaving import WIDTH
+from protocol.errors import ExperimentError
+from protocol.machine import IOASID
 from tests.experiments.command import Command
 
 BUG = "find-by-spid-while-pending"
@@ -133,6 +135,11 @@ def test_without_a_revision_all_are_asked_that_can_play_it() -> None:
     names, refused = comparing.comparable(load(folder / "process_killed.toml"), "x")
     assert "linux-7.3" not in names
     assert refused["linux-7.3"].startswith("$.processes.count: cannot be played with 'linux-7.3'")
+
+
+def test_err_a_bisection_stays_on_one_stack() -> None:
+    with pytest.raises(ExperimentError, match=r"'linux-7\.3' has another stack than the others"):
+        comparing.between("v4..linux-7.3", IOASID)
 
 
 @pytest.mark.long
