@@ -78,6 +78,8 @@ def test_a_pasid_is_as_old_as_its_first_free_until_it_is_reclaimed() -> None:
     assert (meter.oldest_ns(25), len(meter.pending)) == (15, 1)
     meter.fact(RECLAIMED, 30)
     assert (meter.oldest_ns(40), meter.reclaimed) == (0, 1)
+    meter.fact(freed, 0)  # Lived again, before the first tick.
+    assert (meter.oldest_ns(1_000), meter.oldest_ns(1_100)) == (0, 100)
 
 
 def test_what_ends_while_a_host_lives_its_journal_again_is_no_life_more() -> None:
@@ -87,8 +89,6 @@ def test_what_ends_while_a_host_lives_its_journal_again_is_no_life_more() -> Non
     assert (meter.recovered, meter.recovery_ns, meter.reclaimed) == (5, 7, 0)
     meter.fact(RECLAIMED, 9)
     assert meter.reclaimed == 1
-    meter.fact(freed, 0)  # Lived again, before the first tick.
-    assert (meter.oldest_ns(1_000), meter.oldest_ns(1_100)) == (0, 100)
 
 
 def test_operations_are_counted_by_how_they_ended() -> None:
