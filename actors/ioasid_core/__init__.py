@@ -4,8 +4,7 @@ A number goes back to the pool when its owner has freed it and the last holder h
 then it is FREE_PENDING and nobody else can get it.  Each message is one atomic handler, as under
 the allocator's lock, but notification chains run between them and hold up nobody.
 
-Kernel: drivers/iommu/ioasid.c of "[PATCH V4 00/18] IOASID extensions for guest SVA", 27 Feb 2021,
-sets as in the Intel data-centre kernel, and every known hole mended.  §2, §3.
+Kernel: drivers/iommu/ioasid.c of V4, 27 Feb 2021; sets as in DCP; known holes mended.  §2, §3.
 """
 
 from dataclasses import dataclass, field
@@ -44,7 +43,7 @@ from protocol.messages import (
     UnregisterNotifier,
 )
 from protocol.messages.amnesia import RecallLedger
-from protocol.names import PASID_COUNT, Incarnation, Name, Pasid
+from protocol.names import PASID_COUNT, Call, Incarnation, Name, Pasid
 
 __all__ = ["Inbox", "IoasidCore"]
 
@@ -54,7 +53,7 @@ class IoasidCore:
     """By PASID, `lives` has what is not FREE, `chains` of what somebody is being told.
 
     `numbers` finds the smallest that is FREE.  `blocks` are in order of registration; `calls` has
-    the PASID of each notification that is out (0: none); `bereft` are mms that lost a subscriber.
+    the PASID of each notification that is out (0: `unused`); `bereft` are mms that lost somebody.
     """
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
@@ -74,6 +73,7 @@ class IoasidCore:
     calls: list[Pasid] = field(default_factory=list)
     lost: list[Name] = field(default_factory=list)
     bereft: list[Name] = field(default_factory=list)
+    unused: list[Call] = field(default_factory=list)
 
     @classmethod
     def of(cls, machine: Machine, name: Name) -> Self:
@@ -139,7 +139,7 @@ class IoasidCore:
             case _:
                 assert_never(message)
 
-    # Functions of the modules beside this one, as methods: so each can be overridden.
+    # The modules' rules as methods: a revision or a defect can override any one of them.
     on_alloc_pasid = alloc.on_alloc_pasid
     number_for = alloc.number_for
     refuse_alloc = alloc.refuse_alloc

@@ -10,6 +10,7 @@ as posted they ran under the allocator's spinlock.
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import TYPE_CHECKING, Final
 
 from actors.ioasid_core.notifiers import block_of
@@ -181,10 +182,10 @@ def answer(notice: Notice, errno: Errno | None, out: Out) -> None:
 
 def take_call(core: IoasidCore, pasid: Pasid) -> Call:
     """The smallest number that no notification on its way has."""
-    if 0 in core.calls:
-        index = core.calls.index(0)
-        core.calls[index] = pasid
-        return index + 1
+    if core.unused:
+        call = core.unused.pop(0)
+        core.calls[call - 1] = pasid
+        return call
     core.calls.append(pasid)
     return len(core.calls)
 
@@ -192,5 +193,7 @@ def take_call(core: IoasidCore, pasid: Pasid) -> Call:
 def give_call(core: IoasidCore, call: Call) -> None:
     """It is free; free ones at the end leave nothing behind."""
     core.calls[call - 1] = 0
+    insort(core.unused, call)
     while core.calls and core.calls[-1] == 0:
         core.calls.pop()
+        core.unused.pop()

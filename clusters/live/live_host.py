@@ -125,8 +125,8 @@ class LiveHost:
                 case Began():
                     pass
         self.mail.recovered(epoch)
-        self.unsaved = self.meter.recovered = recovered
-        self.meter.recovery_ns = monotonic_ns() - began_ns
+        self.unsaved = recovered
+        self.meter.lived_again(recovered, monotonic_ns() - began_ns)
         return recovered
 
     def _restored(self) -> Snapshot | None:

@@ -45,6 +45,10 @@ class Meter:
                 outcome = OUTCOMES[type(fact)]  # type: ignore[index]
                 self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
+    def lived_again(self, recovered: int, spent_ns: int) -> None:
+        """The host is back; the lives that ended again meanwhile were counted when they did."""
+        self.recovered, self.recovery_ns, self.reclaimed = recovered, spent_ns, 0
+
     def appended(self, spent_ns: int) -> None:
         """A transaction of the journal."""
         self.appends += 1

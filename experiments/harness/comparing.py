@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
-from clusters.lineup import SOUND, Lineup, about, plays, revisions
+from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup
 from clusters.workers import Workers
@@ -136,6 +136,26 @@ def published(stack: str) -> list[str]:
     return [name for name in every() if plays(Lineup(name), stack)]
 
 
+def comparable(experiment: Experiment, where: str) -> tuple[list[str], dict[str, str]]:
+    """All that can be asked of it; and those that have its guests, but not all it has: why not.
+
+    In order: `published`, and the kernels that its guests can be played on.
+    """
+    said, refused = published(experiment.stack), dict[str, str]()
+    for name in revisions():
+        if stack_of(Lineup(name), experiment.stack) == experiment.stack:
+            continue
+        one = structs.replace(experiment, revision=name)
+        try:
+            check_played(one.lineup, one.played, "--revision", "--defect")
+            setup_of(one, where)
+        except ExperimentError as error:
+            refused[name] = str(error).removeprefix(f"{where}: ")
+        else:
+            said.append(name)
+    return [name for name in every() if name in said], refused
+
+
 def between(text: str, stack: str) -> list[str]:
     """The revisions of `A..B`, both ends included; either may be left out.
 
@@ -146,6 +166,11 @@ def between(text: str, stack: str) -> list[str]:
     if not dots:
         raise ExperimentError(f"--bisect-revisions: '{text}' is not a range like v1..v4")
     for word in (first, last):
+        if word in revisions() and word not in known:
+            raise ExperimentError(
+                f"--bisect-revisions: '{word}' has another stack than the others:"
+                " compare puts it beside them"
+            )
         if word and word not in known:
             raise ExperimentError(
                 f"--bisect-revisions: '{word}' is not a revision{nearest(word, known)}"

@@ -9,12 +9,12 @@ from typing import Final
 
 from clusters.lineup import SOUND, about
 from clusters.workers import Here
-from experiments.harness.comparing import Wanted, compared, published
+from experiments.harness.comparing import Wanted, comparable, compared
 from experiments.harness.options import Asked
 from experiments.harness.reading import EXPERIMENTS
 from experiments.harness.say import Voice
+from experiments.harness.setup import loaded
 from experiments.harness.verb_compare import block, lined_up, result_of
-from protocol.machine import IOASID
 
 PAGE: Final = EXPERIMENTS.parent / "docs" / "revisions.md"
 FILE: Final = EXPERIMENTS / "ioasid" / "free_before_unbind.toml"
@@ -30,7 +30,7 @@ Two guests free PASIDs that are still bound, while devices work, page requests w
 and late unbinds arrive. What do the posted series, the mainline kernels and the sound protocol
 make of the same 200 schedules? A number is the first schedule in which the property is violated
 (`docs/invariants.md` says what it means and who asked for it), *held* that none of them violates
-it.
+it, *n/a* that the revision has nothing that could.
 
 ```console
 $ pasidlab compare experiments/ioasid/free_before_unbind.toml -j auto
@@ -49,19 +49,22 @@ order in which they were posted, `linux-*` what mainline did meanwhile. A revisi
 property here has not proved it: `pasidlab explore --strategy breadth-first` does that, within
 bounds. The figures below the properties are of all schedules together, also of those in which
 something is violated. Mainline had neither KVM's table nor the VDCM; there those of the
-data-centre kernel stand in. The line between two neighbours: `pasidlab explore FILE
---bisect-revisions v3..v4`.
+data-centre kernel stand in. `linux-7.3` is another stack, iommufd, with the same guests
+([modern-stack.md](modern-stack.md), "Guests, across two decades"). The line between two
+neighbours: `pasidlab explore FILE --bisect-revisions v3..v4`.
 """
 
 
 def page() -> str:
     """The whole page."""
-    experiments = lined_up(Asked(FILE), published(IOASID))
+    asked = Asked(FILE)
+    names, _ = comparable(loaded(asked), WANTED.where)
+    experiments = lined_up(asked, names)
     columns = compared(experiments, WANTED, nullcontext(Here()), Voice(quiet=True))
     result = result_of(experiments, WANTED, columns, 0.0)
     lines = [f"{line.rstrip()}\n" for line in block(result, columns)]
     lines.append(f"\n{len(result.held)} properties more held in all of them\n")
-    said = [f"* **{name}**: {first_line(name)}\n" for name in published(IOASID)]
+    said = [f"* **{name}**: {first_line(name)}\n" for name in names]
     return "".join([HEAD, *lines, TAIL, *said, READING])
 
 

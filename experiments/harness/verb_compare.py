@@ -39,7 +39,7 @@ NOT_JUDGED: Final = "n/a"
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--revision", "chosen", multiple=True, type=Played(), metavar="NAME",
-    help="A published revision, or your own: ./mine.py (repeatable; default: all).",
+    help="A published revision, or your own: ./mine.py (repeatable; default: all that can).",
 )  # fmt: skip
 @click.option(
     "--defect", "defects", multiple=True, type=Played(), metavar="NAME",
@@ -71,12 +71,18 @@ def command(
     per life of a PASID, deliveries from free to reclaim, and the churn of devices (accesses that
     were blocked and page requests answered INVALID, per 100 lives).
     """
-    from experiments.harness.comparing import SCHEDULES, Wanted, compared, published
+    from experiments.harness.comparing import SCHEDULES, Wanted, comparable, compared
     from experiments.harness.setup import loaded
 
     voice = Voice(json=as_json, quiet=quiet, colour=False if no_color else None)
     asked = Asked(file, changes, None, defects)
-    experiments = lined_up(asked, chosen or published(loaded(asked).stack))
+    refused: dict[str, str] = {}
+    if not chosen:
+        every, refused = comparable(loaded(asked), str(file))
+        chosen = tuple(every)
+    experiments = lined_up(asked, chosen)
+    for name, why in refused.items():
+        voice.talk(f"not asked: {name}: {why}")
     wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
     began = time.monotonic()
     columns = compared(experiments, wanted, Jobs(jobs, place, address).workers(voice), voice)

@@ -14,16 +14,16 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import VFIO, Name, kvm_of, vdcm_of, vm_of
+from protocol.names import Name, kvm_of, vdcm_of, vm_of
 from protocol.properties.property import Kind, Owed, Since, named, since
 
 
 class OperationsEnd:
     """Every operation that a process began ends, unless its guest was lost or its VM has exited.
 
-    It is owed by whom the guest asks, first hand: VFIO, the device's VDCM, or, for descriptors, KVM
-    and the device, which they go through.  A frozen guest ends nothing.  A process of the host asks
-    the driver of the device's files, or the device.
+    It is owed by whom the guest asks, first hand: VFIO or the VMM, the device's VDCM, or, for
+    descriptors, KVM and the device, which they go through.  A frozen guest ends nothing.  A process
+    of the host asks the driver of the device's files, or the device.
     """
 
     name: ClassVar[str] = "operations-end"
@@ -46,6 +46,7 @@ class OperationsEnd:
         self.excused: dict[Name, None] = {}
         """Guests that are lost, VMs and processes of the host that have exited."""
         self.processes = machine.processes
+        self.door = machine.door
         self.doors = {one.name: machine.door_of(one.name) for one in machine.devices}
 
     def observe(self, record: Record) -> str | None:
@@ -71,7 +72,7 @@ class OperationsEnd:
         ]
 
     def _owed(self, actor: Name, fact: OpInvoked, begun: Since) -> Owed:
-        path = _path(actor, fact)
+        path = _path(actor, fact, self.door)
         if actor in self.processes:
             submits = fact.operation in ("dma", "fault")
             path = (actor, fact.device if submits else self.doors.get(fact.device, actor))
@@ -83,11 +84,11 @@ def _said(actor: Name, fact: OpInvoked) -> str:
     return f"operation {fact.op} of {actor}, {fact.operation}{about}, has not ended"
 
 
-def _path(actor: Name, fact: OpInvoked) -> tuple[Name, ...]:
+def _path(actor: Name, fact: OpInvoked, door: Name) -> tuple[Name, ...]:
     """Whom the operation goes through, from the guest on."""
     match fact.operation:
         case "alloc" | "bind" | "unbind" | "free":
-            return actor, VFIO
+            return actor, door
         case "dma" | "fault":
             return actor, kvm_of(vm_of(actor)), fact.device
         case "portal":

@@ -14,7 +14,7 @@ from protocol.facts import (
 )
 from protocol.history import Record
 from protocol.machine import Machine
-from protocol.names import IOMMU, VFIO, Incarnation, Name, Pasid, guest_of
+from protocol.names import IOMMU, Incarnation, Name, Pasid, guest_of
 from protocol.properties.property import Kind, Owed, Since, named, since
 
 
@@ -40,6 +40,7 @@ class PageRequestsEnd:
     )
 
     def __init__(self, machine: Machine) -> None:
+        self.door = machine.door
         self.unit_of = {device.name: device.unit for device in machine.devices}
         self.tokens: dict[Pasid, Name] = {}
         """Whose each number is, or was last."""
@@ -73,10 +74,10 @@ class PageRequestsEnd:
         for (device, group), (pasid, life, begun) in self.requests.items():
             what = f"page group {group} of {device} for {named(pasid, life)} is not answered"
             guest = guest_of(self.tokens.get(pasid, ""))
-            way = (device, self.unit_of[device], IOMMU, VFIO)
+            way = (device, self.unit_of[device], IOMMU, self.door)
             owed.append(Owed(what, begun, (*way, guest), "it goes through", through=True))
         for (device, pasid), (life, begun) in self.teardowns.items():
             what = f"the teardown of {named(pasid, life)} on {device} has not ended"
-            way = (IOMMU, self.unit_of[device], device, VFIO)
+            way = (IOMMU, self.unit_of[device], device, self.door)
             owed.append(Owed(what, begun, way, "it goes through", through=True))
         return owed

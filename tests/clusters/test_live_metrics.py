@@ -82,6 +82,15 @@ def test_a_pasid_is_as_old_as_its_first_free_until_it_is_reclaimed() -> None:
     assert (meter.oldest_ns(1_000), meter.oldest_ns(1_100)) == (0, 100)
 
 
+def test_what_ends_while_a_host_lives_its_journal_again_is_no_life_more() -> None:
+    meter = Meter()
+    meter.fact(RECLAIMED, 0)
+    meter.lived_again(5, 7)
+    assert (meter.recovered, meter.recovery_ns, meter.reclaimed) == (5, 7, 0)
+    meter.fact(RECLAIMED, 9)
+    assert meter.reclaimed == 1
+
+
 def test_operations_are_counted_by_how_they_ended() -> None:
     meter = Meter()
     for fact in (OpOk(1, "bind"), OpOk(2, "bind"), OpFail(3, "bind", "EBUSY")):

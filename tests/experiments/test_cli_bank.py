@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from experiments.harness import banking, comparing
+from experiments.harness.config import load
 from experiments.harness.interleaving import WIDTH
+from protocol.errors import ExperimentError
+from protocol.machine import IOASID
 from tests.experiments.command import Command
 
 BUG = "find-by-spid-while-pending"
@@ -121,6 +124,22 @@ def test_a_percentile_is_a_value_that_there_is() -> None:
     assert comparing.percentile([1, 2, 3, 4], 50) == 2
     assert comparing.percentile([1, 2, 3, 4], 99) == 4
     assert comparing.percentile([5], 1) == 5
+
+
+def test_without_a_revision_all_are_asked_that_can_play_it() -> None:
+    folder = banking.BUGS.parent / "ioasid"
+    names, refused = comparing.comparable(load(folder / "normal_life.toml"), "x")
+    assert names[0] == "v1"
+    assert names[-2:] == ["linux-7.3", "sound"]
+    assert refused == {}
+    names, refused = comparing.comparable(load(folder / "process_killed.toml"), "x")
+    assert "linux-7.3" not in names
+    assert refused["linux-7.3"].startswith("$.processes.count: cannot be played with 'linux-7.3'")
+
+
+def test_err_a_bisection_stays_on_one_stack() -> None:
+    with pytest.raises(ExperimentError, match=r"'linux-7\.3' has another stack than the others"):
+        comparing.between("v4..linux-7.3", IOASID)
 
 
 @pytest.mark.long

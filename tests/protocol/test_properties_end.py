@@ -1,6 +1,7 @@
 """What must come to an end, what a script expects, and what a run should have shown."""
 
 import pytest
+from msgspec import structs
 
 from protocol.facts import (
     BindAnswered,
@@ -28,7 +29,8 @@ from protocol.facts import (
     VmEntryLifted,
     VmExited,
 )
-from tests.protocol.stories import PASID, Story, allocated, reclaimed
+from protocol.machine import IOMMUFD
+from tests.protocol.stories import MACHINE, PASID, Story, allocated, reclaimed
 
 P = PASID
 
@@ -212,6 +214,13 @@ def test_err_operations_that_do_not_end() -> None:
             ("4 of vm1.guest, alloc", "0 steps, since step 8"),
         )
     ]
+
+
+def test_a_modern_kernels_guest_is_owed_it_by_its_vmm() -> None:
+    story = Story("operations-end", structs.replace(MACHINE, stack=IOMMUFD))
+    story.then("vm1.guest", OpInvoked(4, "alloc"))
+    (said,) = story.owed()
+    assert said.endswith("it goes through vm1.guest, core")
 
 
 def test_a_guest_that_is_lost_ends_nothing() -> None:

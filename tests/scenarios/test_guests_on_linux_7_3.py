@@ -11,14 +11,17 @@ from actors.vmm import Vmm
 from clusters.sim.strategies import campaign, prepared
 from clusters.sim.strategies.fail_nth import NTH
 from clusters.sim.world import Setup, follow
-from experiments.harness.config import load, read_experiment
+from experiments.harness.config import load, machine_of, read_experiment
+from experiments.harness.decades import target_of_today
 from experiments.harness.setup import setup_of
 from protocol.errors import ExperimentError
+from protocol.machine import IOMMUFD
 from protocol.names import Name
 from protocol.properties import BY_NAME
 from tests.worlds import assert_fine, world_of
 
 IOASID: Final = Path(__file__).parents[2] / "experiments" / "ioasid"
+CHAOS: Final = IOASID.parent / "chaos"
 MODERN: Final = ("revision=linux-7.3",)
 PORTFOLIO: Final = "portfolio"
 SEED: Final = 7
@@ -67,6 +70,7 @@ def modern(name: str) -> Setup:
         ("range_free_two_containers", 20),
         ("kvm_opens_too_late", 20),
         ("device_pulled_out", 10),
+        ("concurrent_multi_device_bind", 10),
     ],
 )
 def test_nothing_is_violated(name: str, schedules: int) -> None:
@@ -134,6 +138,37 @@ def test_what_both_decades_have_judges_both_and_what_is_the_allocators_does_not(
     assert [name for name in both if name not in judged] == []
     assert [name for name in old if name in judged] == []
     assert all(name in BY_NAME for name in (*both, *old))
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("one core", "one vmm"),
+        ("iommu", "intel_iommu"),
+        ("all vfio", "all iommufd"),
+        ("vm1.kvm", "vm1.kvm"),
+        ("vfio <-> core", "iommufd <-> vmm"),
+        ("core -> *", "vmm -> *"),
+        ("all guest -> vfio", "all guest -> core"),
+        ("vfio -> vm1.guest", "core -> vm1.guest"),
+    ],
+)
+def test_whom_a_fault_of_2020_names_is_who_has_that_part(said: str, meant: str) -> None:
+    machine = machine_of(read_experiment(LIFE, "x.toml"))
+    assert target_of_today(said, machine) == meant
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file", sorted(CHAOS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_fault_plan_of_the_chaos_experiments_can_be_played(file: Path) -> None:
+    setup = setup_of(load(file, MODERN), file.stem)
+    assert setup.machine.stack == IOMMUFD
+
+
+def test_a_bind_that_fails_on_the_second_device_is_rolled_back_today_too() -> None:
+    """Its site, too, is where the same step is."""
+    (fault,) = modern("concurrent_multi_device_bind").nemeses
+    assert (fault.site, fault.target) == ("intel_iommu.set_dev_pasid", "intel_iommu")
 
 
 MDEV: Final = """
