@@ -4,9 +4,10 @@ A look-up that walks a table, where it could ask for a key, makes a run of 65,53
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, TypeAlias
 
 import pytest
 
@@ -17,6 +18,8 @@ from experiments.harness.setup import setup_of
 
 FILE: Final = Path("experiments/chaos/bound_at_once.toml")
 ACTORS: Final = str(Path(actors.__file__).parent)
+Traced: TypeAlias = Callable[[FrameType, str, object], "Traced | None"]
+"""What Python calls at each line."""
 FEW: Final = 16
 MANY: Final = 128
 
@@ -31,12 +34,12 @@ def lines_per_delivery(pasids: int) -> float:
     """How many lines of the actors a delivery runs, each turn of a loop among them."""
     lines = 0
 
-    def line(_frame: FrameType, event: str, _what: object) -> object:
+    def line(_frame: FrameType, event: str, _what: object) -> Traced:
         nonlocal lines
         lines += event == "line"
         return line
 
-    def call(frame: FrameType, _event: str, _what: object) -> object:
+    def call(frame: FrameType, _event: str, _what: object) -> Traced | None:
         return line if frame.f_code.co_filename.startswith(ACTORS) else None
 
     before = sys.gettrace()
