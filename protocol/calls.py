@@ -121,6 +121,11 @@ class Operation(Struct, frozen=True):
         """The arguments that it may have."""
         return tuple(name for name in self.message.__struct_fields__ if name not in FILLED)
 
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """These, and whom it goes to, where there are several."""
+        return (*self.fields, AT) if self.to in (SAID, OWN_CONTEXT) else self.fields
+
 
 def _named(to: Name, *messages: type[AnyMessage]) -> dict[str, Operation]:
     return {

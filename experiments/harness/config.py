@@ -25,7 +25,7 @@ from experiments.harness.modern import (
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import read_step
-from experiments.harness.sva_process_script import read_sva_step
+from experiments.harness.sva_process_script import check_threads, read_sva_step
 from experiments.harness.tables import (
     DEEP,
     CallersTable,
@@ -249,6 +249,10 @@ def plans_of(experiment: Experiment, where: str = "experiment") -> dict[Name, Pl
     places = {one.name: f"{where}: $.process[{k}]" for k, one in processes}
     calls = {name: steps for name, steps in scripts.items() if name in machine.callers}
     check_values(calls, places)
+    if machine.stack == IOMMUFD:
+        check_threads(
+            {name: scripts[name] for name in machine.processes if name in scripts}, places
+        )
     check_variables({name: one for name, one in scripts.items() if name not in calls}, places)
     for name, steps in scripts.items():
         if name in machine.callers:

@@ -9,11 +9,12 @@ A value is a number, a name, `a+b`, or `$v` of a variable; an outcome is `ok`, a
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from actors.caller.arguments import OTHER, SAME, VARIABLE, is_value, message_of
+from actors.caller.arguments import OTHER, SAME, VARIABLE, is_value
+from experiments.harness.call_arguments import NAME, check_arguments
 from experiments.harness.script import outcomes
 from protocol.calls import AT, CALLS, SAID, Operation
 from protocol.domains import Domain, Group
@@ -25,8 +26,6 @@ from protocol.plan import Step
 if TYPE_CHECKING:
     from experiments.harness.config import Experiment
     from experiments.harness.tables import DomainTable
-
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,31}")
 
 
 def modern_machine(experiment: Experiment, where: str) -> Machine:
@@ -93,16 +92,21 @@ def modern_machine(experiment: Experiment, where: str) -> Machine:
         quota=experiment.pool.pasids,
         processes=numbered("proc", experiment.processes.count),
         groups=tuple(Group(group.name, group.devices, group.finalised) for group in table.group),
-        domains=_domains(table.domain, where),
+        domains=_domains(table.domain, units, where),
         stack=IOMMUFD,
         callers=numbered("caller", experiment.callers.count),
         without=table.without,
     )
 
 
-def _domains(tables: tuple[DomainTable, ...], where: str) -> tuple[Domain, ...]:
+def _domains(tables: tuple[DomainTable, ...], units: list[Name], where: str) -> tuple[Domain, ...]:
     """Those that are there from the start; an entry that passes through is not modelled."""
     for k, one in enumerate(tables):
+        if one.unit and one.unit not in units:
+            raise ExperimentError(
+                f"{where}: $.machine.domain[{k}].unit: '{one.unit}' is not a unit"
+                f'{nearest(one.unit, units)} (units: {", ".join(units)}; every unit\'s: "")'
+            )
         if one.kind == "IDENTITY" and one.pasid:
             raise ExperimentError(
                 f"{where}: $.machine.domain[{k}].pasid: an identity domain is set on no PASID:"
@@ -145,14 +149,14 @@ def _refuse(where: str, key: str, given: bool, stack: str) -> None:  # noqa: FBT
 # --- Steps of a caller ----------------------------------------------------------------------------
 
 
-def read_call(text: str, _caller: Name, _machine: Machine, where: str) -> Step:
+def read_call(text: str, _caller: Name, machine: Machine, where: str) -> Step:
     """The step that `text` says; `where` is its place in the file, for the refusal."""
     body, arrow, outcome = text.partition("->")
     words = body.split()
     variable = ""
     if words[1:2] == ["="]:
         variable, words = words[0], words[2:]
-        if not _NAME.fullmatch(variable):
+        if not NAME.fullmatch(variable):
             raise ExperimentError(f"{where}: '{variable}' is not a variable name")
     if not words:
         raise ExperimentError(f"{where}: '{text}' names no operation")
@@ -162,21 +166,18 @@ def read_call(text: str, _caller: Name, _machine: Machine, where: str) -> Step:
             f"{where}: '{name}' is not an operation of a caller{nearest(name, CALLS)}"
             " (see: pasidlab list operations)"
         )
-    step = Step(
+    given = _arguments(CALLS[name], rest, f"{where}: {name}")
+    check_arguments(CALLS[name], given, machine, f"{where}: {name}")
+    return Step(
         operation=name,
         variable=variable,
         expect=_outcomes(outcome, where) if arrow else (),
         text=text.strip(),
-        arguments=_arguments(CALLS[name], rest, f"{where}: {name}"),
+        arguments=tuple(given.items()),
     )
-    try:
-        message_of(step, {}, 1)
-    except msgspec.ValidationError as error:
-        raise ExperimentError(f"{where}: {name}: {error}") from error
-    return step
 
 
-def _arguments(operation: Operation, words: list[str], where: str) -> tuple[tuple[str, str], ...]:
+def _arguments(operation: Operation, words: list[str], where: str) -> dict[str, str]:
     """`name=value` each; those that the message has no default for must be there."""
     allowed = [*operation.fields, AT]
     given: dict[str, str] = {}
@@ -201,7 +202,7 @@ def _arguments(operation: Operation, words: list[str], where: str) -> tuple[tupl
     missing = [name for name in needed if name not in given]
     if missing:
         raise ExperimentError(f"{where}: '{missing[0]}=' is missing (needs: {', '.join(needed)})")
-    return tuple(given.items())
+    return given
 
 
 def _outcomes(text: str, where: str) -> tuple[str, ...]:
@@ -229,4 +230,5 @@ def check_values(scripts: dict[Name, tuple[Step, ...]], places: dict[Name, str])
                     raise ExperimentError(
                         f"{places[name]}.steps[{i}]: '{one}' is not set before{nearest(one, known)}"
                     )
-            known.append(step.variable)
+            if step.variable:
+                known.append(step.variable)

@@ -75,3 +75,17 @@ def _count(operation: str, rest: list[str], where: str) -> int:
     if not 1 <= count <= COUNT_MAX:
         raise ExperimentError(f"{where}: a count is 1 to {COUNT_MAX}, not {count}")
     return count
+
+
+def check_threads(scripts: dict[Name, tuple[Step, ...]], places: dict[Name, str]) -> None:
+    """A thread has begun before it does anything; it may have ended since (exit, exec: ENOENT)."""
+    for name, steps in scripts.items():
+        born = 1
+        for i, step in enumerate(steps):
+            if step.number > born:
+                there = ", ".join(f"t{k}" for k in range(2, born + 1)) or "none"
+                raise ExperimentError(
+                    f"{places[name]}.steps[{i}]: 't{step.number}' is not cloned before"
+                    f" (clones so far: {there})"
+                )
+            born += step.operation == "clone"

@@ -32,6 +32,7 @@ Quirk = Literal[
 ]  # fmt: skip
 DEEP: Final = ("pct", "delay-bounded", "fail-nth", "breadth-first")
 """Strategies with a depth."""
+DomainKind = Literal["UNMANAGED", "NESTED", "SVA", "BLOCKED", "DMA", "IDENTITY"]
 Semantics = Literal["reliable", "at-least-once", "at-most-once", "any-order"]
 
 
@@ -93,7 +94,7 @@ class DomainTable(Closed, frozen=True):
 
     name: Word
     unit: str = ""
-    kind: Literal["UNMANAGED", "NESTED", "SVA", "BLOCKED", "DMA", "IDENTITY"] = "UNMANAGED"
+    kind: DomainKind = "UNMANAGED"
     pasid: bool = True
     stage: Literal[1, 2] = 1
 

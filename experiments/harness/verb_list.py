@@ -116,7 +116,7 @@ def _operations() -> list[Thing]:
         *(Thing(name, about) for name, about in OPERATIONS.items()),
         *(Thing(name, f"process (iommufd): {about}") for name, about in SVA_OPERATIONS.items()),
         *(
-            Thing(name, f"caller: {one.about}", {"arguments": ", ".join(one.fields)})
+            Thing(name, f"caller: {one.about}", {"arguments": ", ".join(one.arguments)})
             for name, one in CALLS.items()
         ),
     ]

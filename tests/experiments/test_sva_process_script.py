@@ -53,6 +53,15 @@ def test_a_step_is_of_a_thread() -> None:
     )
 
 
+def test_err_a_thread_that_was_never_cloned() -> None:
+    with pytest.raises(
+        ExperimentError, match=r"steps\[1\]: 't3' is not cloned before .clones so far: t2."
+    ):
+        read("clone", "t3 dma d1", "clone")
+    ended = ("clone", "exec", "t2 exit -> ENOENT", "clone", "clone", "t3 dma d1")
+    assert [step.text for step in read(*ended)] == [*ended]
+
+
 def test_a_device_is_behind_the_door_of_its_driver() -> None:
     machine = machine_of(read_experiment(HEAD, "x.toml"))
     assert (machine.door_of("d1"), machine.device("d1").system_pasid) == ("idxd.d1", True)
