@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import msgspec
 
-from actors.caller.arguments import VARIABLE, argument
+from actors.caller.arguments import SEVERAL, VARIABLE, argument
 from experiments.harness.tables import DomainKind
 from protocol.calls import AT, OWN_CONTEXT, SAID, Operation
 from protocol.domains import ANY_KIND, BLOCKING, DEFAULT, NULL, made_domain
@@ -55,7 +55,9 @@ def _check_type(name: str, kind: object, text: str, where: str) -> None:
         if not NAME.fullmatch(text.removeprefix(VARIABLE)):
             raise ExperimentError(f"{where}: {name}: '{text}' is not a variable: $name")
         return
-    fits = kind is not int or (_NUMBER.fullmatch(text) and int(text) < _most(name))
+    several = [one for one in text.split(SEVERAL) if one]
+    numbers = [text] if kind is int else several if int in get_args(kind) else []
+    fits = all(_NUMBER.fullmatch(one) and int(one) < _most(name) for one in numbers)
     try:
         msgspec.convert(argument(name, kind, text, {}), kind, strict=False)
     except msgspec.ValidationError:

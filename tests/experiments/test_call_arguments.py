@@ -68,6 +68,11 @@ def with_step(step: str) -> str:
             ("9+2", "9+x"),
             "also wants numbers, joined by +, not '9+x'",
         ),
+        (
+            "answer_fault fault=1 cookie=1 code=0 also=9+2",
+            ("9+2", "9+-2"),
+            "also wants numbers, joined by +, not '9+-2'",
+        ),
         (ATTACH, ("d1", "d9"), "device: 'd9' is not a device; did you mean 'd2'? (there are: d1, "),
         (
             ATTACH,
