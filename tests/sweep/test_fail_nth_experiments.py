@@ -31,6 +31,7 @@ STRIDES: Final = {
     "amnesia": 997,
     "cut_and_lossy": 997,
     "kill_nodes": 997,
+    "gcs_gone": 997,
     "concurrent_multi_device_bind": 499,
 }
 STRIDE: Final = 97
