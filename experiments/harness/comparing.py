@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
-from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of
+from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, touches
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup
 from clusters.workers import Workers
@@ -132,20 +132,20 @@ def every() -> list[str]:
 
 
 def published(stack: str) -> list[str]:
-    """Those that say something of an actor that the stack has."""
+    """Those that can be played on the stack, and say something of an actor of it."""
     return [name for name in every() if plays(Lineup(name), stack)]
 
 
 def comparable(experiment: Experiment, where: str) -> tuple[list[str], dict[str, str]]:
-    """All that can be asked of it; and those that have its guests, but not all it has: why not.
+    """All that can be asked of it, in order; and those that cannot, though they have its actors.
 
-    In order: `published`, and the kernels that its guests can be played on.
+    Those have not all that it has, or could not live with what befalls it: why not is said.
     """
-    said, refused = published(experiment.stack), dict[str, str]()
-    for name in revisions():
-        if stack_of(Lineup(name), experiment.stack) == experiment.stack:
-            continue
+    said, refused = list[str](), dict[str, str]()
+    for name in every():
         one = structs.replace(experiment, revision=name)
+        if name != SOUND and not touches(one.lineup, one.played):
+            continue
         try:
             check_played(one.lineup, one.played, "--revision", "--defect")
             setup_of(one, where)
@@ -153,7 +153,9 @@ def comparable(experiment: Experiment, where: str) -> tuple[list[str], dict[str,
             refused[name] = str(error).removeprefix(f"{where}: ")
         else:
             said.append(name)
-    return [name for name in every() if name in said], refused
+    if not said:
+        raise ExperimentError(f"{where}: {refused[SOUND]}")
+    return said, refused
 
 
 def between(text: str, stack: str) -> list[str]:
@@ -199,7 +201,7 @@ def compared(
     """The same schedules for each revision; what the strategy learns, it learns from the first."""
     explore = next(iter(experiments.values())).explore
     setups = {
-        name: replace(prepared(setup_of(one, asked.where), explore.strategy), stop_at_first=False)
+        name: replace(prepared(_setup(name, one, asked), explore.strategy), stop_at_first=False)
         for name, one in experiments.items()
     }
     made = campaign(explore.strategy, asked.seed, explore.depth)
@@ -224,6 +226,16 @@ def compared(
                     say(told)
             done += len(orders)
     return tuple(one.column(name) for name, one in sums.items())
+
+
+def _setup(name: str, experiment: Experiment, asked: Wanted) -> Setup:
+    """What is run of a revision; of several, a refusal says which it is."""
+    try:
+        return setup_of(experiment, asked.where)
+    except ExperimentError as error:
+        if f"'{name}'" in str(error):
+            raise
+        raise ExperimentError(f"{error} (so it is with '{name}')") from error
 
 
 def take(charge: Charge, job: Portion) -> Taken:

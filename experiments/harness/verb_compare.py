@@ -81,8 +81,9 @@ def command(
         every, refused = comparable(loaded(asked), str(file))
         chosen = tuple(every)
     experiments = lined_up(asked, chosen)
-    for name, why in refused.items():
-        voice.talk(f"not asked: {name}: {why}")
+    for why in dict.fromkeys(refused.values()):
+        names = [name for name, said in refused.items() if said == why]
+        voice.talk(f"not asked: {', '.join(names)}: {why}")
     wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
     began = time.monotonic()
     columns = compared(experiments, wanted, Jobs(jobs, place, address).workers(voice), voice)

@@ -8,7 +8,7 @@ from experiments.harness import banking, comparing
 from experiments.harness.config import load
 from experiments.harness.interleaving import WIDTH
 from protocol.errors import ExperimentError
-from protocol.machine import IOASID
+from protocol.machine import IOASID, IOMMUFD
 from tests.experiments.command import Command
 
 BUG = "find-by-spid-while-pending"
@@ -37,10 +37,22 @@ def test_the_table_is_the_same_with_two_workers(pasidlab: Command) -> None:
 
 def test_a_bug_that_is_not_found_is_missed(pasidlab: Command, here: Path) -> None:
     text = (banking.BUGS / f"{BUG}.toml").read_text()
-    (here / "mended.toml").write_text(text.replace(f'defects = ["{BUG}"]', "defects = []"))
+    other = 'defects = ["kvm-ignores-a-failed-get"]'
+    (here / "mended.toml").write_text(text.replace(f'defects = ["{BUG}"]', other))
     ran = pasidlab("bank", "mended.toml", "--seeds", "2", "--schedules", "5")
     assert ran.code == 1
     assert "missed     mended: found by 0 of 2 seeds only" in ran.out
+
+
+def test_err_a_bug_without_a_mistake(pasidlab: Command, here: Path) -> None:
+    text = (banking.BUGS / f"{BUG}.toml").read_text()
+    (here / "mine.toml").write_text(text.replace(f'defects = ["{BUG}"]', ""))
+    quick = ("--seeds", "1", "--no-shrink")
+    ran = pasidlab("bank", "mine.toml", *quick)
+    assert ran.code == 2
+    sentence = "mine.toml: $.defects is missing: a bug of the bank says which mistake it has"
+    assert sentence in ran.err
+    assert pasidlab("bank", "mine.toml", *quick, "--defect", BUG).code == 0
 
 
 @pytest.mark.long
@@ -135,6 +147,37 @@ def test_without_a_revision_all_are_asked_that_can_play_it() -> None:
     names, refused = comparing.comparable(load(folder / "process_killed.toml"), "x")
     assert "linux-7.3" not in names
     assert refused["linux-7.3"].startswith("$.processes.count: cannot be played with 'linux-7.3'")
+
+
+def test_what_stands_on_an_allocator_is_not_asked_where_there_is_none(pasidlab: Command) -> None:
+    path = banking.BUGS.parent / "iommufd" / "s15_killed_while_the_device_works.toml"
+    ran = pasidlab("compare", path, "--schedules", "1")
+    assert ran.code == 1
+    assert "not asked: linux-6.1: " in ran.err
+    assert "actors that the stack 'iommufd' does not have (core; it has iommu_core" in ran.err
+    assert "linux-6.1" not in ran.out.split()
+    refused = pasidlab("run", path, "--revision", "linux-6.1")
+    assert refused.code == 2
+    assert "'linux-6.1' is of actors that the stack 'iommufd'" in refused.err
+    assert "linux-6.1" not in comparing.published(IOMMUFD)
+
+
+def test_who_could_not_live_with_a_fault_is_not_asked() -> None:
+    path = banking.BUGS.parent / "ioasid" / "kvm_loses_its_memory.toml"
+    names, refused = comparing.comparable(load(path), "x")
+    assert names[-1] == "sound"
+    assert {"v1", "v2", "v3", "v4", "dcp", "linux-6.1", "linux-7.3"} == set(refused)
+    assert refused["v4"].startswith("$.nemesis[0].target: vm1.kvm cannot lose its memory")
+
+
+def test_err_nobody_is_left_or_one_that_was_named_cannot(pasidlab: Command) -> None:
+    path = banking.BUGS.parent / "ioasid" / "kvm_loses_its_memory.toml"
+    nobody = pasidlab("compare", path, "--set", "nemesis.0.target=core", "--schedules", "1")
+    assert nobody.code == 2
+    assert f"{path}: $.nemesis[0].target: core cannot lose its memory" in nobody.err
+    named = pasidlab("compare", path, "--revision", "sound", "--revision", "v4")
+    assert named.code == 2
+    assert "(so it is with 'v4')" in named.err
 
 
 def test_err_a_bisection_stays_on_one_stack() -> None:
