@@ -43,21 +43,21 @@ class Column(Struct, frozen=True):
     """What became of a revision.
 
     `violated` by property; `restless`: schedules that did not come to rest.  `messages`: per life
-    of a PASID.  `reclaim_p50`, `reclaim_p99`: deliveries from an effective free to the reclaim,
-    None if there was none.  `faults`, `invalid`: blocked accesses and page requests answered
-    INVALID, per hundred lives.
+    of a PASID.  `reclaim_p50`, `reclaim_p99`: deliveries from an effective free to the reclaim.
+    `faults`, `invalid`: blocked accesses and page requests answered INVALID, per hundred lives.
+    None: there was no life, or no reclaim.
     """
 
     revision: str
     violated: dict[str, Broken]
     restless: int
     lives: int
-    messages: float
+    messages: float | None
     reclaim_p50: int | None
     reclaim_p99: int | None
     reclaimed: int
-    faults: float
-    invalid: float
+    faults: float | None
+    invalid: float | None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -281,20 +281,25 @@ class Sum:
     def column(self, revision: str) -> Column:
         """All of it."""
         measures = self.measures
-        lives = max(1, measures.lives)
+        lives = measures.lives
         reclaims = sorted(measures.reclaims)
         return Column(
             revision=revision,
             violated=self.violated,
             restless=self.restless,
-            lives=measures.lives,
-            messages=round(measures.messages / lives, 1),
+            lives=lives,
+            messages=per(measures.messages, lives),
             reclaim_p50=percentile(reclaims, 50),
             reclaim_p99=percentile(reclaims, 99),
             reclaimed=len(reclaims),
-            faults=round(100 * measures.faults / lives, 1),
-            invalid=round(100 * measures.invalid / lives, 1),
+            faults=per(100 * measures.faults, lives),
+            invalid=per(100 * measures.invalid, lives),
         )
+
+
+def per(count: int, lives: int) -> float | None:
+    """So many for each life; None where there was none."""
+    return round(count / lives, 1) if lives else None
 
 
 def percentile(ordered: Sequence[int], percent: int) -> int | None:

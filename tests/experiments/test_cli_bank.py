@@ -7,6 +7,7 @@ import pytest
 from experiments.harness import banking, comparing
 from experiments.harness.config import load
 from experiments.harness.interleaving import WIDTH
+from experiments.harness.verb_compare import width
 from protocol.errors import ExperimentError
 from protocol.machine import IOASID, IOMMUFD
 from tests.experiments.command import Command
@@ -129,6 +130,16 @@ def test_revisions_stand_side_by_side_on_the_same_schedules(pasidlab: Command) -
     assert list(column["violated"]) == [RULE]
     assert column["messages"] > 10
     assert column["lives"] == 20
+    said = pasidlab(*words, "--defect", BUG).out
+    first = column["violated"][RULE]["first"]
+    assert "a number beside a property: the first schedule in which it is violated\n" in said
+    assert f"\n{RULE}  (sound, schedule {first})\n" in said
+
+
+def test_a_wide_figure_is_apart_from_its_neighbour() -> None:
+    assert width(["sound", "held", "102.7"]) == 7
+    assert width(["linux-5.8", "held"]) == 11
+    assert width(["sound", "1234567.8"]) == 10
 
 
 def test_a_percentile_is_a_value_that_there_is() -> None:
@@ -156,6 +167,9 @@ def test_what_stands_on_an_allocator_is_not_asked_where_there_is_none(pasidlab: 
     assert "not asked: linux-6.1: " in ran.err
     assert "actors that the stack 'iommufd' does not have (core; it has iommu_core" in ran.err
     assert "linux-6.1" not in ran.out.split()
+    rows = {line[:37].strip(): line[37:].split() for line in ran.out.splitlines()}
+    assert set(rows["messages per life"]) == {"-"}
+    assert set(rows["INVALID responses per 100 lives"]) == {"-"}
     refused = pasidlab("run", path, "--revision", "linux-6.1")
     assert refused.code == 2
     assert "'linux-6.1' is of actors that the stack 'iommufd'" in refused.err
@@ -191,7 +205,8 @@ def test_two_decades_side_by_side_say_what_does_not_apply(pasidlab: Command) -> 
     words = ("compare", path, "--revision", "v4", "--revision", "linux-7.3", "--schedules", "4")
     ran = pasidlab(*words)
     assert ran.code == 1
-    rows = {line.partition(" ")[0]: line.split() for line in ran.out.splitlines()}
+    table = ran.out.partition("\n\n")[0]
+    rows = {line.partition(" ")[0]: line.split() for line in table.splitlines()}
     assert rows["told-while-bound"][2] == "n/a"
     assert rows["descriptors-ended-before-reclaim"][2] == "held"
     assert "does not apply to linux-7.3: " in ran.out
