@@ -194,8 +194,8 @@ def refuse_amnesia(name: Name, actors: Mapping[Name, Actor]) -> None:
             f"{name} cannot lose its memory: as it is, it could not rebuild what it knew;"
             " it can be crashed, which only delays it"
         )
-    if not getattr(type(actors.get(CORE)), "RECALLS", False):
+    why = getattr(type(actors.get(CORE)), "RECALLS_NOT", "nobody keeps a ledger")
+    if why:
         raise ExperimentError(
-            f"{name} cannot lose its memory: nobody could tell it what it held, since the core"
-            " keeps no ledger, or is deaf while it waits for a notification to be answered"
+            f"{name} cannot lose its memory: nobody could tell it what it held, since {why}"
         )

@@ -58,7 +58,7 @@ class IoasidCore:
 
     SITES: ClassVar[tuple[Site, ...]] = SITES
     LOSABLE: ClassVar[bool] = False
-    RECALLS: ClassVar[bool] = True
+    RECALLS_NOT: ClassVar[str] = ""
 
     capacity: int
     available: int

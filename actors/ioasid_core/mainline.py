@@ -77,7 +77,7 @@ class MainlineCore(IoasidCore):
     was shown, by asker and call.
     """
 
-    RECALLS: ClassVar[bool] = False  # Nobody's references are told apart.
+    RECALLS_NOT: ClassVar[str] = "the core does not know whose a reference is"
 
     allocators: list[Allocator] = field(default_factory=list)
     holder: Holder | None = None

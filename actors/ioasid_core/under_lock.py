@@ -61,7 +61,7 @@ class IoasidCoreUnderLock(IoasidCore):
     """
 
     KIND: ClassVar[str] = "spinlock"
-    RECALLS: ClassVar[bool] = False  # Asked by whom a chain waits for, it would never answer.
+    RECALLS_NOT: ClassVar[str] = "the core hears nobody while one that it notifies has not answered"
 
     holder: str = ""
     caller: str = ""
