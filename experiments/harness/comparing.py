@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
-from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, touches
+from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of, touches
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup
 from clusters.workers import Workers
@@ -169,6 +169,8 @@ def between(text: str, stack: str) -> list[str]:
         raise ExperimentError(f"--bisect-revisions: '{text}' is not a range like v1..v4")
     for word in (first, last):
         if word in revisions() and word not in known:
+            one = Lineup(word)
+            check_played(one, stack_of(one, stack), "--bisect-revisions", "")
             raise ExperimentError(
                 f"--bisect-revisions: '{word}' has another stack than the others:"
                 " compare puts it beside them"

@@ -197,6 +197,8 @@ def test_err_nobody_is_left_or_one_that_was_named_cannot(pasidlab: Command) -> N
 def test_err_a_bisection_stays_on_one_stack() -> None:
     with pytest.raises(ExperimentError, match=r"'linux-7\.3' has another stack than the others"):
         comparing.between("v4..linux-7.3", IOASID)
+    with pytest.raises(ExperimentError, match=r"'v4' is of actors that the stack 'iommufd' does"):
+        comparing.between("v4..linux-7.3", IOMMUFD)
 
 
 @pytest.mark.long
