@@ -7,7 +7,7 @@ travels with the lineup, to worker processes and to live hosts.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -24,6 +24,8 @@ from protocol.machine import GUESTS, IOASID, IOMMUFD
 
 SOUND: Final = "sound"
 SUFFIX: Final = ".py"
+ALLOCATOR: Final = "core"
+"""The role that hands out the PASIDs, where one actor does."""
 OWN_MODULES: Final = "pasidlab_own_"
 """What modules outside the tree are called while they are loaded."""
 
@@ -104,27 +106,50 @@ def stack_of(lineup: Lineup, stack: str) -> str:
     return GUESTS if guests_on == IOMMUFD else stack
 
 
+def touches(lineup: Lineup, stack: str) -> bool:
+    """Whether its revision changes an actor of that stack."""
+    there = roles_of(stack)
+    return any(role in there for role in changed(lineup))
+
+
 def plays(lineup: Lineup, stack: str) -> bool:
-    """Whether its revision changes an actor of that stack; conform asks of others, too."""
+    """Whether its revision can be played on that stack; conform asks of others, too."""
     if lineup.revision == SOUND:
         return True
-    there = roles_of(stack)
-    return any(role in there for role in _stated(_module(lineup, lineup.revision), ""))
+    return touches(lineup, stack) and not _homeless(changed(lineup), stack)
+
+
+def changed(lineup: Lineup) -> tuple[Role, ...]:
+    """The roles of which its revision has actors."""
+    if lineup.revision == SOUND:
+        return ()
+    return tuple(_stated(_module(lineup, lineup.revision), lineup.revision))
+
+
+def _homeless(roles: Collection[Role], stack: str) -> bool:
+    """What stands on an allocator of its own cannot be without it (the SVA library of 6.1)."""
+    return ALLOCATOR in roles and ALLOCATOR not in roles_of(stack)
 
 
 def check_played(lineup: Lineup, stack: str, revision_at: str, defects_at: str) -> None:
     """As `check`; what an experiment of that stack would not notice is refused there."""
     check(lineup, revision_at, defects_at)
     there = roles_of(stack)
-    revision = () if lineup.revision == SOUND else ((lineup.revision, revision_at),)
-    defects = tuple((name, f"{defects_at}[{k}]") for k, name in enumerate(lineup.defects))
-    for name, place in (*revision, *defects):
+    if not plays(lineup, stack):
+        raise ExperimentError(_elsewhere(revision_at, lineup.revision, changed(lineup), stack))
+    for k, name in enumerate(lineup.defects):
         roles = _stated(_module(lineup, name), name)
         if not any(role in there for role in roles):
-            raise ExperimentError(
-                f"{place}: '{name}' is of actors that the stack '{stack}' does not have"
-                f" ({', '.join(roles)}; it has {', '.join(there)})"
-            )
+            raise ExperimentError(_elsewhere(f"{defects_at}[{k}]", name, roles, stack))
+
+
+def _elsewhere(place: str, name: str, roles: Iterable[Role], stack: str) -> str:
+    there = roles_of(stack)
+    missing = [role for role in roles if role not in there]
+    return (
+        f"{place}: '{name}' is of actors that the stack '{stack}' does not have"
+        f" ({', '.join(missing)}; it has {', '.join(there)})"
+    )
 
 
 def check(lineup: Lineup, revision_at: str, defects_at: str) -> None:

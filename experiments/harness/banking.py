@@ -17,6 +17,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct
 
+from clusters.lineup import SOUND
 from clusters.sim.shrink import Aids, ShrinkBudget
 from clusters.sim.world import follow
 from clusters.workers import Workers
@@ -153,6 +154,10 @@ def bugs(names: Sequence[str], defects: Sequence[str] = ()) -> dict[str, Experim
         if not experiment.expect.violated:
             raise ExperimentError(
                 f"{shown(path)}: $.expect.violated: a bug says which property it violates"
+            )
+        if not experiment.defects and experiment.revision == SOUND:
+            raise ExperimentError(
+                f"{shown(path)}: $.defects is missing: a bug of the bank says which mistake it has"
             )
         found[name] = experiment
     return found

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 
 from msgspec import Struct, structs
 
-from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of
+from clusters.lineup import SOUND, Lineup, about, check_played, plays, revisions, stack_of, touches
 from clusters.sim.strategies import Lesson, Order, campaign, prepared
 from clusters.sim.world import Setup
 from clusters.workers import Workers
@@ -43,21 +43,21 @@ class Column(Struct, frozen=True):
     """What became of a revision.
 
     `violated` by property; `restless`: schedules that did not come to rest.  `messages`: per life
-    of a PASID.  `reclaim_p50`, `reclaim_p99`: deliveries from an effective free to the reclaim,
-    None if there was none.  `faults`, `invalid`: blocked accesses and page requests answered
-    INVALID, per hundred lives.
+    of a PASID.  `reclaim_p50`, `reclaim_p99`: deliveries from an effective free to the reclaim.
+    `faults`, `invalid`: blocked accesses and page requests answered INVALID, per hundred lives.
+    None: there was no life, or no reclaim.
     """
 
     revision: str
     violated: dict[str, Broken]
     restless: int
     lives: int
-    messages: float
+    messages: float | None
     reclaim_p50: int | None
     reclaim_p99: int | None
     reclaimed: int
-    faults: float
-    invalid: float
+    faults: float | None
+    invalid: float | None
 
 
 class Comparison(Struct, frozen=True, kw_only=True):
@@ -132,20 +132,20 @@ def every() -> list[str]:
 
 
 def published(stack: str) -> list[str]:
-    """Those that say something of an actor that the stack has."""
+    """Those that can be played on the stack, and say something of an actor of it."""
     return [name for name in every() if plays(Lineup(name), stack)]
 
 
 def comparable(experiment: Experiment, where: str) -> tuple[list[str], dict[str, str]]:
-    """All that can be asked of it; and those that have its guests, but not all it has: why not.
+    """All that can be asked of it, in order; and those that cannot, though they have its actors.
 
-    In order: `published`, and the kernels that its guests can be played on.
+    Those have not all that it has, or could not live with what befalls it: why not is said.
     """
-    said, refused = published(experiment.stack), dict[str, str]()
-    for name in revisions():
-        if stack_of(Lineup(name), experiment.stack) == experiment.stack:
-            continue
+    said, refused = list[str](), dict[str, str]()
+    for name in every():
         one = structs.replace(experiment, revision=name)
+        if name != SOUND and not touches(one.lineup, one.played):
+            continue
         try:
             check_played(one.lineup, one.played, "--revision", "--defect")
             setup_of(one, where)
@@ -153,7 +153,9 @@ def comparable(experiment: Experiment, where: str) -> tuple[list[str], dict[str,
             refused[name] = str(error).removeprefix(f"{where}: ")
         else:
             said.append(name)
-    return [name for name in every() if name in said], refused
+    if not said:
+        raise ExperimentError(f"{where}: {refused[SOUND]}")
+    return said, refused
 
 
 def between(text: str, stack: str) -> list[str]:
@@ -167,6 +169,8 @@ def between(text: str, stack: str) -> list[str]:
         raise ExperimentError(f"--bisect-revisions: '{text}' is not a range like v1..v4")
     for word in (first, last):
         if word in revisions() and word not in known:
+            one = Lineup(word)
+            check_played(one, stack_of(one, stack), "--bisect-revisions", "")
             raise ExperimentError(
                 f"--bisect-revisions: '{word}' has another stack than the others:"
                 " compare puts it beside them"
@@ -199,7 +203,7 @@ def compared(
     """The same schedules for each revision; what the strategy learns, it learns from the first."""
     explore = next(iter(experiments.values())).explore
     setups = {
-        name: replace(prepared(setup_of(one, asked.where), explore.strategy), stop_at_first=False)
+        name: replace(prepared(_setup(name, one, asked), explore.strategy), stop_at_first=False)
         for name, one in experiments.items()
     }
     made = campaign(explore.strategy, asked.seed, explore.depth)
@@ -224,6 +228,16 @@ def compared(
                     say(told)
             done += len(orders)
     return tuple(one.column(name) for name, one in sums.items())
+
+
+def _setup(name: str, experiment: Experiment, asked: Wanted) -> Setup:
+    """What is run of a revision; of several, a refusal says which it is."""
+    try:
+        return setup_of(experiment, asked.where)
+    except ExperimentError as error:
+        if f"'{name}'" in str(error):
+            raise
+        raise ExperimentError(f"{error} (so it is with '{name}')") from error
 
 
 def take(charge: Charge, job: Portion) -> Taken:
@@ -269,20 +283,25 @@ class Sum:
     def column(self, revision: str) -> Column:
         """All of it."""
         measures = self.measures
-        lives = max(1, measures.lives)
+        lives = measures.lives
         reclaims = sorted(measures.reclaims)
         return Column(
             revision=revision,
             violated=self.violated,
             restless=self.restless,
-            lives=measures.lives,
-            messages=round(measures.messages / lives, 1),
+            lives=lives,
+            messages=per(measures.messages, lives),
             reclaim_p50=percentile(reclaims, 50),
             reclaim_p99=percentile(reclaims, 99),
             reclaimed=len(reclaims),
-            faults=round(100 * measures.faults / lives, 1),
-            invalid=round(100 * measures.invalid / lives, 1),
+            faults=per(100 * measures.faults, lives),
+            invalid=per(100 * measures.invalid, lives),
         )
+
+
+def per(count: int, lives: int) -> float | None:
+    """So many for each life; None where there was none."""
+    return round(count / lives, 1) if lives else None
 
 
 def percentile(ordered: Sequence[int], percent: int) -> int | None:

@@ -22,6 +22,7 @@ from experiments.harness.modern import (
     read_call,
     refuse_modern,
 )
+from experiments.harness.own import as_named
 from experiments.harness.process_script import read_process_step
 from experiments.harness.reading import decode, read_toml
 from experiments.harness.script import read_step
@@ -97,6 +98,11 @@ def load(path: Path, changes: tuple[str, ...] = ()) -> Experiment:
 def read_experiment(text: str, where: str, changes: tuple[str, ...] = ()) -> Experiment:
     """The experiment that `text` says; everything in it is checked, also what it refers to."""
     experiment = decode(text, where, Experiment, changes)
+    experiment = structs.replace(
+        experiment,
+        revision=as_named(experiment.revision, where),
+        defects=tuple(as_named(name, where) for name in experiment.defects),
+    )
     places = (f"{where}: $.revision", f"{where}: $.defects")
     check_played(experiment.lineup, experiment.played, *places)
     for k, nemesis in enumerate(experiment.nemesis):

@@ -24,14 +24,14 @@ from clusters.conformance.operations import (
 from clusters.conformance.trace import read_calls
 from clusters.conformance.vocabularies import OLDEST, Part, Traced, likely_kernel, parts_of
 from clusters.conformance.window import Failure, Window, window_of
-from clusters.lineup import check, lineup
+from clusters.lineup import Lineup, changed, check, lineup, plays
 from experiments.harness.own import said as named
 from experiments.harness.reading import decode, read_toml, refuse_odd, shown
 from experiments.harness.result import RESULT_FORMAT, Exit, Status
 from experiments.harness.say import Voice, many
 from experiments.harness.trace_drawing import draw
-from protocol.errors import PasidlabError
-from protocol.machine import IOMMUFD
+from protocol.errors import ExperimentError, PasidlabError
+from protocol.machine import IOASID, IOMMUFD
 
 DEFAULT: Final = OLDEST
 MACHINES: Final = Path(__file__).parent / "machines"
@@ -110,13 +110,16 @@ def conform(asked: Asked, voice: Voice) -> int:
     asked = structs.replace(asked, revision=asked.revision or kernel)
     machine_file = asked.machine or machine_of(asked.revision or kernel, kernel)
     machine = decode(read_toml(machine_file, MACHINE_BYTES), shown(machine_file), TraceMachine)
-    classes = _classes(asked.revision or kernel)
+    lined = lineup(asked.revision or kernel, ())
+    classes = _classes(lined)
     calls = read_calls(asked.trace, machine)
     outermost = [call for call in calls if call.parent is None]
     tasks = {(call.task, call.pid) for call in calls}
     voice.talk(f"{many(len(outermost), 'call')} of {many(len(tasks), 'task')}")
     try:
-        judged = _judge(calls, machine, classes, asked)
+        parts = parts_of(calls, machine)
+        _refuse_others(lined, parts)
+        judged = _judge(parts, classes, asked)
     except PasidlabError as error:
         raise type(error)(f"{asked.trace}: {error}") from None
 
@@ -143,23 +146,29 @@ def machine_of(revision: str, kernel: str) -> Path:
     return own if own.exists() else MACHINES / f"{kernel}.toml"
 
 
-def _classes(revision: str) -> dict[Role, ActorClass]:
+def _classes(lined: Lineup) -> dict[Role, ActorClass]:
     """The actors of a revision."""
-    lined = lineup(revision, ())
     check(lined, "--revision", "")
     return {**ROLES, **roles_of(IOMMUFD), **lined.classes()}
 
 
-def _judge(
-    calls: Sequence[Call],
-    machine: TraceMachine,
-    classes: Mapping[Role, ActorClass],
-    asked: Asked,
-) -> Judged:
+def _refuse_others(lined: Lineup, parts: Sequence[Part]) -> None:
+    """What says nothing of the stack that was recorded would only lend its name to the base."""
+    roles, asked = changed(lined), [part.role for part in parts]
+    stacks = [IOASID if role in ROLES else IOMMUFD for role in asked]
+    if any(role in roles for role in asked) or any(plays(lined, stack) for stack in stacks):
+        return
+    raise ExperimentError(
+        f"--revision: '{lined.revision}' is of actors that this trace says nothing of"
+        f" ({', '.join(roles)}; it is of {' and '.join(asked)})"
+    )
+
+
+def _judge(parts: Sequence[Part], classes: Mapping[Role, ActorClass], asked: Asked) -> Judged:
     """The first part that is not explained has the word; the order is that of the first."""
     judgements: list[Judged] = []
     ends = time.monotonic() + asked.budget.seconds
-    for part in parts_of(calls, machine):
+    for part in parts:
         judgements.append(_judge_part(part, classes[part.role], asked))
         if judgements[-1].reasons:
             return judgements[-1]

@@ -32,6 +32,18 @@ def said(name: str) -> str:
     return _PATHS.get(name, name)
 
 
+def as_named(name: str, where: str) -> str:
+    """A revision or defect as an experiment in the file `where` says it: `./mine.py` is mine.py.
+
+    Only where the command line has named that very file; a path is from here, or from beside it.
+    """
+    path = Path(name)
+    if not name.endswith(SUFFIX) or path.name not in _PATHS:
+        return name
+    named = Path(_PATHS[path.name]).resolve()
+    return path.name if named in (path.resolve(), (Path(where).parent / path).resolve()) else name
+
+
 def own_words(lineup: Lineup) -> tuple[str, ...]:
     """The options that name the files of a lineup, for a command that is to run them again."""
     words: list[str] = []

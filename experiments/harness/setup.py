@@ -103,6 +103,8 @@ def properties_of(
                     f"{where}: $.expect.{key}[{k}]: '{name}' is not a property of this kind"
                     f"{nearest(name, there)} (see: pasidlab list properties)"
                 )
+            if kind is Kind.SOMETIMES and experiment.played != GUESTS:
+                _refuse_unseen(there[name], machine, f"{where}: $.expect.{key}[{k}]")
         if wanted:
             chosen += [there[name] for name in wanted]
         elif kind is not Kind.SOMETIMES:
@@ -110,6 +112,20 @@ def properties_of(
     if experiment.network.links:
         chosen.append(MessagesAreExpected)
     return tuple(chosen)
+
+
+def _refuse_unseen(witness: type[Property], machine: Machine, place: str) -> None:
+    """Of the other stack: nobody on the machine can show it, and it would be unknown for ever.
+
+    Guests on a kernel of today are not asked: their file was written for both.
+    """
+    if concerns(witness, machine):
+        return
+    seen = [one.name for one in PROPERTIES if one.kind is Kind.SOMETIMES and concerns(one, machine)]
+    raise ExperimentError(
+        f"{place}: '{witness.name}' is never seen on the stack '{machine.stack}'"
+        f"{nearest(witness.name, seen)} (witnesses there: {', '.join(seen)})"
+    )
 
 
 def nemeses_of(experiment: Experiment, where: str) -> tuple[Nemesis, ...]:

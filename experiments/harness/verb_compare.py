@@ -23,6 +23,14 @@ CELL_MIN: Final = 7
 NAME: Final = 37
 WIDTH: Final = 100
 NOT_JUDGED: Final = "n/a"
+FIGURES: Final = (
+    "messages per life",
+    "free to reclaim, deliveries, p50",
+    "                             p99",
+    "PASIDs reclaimed of 100 lives",
+    "blocked accesses per 100 lives",
+    "INVALID responses per 100 lives",
+)
 
 
 @click.command(
@@ -67,9 +75,9 @@ def command(
 ) -> int:
     """What each revision does in the same schedules of an experiment FILE.
 
-    Per property: held, or in which schedule it was violated first.  Then what it costs: messages
-    per life of a PASID, deliveries from free to reclaim, and the churn of devices (accesses that
-    were blocked and page requests answered INVALID, per 100 lives).
+    Per property: held, or the number of the first schedule in which it is violated.  Then what it
+    costs: messages per life of a PASID, deliveries from free to reclaim, and the churn of devices
+    (accesses that were blocked and page requests answered INVALID, per 100 lives).
     """
     from experiments.harness.comparing import SCHEDULES, Wanted, comparable, compared
     from experiments.harness.setup import loaded
@@ -81,8 +89,9 @@ def command(
         every, refused = comparable(loaded(asked), str(file))
         chosen = tuple(every)
     experiments = lined_up(asked, chosen)
-    for name, why in refused.items():
-        voice.talk(f"not asked: {name}: {why}")
+    for why in dict.fromkeys(refused.values()):
+        names = [name for name, said in refused.items() if said == why]
+        voice.talk(f"not asked: {', '.join(names)}: {why}")
     wanted = Wanted(str(file), 1 if seed is None else seed, schedules or SCHEDULES)
     began = time.monotonic()
     columns = compared(experiments, wanted, Jobs(jobs, place, address).workers(voice), voice)
@@ -156,19 +165,21 @@ def say(result: "Comparison", voice: Voice) -> None:
     """The table, in as many blocks as the width asks for."""
     columns = list(result.columns)
     while columns:
-        at_once = fitting(columns)
+        at_once = fitting(result, columns)
         for line in block(result, columns[:at_once]):
             voice.answer(line)
         columns = columns[at_once:]
         if columns:
             voice.answer()
     voice.answer()
-    names = {name: None for one in columns for name in one.violated}
+    names = broken(result)
+    if names:
+        voice.answer("a number beside a property: the first schedule in which it is violated")
     for name in names:
-        first = next(one for one in columns if name in one.violated)
-        broken = first.violated[name]
-        voice.answer(f"{name}  ({first.revision}, schedule {broken.first})")
-        voice.answer(f"    {broken.sentence}")
+        first = next(one for one in result.columns if name in one.violated)
+        how = first.violated[name]
+        voice.answer(f"{name}  ({first.revision}, schedule {how.first})")
+        voice.answer(f"    {how.sentence}")
     for revision, missing in result.does_not_apply.items():
         said = (
             f"does not apply to {revision}: {many(len(missing), 'property')}, {', '.join(missing)}"
@@ -182,41 +193,52 @@ def say(result: "Comparison", voice: Voice) -> None:
     )
 
 
-def fitting(columns: "Sequence[Column]") -> int:
+def fitting(result: "Comparison", columns: "Sequence[Column]") -> int:
     """How many columns go into the terminal's width; all, where there is no terminal."""
     if not sys.stdout.isatty():
         return len(columns)
     left, count = shutil.get_terminal_size().columns - NAME, 0
     for one in columns:
-        left -= width(one)
+        left -= width(cells(result, one))
         if left < 0:
             break
         count += 1
     return max(1, count)
 
 
-def width(one: "Column") -> int:
-    """Of a column: its name is apart from the one before."""
-    return max(CELL_MIN, len(one.revision) + 2)
+def width(cells: Sequence[str]) -> int:
+    """Of a column, its name first: that and its widest figure are apart from the one before."""
+    return max(CELL_MIN, len(cells[0]) + 2, *(len(cell) + 1 for cell in cells))
 
 
 def block(result: "Comparison", columns: "Sequence[Column]") -> list[str]:
     """The lines of some columns."""
-    names = sorted({name for one in result.columns for name in one.violated})
-    rows = [("", [one.revision for one in columns])]
-    rows += [(name, [cell(result, name, one) for one in columns]) for name in names]
-    rows += [
-        ("messages per life", [f"{one.messages:.1f}" for one in columns]),
-        ("free to reclaim, deliveries, p50", [number(one.reclaim_p50) for one in columns]),
-        ("                             p99", [number(one.reclaim_p99) for one in columns]),
-        ("PASIDs reclaimed of 100 lives", [share(one.reclaimed, one.lives) for one in columns]),
-        ("blocked accesses per 100 lives", [f"{one.faults:.1f}" for one in columns]),
-        ("INVALID responses per 100 lives", [f"{one.invalid:.1f}" for one in columns]),
-    ]
+    names = ["", *broken(result), *FIGURES]
+    texts = [cells(result, one) for one in columns]
+    widths = [width(one) for one in texts]
     return [
         f"{name:<{NAME}}"
-        + "".join(f"{cell:>{width(one)}}" for cell, one in zip(cells, columns, strict=True))
-        for name, cells in rows
+        + "".join(f"{text[k]:>{w}}" for text, w in zip(texts, widths, strict=True))
+        for k, name in enumerate(names)
+    ]
+
+
+def broken(result: "Comparison") -> list[str]:
+    """The properties that somebody violates: a row each."""
+    return sorted({name for one in result.columns for name in one.violated})
+
+
+def cells(result: "Comparison", one: "Column") -> list[str]:
+    """A column: who it is, what became of each property, what it costs."""
+    return [
+        one.revision,
+        *(cell(result, name, one) for name in broken(result)),
+        figure(one.messages),
+        number(one.reclaim_p50),
+        number(one.reclaim_p99),
+        share(one.reclaimed, one.lives),
+        figure(one.faults),
+        figure(one.invalid),
     ]
 
 
@@ -231,6 +253,11 @@ def cell(result: "Comparison", name: str, one: "Column") -> str:
 def number(value: int | None) -> str:
     """A number, or that there is none."""
     return "-" if value is None else f"{value:,}"
+
+
+def figure(value: float | None) -> str:
+    """A figure, or that there is none."""
+    return "-" if value is None else f"{value:.1f}"
 
 
 def share(count: int, lives: int) -> str:

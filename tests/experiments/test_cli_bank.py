@@ -7,8 +7,9 @@ import pytest
 from experiments.harness import banking, comparing
 from experiments.harness.config import load
 from experiments.harness.interleaving import WIDTH
+from experiments.harness.verb_compare import width
 from protocol.errors import ExperimentError
-from protocol.machine import IOASID
+from protocol.machine import IOASID, IOMMUFD
 from tests.experiments.command import Command
 
 BUG = "find-by-spid-while-pending"
@@ -37,10 +38,22 @@ def test_the_table_is_the_same_with_two_workers(pasidlab: Command) -> None:
 
 def test_a_bug_that_is_not_found_is_missed(pasidlab: Command, here: Path) -> None:
     text = (banking.BUGS / f"{BUG}.toml").read_text()
-    (here / "mended.toml").write_text(text.replace(f'defects = ["{BUG}"]', "defects = []"))
+    other = 'defects = ["kvm-ignores-a-failed-get"]'
+    (here / "mended.toml").write_text(text.replace(f'defects = ["{BUG}"]', other))
     ran = pasidlab("bank", "mended.toml", "--seeds", "2", "--schedules", "5")
     assert ran.code == 1
     assert "missed     mended: found by 0 of 2 seeds only" in ran.out
+
+
+def test_err_a_bug_without_a_mistake(pasidlab: Command, here: Path) -> None:
+    text = (banking.BUGS / f"{BUG}.toml").read_text()
+    (here / "mine.toml").write_text(text.replace(f'defects = ["{BUG}"]', ""))
+    quick = ("--seeds", "1", "--no-shrink")
+    ran = pasidlab("bank", "mine.toml", *quick)
+    assert ran.code == 2
+    sentence = "mine.toml: $.defects is missing: a bug of the bank says which mistake it has"
+    assert sentence in ran.err
+    assert pasidlab("bank", "mine.toml", *quick, "--defect", BUG).code == 0
 
 
 @pytest.mark.long
@@ -117,6 +130,16 @@ def test_revisions_stand_side_by_side_on_the_same_schedules(pasidlab: Command) -
     assert list(column["violated"]) == [RULE]
     assert column["messages"] > 10
     assert column["lives"] == 20
+    said = pasidlab(*words, "--defect", BUG).out
+    first = column["violated"][RULE]["first"]
+    assert "a number beside a property: the first schedule in which it is violated\n" in said
+    assert f"\n{RULE}  (sound, schedule {first})\n" in said
+
+
+def test_a_wide_figure_is_apart_from_its_neighbour() -> None:
+    assert width(["sound", "held", "102.7"]) == 7
+    assert width(["linux-5.8", "held"]) == 11
+    assert width(["sound", "1234567.8"]) == 10
 
 
 def test_a_percentile_is_a_value_that_there_is() -> None:
@@ -137,9 +160,45 @@ def test_without_a_revision_all_are_asked_that_can_play_it() -> None:
     assert refused["linux-7.3"].startswith("$.processes.count: cannot be played with 'linux-7.3'")
 
 
+def test_what_stands_on_an_allocator_is_not_asked_where_there_is_none(pasidlab: Command) -> None:
+    path = banking.BUGS.parent / "iommufd" / "s15_killed_while_the_device_works.toml"
+    ran = pasidlab("compare", path, "--schedules", "1")
+    assert ran.code == 1
+    assert "not asked: linux-6.1: " in ran.err
+    assert "actors that the stack 'iommufd' does not have (core; it has iommu_core" in ran.err
+    assert "linux-6.1" not in ran.out.split()
+    rows = {line[:37].strip(): line[37:].split() for line in ran.out.splitlines()}
+    assert set(rows["messages per life"]) == {"-"}
+    assert set(rows["INVALID responses per 100 lives"]) == {"-"}
+    refused = pasidlab("run", path, "--revision", "linux-6.1")
+    assert refused.code == 2
+    assert "'linux-6.1' is of actors that the stack 'iommufd'" in refused.err
+    assert "linux-6.1" not in comparing.published(IOMMUFD)
+
+
+def test_who_could_not_live_with_a_fault_is_not_asked() -> None:
+    path = banking.BUGS.parent / "ioasid" / "kvm_loses_its_memory.toml"
+    names, refused = comparing.comparable(load(path), "x")
+    assert names[-1] == "sound"
+    assert {"v1", "v2", "v3", "v4", "dcp", "linux-6.1", "linux-7.3"} == set(refused)
+    assert refused["v4"].startswith("$.nemesis[0].target: vm1.kvm cannot lose its memory")
+
+
+def test_err_nobody_is_left_or_one_that_was_named_cannot(pasidlab: Command) -> None:
+    path = banking.BUGS.parent / "ioasid" / "kvm_loses_its_memory.toml"
+    nobody = pasidlab("compare", path, "--set", "nemesis.0.target=core", "--schedules", "1")
+    assert nobody.code == 2
+    assert f"{path}: $.nemesis[0].target: core cannot lose its memory" in nobody.err
+    named = pasidlab("compare", path, "--revision", "sound", "--revision", "v4")
+    assert named.code == 2
+    assert "(so it is with 'v4')" in named.err
+
+
 def test_err_a_bisection_stays_on_one_stack() -> None:
     with pytest.raises(ExperimentError, match=r"'linux-7\.3' has another stack than the others"):
         comparing.between("v4..linux-7.3", IOASID)
+    with pytest.raises(ExperimentError, match=r"'v4' is of actors that the stack 'iommufd' does"):
+        comparing.between("v4..linux-7.3", IOMMUFD)
 
 
 @pytest.mark.long
@@ -148,7 +207,8 @@ def test_two_decades_side_by_side_say_what_does_not_apply(pasidlab: Command) -> 
     words = ("compare", path, "--revision", "v4", "--revision", "linux-7.3", "--schedules", "4")
     ran = pasidlab(*words)
     assert ran.code == 1
-    rows = {line.partition(" ")[0]: line.split() for line in ran.out.splitlines()}
+    table = ran.out.partition("\n\n")[0]
+    rows = {line.partition(" ")[0]: line.split() for line in table.splitlines()}
     assert rows["told-while-bound"][2] == "n/a"
     assert rows["descriptors-ended-before-reclaim"][2] == "held"
     assert "does not apply to linux-7.3: " in ran.out

@@ -124,4 +124,11 @@ def test_err_an_errno_that_no_driver_gives(pasidlab: Command, here: Path) -> Non
 
 
 def test_a_revision_that_says_nothing_of_it_is_the_base(pasidlab: Command) -> None:
-    assert pasidlab("conform", SMALL, "--revision", "v4").code == 0
+    assert pasidlab("conform", SMALL, "--revision", "sva-off-on-x86").code == 0
+
+
+def test_err_a_revision_of_another_stack(pasidlab: Command) -> None:
+    ran = pasidlab("conform", SMALL, "--revision", "v4")
+    assert ran.code == 2
+    assert "--revision: 'v4' is of actors that this trace says nothing of (core, " in ran.err
+    assert "; it is of iommu_core)" in ran.err

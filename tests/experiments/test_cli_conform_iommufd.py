@@ -83,3 +83,11 @@ def test_err_a_call_without_its_arguments_is_named(pasidlab: Command, tmp_path: 
     ran = pasidlab("conform", written(tmp_path, every), "-q")
     assert ran.code == 2
     assert "has no argument 'domain'" in ran.err
+
+
+@pytest.mark.parametrize("revision", ["v4", "linux-5.18", "linux-6.1"])
+def test_err_a_revision_that_has_none_of_these_actors(pasidlab: Command, revision: str) -> None:
+    ran = pasidlab("conform", SMALL, "--revision", revision)
+    assert ran.code == 2
+    assert f"--revision: '{revision}' is of actors that this trace says nothing of" in ran.err
+    assert "; it is of iommufd)" in ran.err

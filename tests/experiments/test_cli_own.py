@@ -88,6 +88,21 @@ def test_err_an_experiment_cannot_have_a_file_run(pasidlab: Command, here: Path)
     assert pasidlab("run", "bug.toml", "--defect", "mine.py").code in (0, 1, 3)
 
 
+def test_an_experiment_may_say_the_path_of_what_is_named(pasidlab: Command, here: Path) -> None:
+    (here / "deep").mkdir()
+    for path, said in (("bug.toml", "./mine.py"), ("deep/bug.toml", "../mine.py")):
+        (here / path).write_text(f'defects = ["{said}"]\n{BUG}')
+        words = ("run", path, "--defect", "./mine.py", "--seed", "3", "--json")
+        assert pasidlab(*words).object["revision"] == "sound + mine.py"
+
+
+def test_err_an_experiment_says_the_path_of_another_file(pasidlab: Command, here: Path) -> None:
+    (here / "bug.toml").write_text(f'defects = ["other/mine.py"]\n{BUG}')
+    ran = pasidlab("run", "bug.toml", "--defect", "./mine.py")
+    assert ran.code == 2
+    assert "other/mine.py: a Python file runs only if you name it" in ran.err
+
+
 def test_err_two_files_of_one_name(pasidlab: Command, here: Path) -> None:
     (here / "other").mkdir()
     (here / "other" / "mine.py").write_text(f"{MINE}\n")

@@ -1,5 +1,6 @@
 """What an experiment file may say, and how it is told what is wrong."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import pytest
 
 from experiments.harness.config import Experiment, load, machine_of, plans_of, read_experiment
 from experiments.harness.reading import decode, read_toml
+from experiments.harness.setup import properties_of
 from protocol.errors import ExperimentError
 from protocol.plan import Step
 
@@ -223,3 +225,32 @@ def test_err_a_file_that_is_too_large_or_not_text_is_refused(tmp_path: Path) -> 
 def test_err_deep_nesting_is_refused_and_not_a_crash() -> None:
     with pytest.raises(ExperimentError, match="not TOML"):
         decode(f"x = {'[' * 100_000}", "t.toml", Experiment)
+
+
+@pytest.mark.parametrize(
+    ("file", "witness", "reason"),
+    [
+        (
+            "iommufd/s16_the_next_process_gets_the_number",
+            "pasid-reused",
+            "never seen on the stack 'iommufd'; did you mean 'mm-pasid-reused'? (witnesses there: ",
+        ),
+        (
+            "ioasid/normal_life",
+            "mm-pasid-reused",
+            "never seen on the stack 'ioasid'; did you mean 'pasid-reused'? (witnesses there: ",
+        ),
+    ],
+)
+def test_err_a_witness_of_the_other_stack(file: str, witness: str, reason: str) -> None:
+    change = f"expect.sometimes=['page-answered', '{witness}']"
+    experiment = load(ROOT / "experiments" / f"{file}.toml", (change,))
+    with pytest.raises(ExperimentError, match=re.escape(reason)) as error:
+        properties_of(experiment, "t.toml")
+    assert str(error.value).startswith(f"t.toml: $.expect.sometimes[1]: '{witness}' is ")
+
+
+def test_guests_of_today_keep_the_witnesses_of_their_file() -> None:
+    path = ROOT / "experiments" / "ioasid" / "normal_life.toml"
+    names = {one.name for one in properties_of(load(path, ("revision='linux-7.3'",)), "t.toml")}
+    assert {"pasid-reused", "page-answered"} <= names
