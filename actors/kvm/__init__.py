@@ -104,10 +104,6 @@ class Kvm:
             case _:
                 assert_never(message)
 
-    def on_host_lost(self, lost: HostLost, out: Out) -> None:
-        """Nothing is accepted by a device that is gone; of no other loss does KVM wait for more."""
-        commands.on_host_lost(self, lost, out)
-
     def on_open_vm(self, opening: OpenVm, guest: Name, out: Out) -> None:
         """The first vCPU: on the chain before the VM's first PASID (O16)."""
         files.open_vm(self, opening, guest, out)
@@ -173,6 +169,7 @@ class Kvm:
         out.record(TranslationCleared(self.vm, spid, entry.pasid, entry.incarnation))
         out.send(CORE, PutPasid(call, entry.pasid, entry.incarnation, notifications.REASON))
 
+    on_host_lost = commands.on_host_lost
     read_back = rebuild.read_back
     settle = settling.settle
     missed = settling.missed

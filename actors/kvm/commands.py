@@ -69,7 +69,7 @@ def retire(kvm: Kvm, call: Call, out: Out, *, accepted: bool) -> None:
 
 
 def on_host_lost(kvm: Kvm, lost: HostLost, out: Out) -> None:
-    """Of devices only."""
+    """Nothing is accepted by a device that is gone; of no other loss does KVM wait for more."""
     if lost.name in kvm.devices:
         kvm.devices.remove(lost.name)
         lose(kvm, lost.name, out)

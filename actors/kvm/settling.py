@@ -5,7 +5,7 @@ An entry and its reference are made to agree, and what others wait for is done a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from actors.kvm import commands, files, notifications
 from actors.kvm.state import Owed, Phase, Put, Release, ReleaseStep
@@ -13,16 +13,13 @@ from protocol.effects import Out
 from protocol.facts import TranslationCleared
 from protocol.messages import (
     Done,
-    NotifyAlloc,
     NotifyBind,
-    NotifyFree,
-    NotifyUnbind,
     OpenVm,
     PutPasid,
     Verdict,
 )
 from protocol.messages.amnesia import HeldReference, RecallLedgerGot
-from protocol.names import CORE, Call, Pasid, guest_of
+from protocol.names import CORE, Call, guest_of
 
 if TYPE_CHECKING:
     from actors.kvm import Kvm
@@ -30,9 +27,7 @@ if TYPE_CHECKING:
 
 def settle(kvm: Kvm, told: RecallLedgerGot, out: Out) -> None:
     """One reference for each entry, and one entry for each reference."""
-    held: dict[Pasid, int] = {}
-    for one in told.references:
-        held[one.pasid] = one.count
+    held = {one.pasid: one.count for one in told.references}
     for spid, entry in sorted(kvm.table.items()):
         if held.get(entry.pasid, 0):
             held[entry.pasid] -= 1
@@ -63,22 +58,12 @@ def missed(_kvm: Kvm, told: tuple[Owed, ...], since: list[Owed]) -> list[Owed]:
 
 def again(kvm: Kvm, notification: Owed, out: Out) -> None:
     """As if it came now; what had been written for it already is not written twice."""
-    match notification:
-        case NotifyBind(spid=spid, pasid=pasid):
-            entry = kvm.table.get(spid)
-            if entry is not None and entry.pasid == pasid:
-                notifications.handled(notification, out)
-                notifications.answer(notification, Verdict.OK, out)
-            else:
-                kvm.on_notify_bind(notification, out)
-        case NotifyUnbind():
-            kvm.on_notify_unbind(notification, out)
-        case NotifyFree():
-            kvm.on_notify_free(notification, out)
-        case NotifyAlloc():
-            kvm.on_notify_alloc(notification, out)
-        case _:
-            assert_never(notification)
+    entry = kvm.table.get(notification.spid) if isinstance(notification, NotifyBind) else None
+    if entry is not None and entry.pasid == notification.pasid:
+        notifications.handled(notification, out)
+        notifications.answer(notification, Verdict.OK, out)
+    else:
+        kvm.handle(notification, CORE, out)
 
 
 def answer(kvm: Kvm, awaited: tuple[Call, ...], out: Out) -> None:
